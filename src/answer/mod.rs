@@ -1,0 +1,1 @@
+//! Model outputs → what a user reads: tags, points.

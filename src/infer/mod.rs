@@ -1,0 +1,38 @@
+//! Running a model with ONNX Runtime: the library, sessions, and the golden check.
+//!
+//! A [`Session`] is blocking: callers keep it off async threads.
+
+mod golden;
+mod runtime;
+mod session;
+
+pub use golden::{GoldenError, Tolerance, check_golden, golden_outputs};
+pub use runtime::{Runtime, disable_telemetry};
+pub use session::{Session, SessionOptions};
+
+/// Why a model cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum InferError {
+    /// The ONNX Runtime library cannot be loaded.
+    #[error(
+        "ONNX Runtime cannot be loaded from {path}: {reason}; `scripts/fetch onnxruntime` gets it, and ORT_DYLIB_PATH names another place"
+    )]
+    Library {
+        /// Where it was looked for.
+        path: String,
+        /// What the loader said.
+        reason: String,
+    },
+    /// ONNX Runtime refused the model or failed while running it.
+    #[error("ONNX Runtime: {0}")]
+    OnnxRuntime(String),
+    /// The graph's inputs or outputs are not what the manifest promises.
+    #[error("the graph does not fit its manifest: {0}")]
+    Contract(String),
+}
+
+impl<T> From<ort::Error<T>> for InferError {
+    fn from(error: ort::Error<T>) -> Self {
+        Self::OnnxRuntime(error.to_string())
+    }
+}

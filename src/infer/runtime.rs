@@ -1,0 +1,60 @@
+//! The ONNX Runtime library and its process-wide environment.
+
+use std::path::{Path, PathBuf};
+
+use ort::environment::Environment;
+
+use super::InferError;
+
+/// The loaded ONNX Runtime library. Cheap to clone; sessions keep it alive.
+#[derive(Clone, Debug)]
+pub struct Runtime {
+    environment: Environment,
+}
+
+impl Runtime {
+    /// Loads the library: from `library`, else from where [`default_library`] finds it.
+    ///
+    /// # Errors
+    /// No library there, or one that does not load.
+    pub fn load(library: Option<&Path>) -> Result<Self, InferError> {
+        let path = library.map_or_else(default_library, Path::to_owned);
+        let failed = |reason: String| InferError::Library { path: path.display().to_string(), reason };
+        let builder = ort::init_from(&path).map_err(|error| failed(error.to_string()))?;
+        let environment =
+            builder.with_name("tagpoint").with_telemetry(false).build().map_err(|error| failed(error.to_string()))?;
+        Ok(Self { environment })
+    }
+
+    pub(super) fn environment(&self) -> &Environment {
+        &self.environment
+    }
+}
+
+/// `ORT_DYLIB_PATH`; else `libonnxruntime.so` beside the program or in `lib/` or `.deps/onnxruntime/` of a folder
+/// above it; else whatever the system's loader finds under that name.
+fn default_library() -> PathBuf {
+    const FILE_NAME: &str = if cfg!(target_os = "macos") { "libonnxruntime.dylib" } else { "libonnxruntime.so" };
+    if let Some(path) = std::env::var_os("ORT_DYLIB_PATH") {
+        return path.into();
+    }
+    let program = std::env::current_exe().unwrap_or_default();
+    let candidates = program
+        .ancestors()
+        .skip(1)
+        .flat_map(|folder| ["", "lib", ".deps/onnxruntime"].map(|below| folder.join(below).join(FILE_NAME)));
+    candidates.into_iter().find(|path| path.is_file()).unwrap_or_else(|| FILE_NAME.into())
+}
+
+/// Turns ONNX Runtime's telemetry off for this process. Call it first thing in `main`.
+///
+/// ONNX Runtime 1.29 and later sends telemetry on Linux unless `ORT_DISABLE_TELEMETRY=1` stands in the environment
+/// when it initialises.
+///
+/// # Safety
+/// No other thread may run yet: the process environment is not synchronised.
+#[allow(unsafe_code, reason = "the environment variable is the only switch that ONNX Runtime reads")]
+pub unsafe fn disable_telemetry() {
+    // SAFETY: the caller promises that no other thread runs.
+    unsafe { std::env::set_var("ORT_DISABLE_TELEMETRY", "1") };
+}

@@ -1,0 +1,283 @@
+//! The manifest: what a model's graph has no node for, as one versioned JSON document in the file's metadata.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Digest;
+use crate::picture::ResizeRule;
+
+/// The manifest version that this build writes, and the newest that it reads.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// Everything about a model that its graph has no node for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// [`SCHEMA_VERSION`] at the time of writing.
+    pub schema_version: u32,
+    /// What the model answers.
+    pub task: Task,
+    /// The graph's input.
+    pub input: InputSpec,
+    /// The graph's output.
+    pub output: OutputSpec,
+    /// SHA-256 of the encoded graph (`ModelProto.graph`); a file whose graph differs is refused.
+    pub graph_digest: Digest,
+    /// Pictures and the outputs that they must give on every host.
+    pub golden: Golden,
+    /// Validation metrics by precision (`fp32`, …) and metric name.
+    pub metrics: BTreeMap<String, BTreeMap<String, f64>>,
+    /// Where the model comes from.
+    pub provenance: Provenance,
+}
+
+/// What a model answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Task {
+    /// Any number of labels for each picture. Output `scores` [N, L], each in 0…1 on its own.
+    MultiLabel {
+        /// The labels, in the order of the output's columns.
+        labels: Vec<Label>,
+    },
+    /// One label for each picture. Output `scores` [N, L], each row summing to 1.
+    SingleLabel {
+        /// The labels, in the order of the output's columns.
+        labels: Vec<Label>,
+    },
+    /// The places of K named points. Output `points` [N, K, 2].
+    Points(Points),
+    /// K named numbers. Output `values` [N, K].
+    Values(Values),
+}
+
+/// One label.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Label {
+    /// Its name, as the data set writes it.
+    pub name: String,
+    /// Its thresholds by operating point, each in 0…1; `balanced` is the default one and always there.
+    /// Empty for a single-label model, which always answers its best label.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub thresholds: BTreeMap<String, f32>,
+    /// Positive examples in the training split.
+    pub train_count: u64,
+    /// Positive examples in the validation split.
+    pub valid_count: u64,
+}
+
+impl Label {
+    /// The operating point that is used unless a request names another.
+    pub const DEFAULT_OPERATING_POINT: &str = "balanced";
+
+    /// The default threshold; .5 where the manifest has none.
+    pub fn threshold(&self) -> f32 {
+        self.thresholds.get(Self::DEFAULT_OPERATING_POINT).copied().unwrap_or(0.5)
+    }
+}
+
+/// A keypoint model's points. A coordinate of −1 is the left or top edge of the model's input frame, 1 the right or bottom edge.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Points {
+    /// The points' names, in the order of the output's second axis.
+    pub names: Vec<String>,
+    /// Pairs of indices into `names` that change places when a picture is mirrored left to right.
+    #[serde(default)]
+    pub flip_pairs: Vec<(usize, usize)>,
+    /// The range that the outputs are confined to.
+    pub y_range: YRange,
+    /// The two points whose distance normalises the mean error (NME), as indices into `names`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nme_pair: Option<(usize, usize)>,
+}
+
+/// A regression model's values.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Values {
+    /// The values' names, in the order of the output's columns.
+    pub names: Vec<String>,
+    /// One range for each value, one for all, or none.
+    #[serde(default)]
+    pub y_ranges: Vec<YRange>,
+}
+
+/// An open interval that a sigmoid confines an output to: `sigmoid(x)·(high − low) + low`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct YRange {
+    /// The lower end.
+    pub low: f32,
+    /// The upper end; above `low`.
+    pub high: f32,
+}
+
+/// The graph's input: uint8 [N, H, W, 3], RGB, 0…255.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputSpec {
+    /// The input's name in the graph.
+    pub name: String,
+    /// How a picture becomes the input's H × W pixels.
+    pub resize: ResizeRule,
+}
+
+/// The graph's output.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutputSpec {
+    /// The output's name in the graph: `scores`, `points` or `values` in our own models.
+    pub name: String,
+}
+
+/// Golden samples with the tolerance that each execution must meet.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Golden {
+    /// The samples.
+    pub samples: Vec<GoldenSample>,
+}
+
+/// A tiny encoded picture and the model's whole output for it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GoldenSample {
+    /// The picture's encoded bytes (PNG or JPEG), in base64.
+    pub picture: String,
+    /// The output's elements for this picture, in row-major order.
+    pub output: Vec<f32>,
+}
+
+/// Where a model comes from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provenance {
+    /// The architecture's name, such as `mobilenet_v2`.
+    pub architecture: String,
+    /// SHA-256 of the weight file that training started from; none for random weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_weights: Option<Digest>,
+    /// SHA-256 over the data set's rows: file names, targets, split and file contents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<Digest>,
+    /// Pictures in the training split.
+    pub train_pictures: u64,
+    /// Pictures in the validation split.
+    pub valid_pictures: u64,
+    /// The settings of the run, as `tagpoint-train` took them.
+    pub settings: serde_json::Value,
+    /// `tagpoint-train` and its version.
+    pub tool: String,
+    /// When the model was written, in RFC 3339, UTC.
+    pub created: String,
+}
+
+impl Task {
+    /// The number of output elements for each picture.
+    pub fn output_len(&self) -> usize {
+        match self {
+            Self::MultiLabel { labels } | Self::SingleLabel { labels } => labels.len(),
+            Self::Points(points) => 2 * points.names.len(),
+            Self::Values(values) => values.names.len(),
+        }
+    }
+
+    /// The task's name in settings, answers and documents.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::MultiLabel { .. } => "multi_label",
+            Self::SingleLabel { .. } => "single_label",
+            Self::Points(_) => "points",
+            Self::Values(_) => "values",
+        }
+    }
+}
+
+impl Manifest {
+    /// Checks what the types alone cannot: versions, names, ranges and counts.
+    ///
+    /// # Errors
+    /// Every mistake, joined into one sentence each.
+    pub fn validate(&self) -> Result<(), String> {
+        let mut mistakes = Vec::new();
+        if self.schema_version == 0 || self.schema_version > SCHEMA_VERSION {
+            mistakes.push(format!(
+                "schema_version is {}, this build reads 1 to {SCHEMA_VERSION}: use a newer tagpoint",
+                self.schema_version
+            ));
+        }
+        match &self.task {
+            Task::MultiLabel { labels } | Task::SingleLabel { labels } => check_labels(labels, &mut mistakes),
+            Task::Points(points) => check_points(points, &mut mistakes),
+            Task::Values(values) => {
+                check_names("value", values.names.iter(), &mut mistakes);
+                if !matches!(values.y_ranges.len(), 0 | 1) && values.y_ranges.len() != values.names.len() {
+                    mistakes.push(format!("{} y_ranges for {} values", values.y_ranges.len(), values.names.len()));
+                }
+                values.y_ranges.iter().for_each(|range| check_range(range, &mut mistakes));
+            }
+        }
+        let size = self.input.resize.size;
+        if size.width == 0 || size.height == 0 || size.width > 4096 || size.height > 4096 {
+            mistakes.push(format!("input size {}x{} is not within 1 to 4096", size.width, size.height));
+        }
+        if self.golden.samples.is_empty() {
+            mistakes.push("there is no golden sample".to_owned());
+        }
+        for (i, sample) in self.golden.samples.iter().enumerate() {
+            if sample.output.len() != self.task.output_len() {
+                mistakes.push(format!(
+                    "golden sample {i} has {} outputs, the task has {}",
+                    sample.output.len(),
+                    self.task.output_len()
+                ));
+            }
+        }
+        if mistakes.is_empty() { Ok(()) } else { Err(mistakes.join("; ")) }
+    }
+}
+
+fn check_labels(labels: &[Label], mistakes: &mut Vec<String>) {
+    check_names("label", labels.iter().map(|label| &label.name), mistakes);
+    for label in labels {
+        for (point, threshold) in &label.thresholds {
+            if !(0.0..=1.0).contains(threshold) {
+                mistakes.push(format!("threshold {threshold} ({point}) of label {:?} is not in 0…1", label.name));
+            }
+        }
+    }
+}
+
+fn check_points(points: &Points, mistakes: &mut Vec<String>) {
+    check_names("point", points.names.iter(), mistakes);
+    check_range(&points.y_range, mistakes);
+    for &(left, right) in points.flip_pairs.iter().chain(&points.nme_pair) {
+        if left == right || left.max(right) >= points.names.len() {
+            mistakes.push(format!("pair ({left}, {right}) does not name two of {} points", points.names.len()));
+        }
+    }
+}
+
+fn check_names<'a>(what: &str, names: impl Iterator<Item = &'a String>, mistakes: &mut Vec<String>) {
+    let mut seen = std::collections::BTreeSet::new();
+    for name in names {
+        if name.is_empty() {
+            mistakes.push(format!("a {what} has an empty name"));
+        }
+        if !seen.insert(name) {
+            mistakes.push(format!("{what} {name:?} is there twice"));
+        }
+    }
+    if seen.is_empty() {
+        mistakes.push(format!("there is no {what}"));
+    }
+}
+
+fn check_range(range: &YRange, mistakes: &mut Vec<String>) {
+    if !(range.low.is_finite() && range.high.is_finite() && range.low < range.high) {
+        mistakes.push(format!("y_range {}…{} is not a range", range.low, range.high));
+    }
+}

@@ -1,0 +1,4 @@
+//! The trainer: a data set in, a model file out.
+
+pub mod network;
+pub mod random;

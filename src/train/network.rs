@@ -1,0 +1,1 @@
+//! Runs an ONNX graph on libtorch with gradients.

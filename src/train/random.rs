@@ -1,0 +1,31 @@
+//! Randomness as a function, never a global generator: every draw depends on (seed, purpose, epoch, item) alone, so
+//! the same run draws the same numbers whatever the number of workers and wherever it was resumed.
+
+use rand::{SeedableRng as _, rngs::ChaCha8Rng};
+
+/// What numbers are drawn for; different purposes never share a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub enum Purpose {
+    /// The order of the training pictures; item 0.
+    Shuffle = 1,
+    /// A picture's augmentation; the item is the picture's place in the training split.
+    Augment = 2,
+    /// A picture's dropout masks; the item is the picture's place in the training split.
+    Dropout = 3,
+    /// The weights of a new head or of an architecture without weights; the item is the parameter's place.
+    Weights = 4,
+    /// The validation split by fraction; item 0.
+    Split = 5,
+    /// The drawn golden pictures; the item is the picture's place.
+    Golden = 6,
+}
+
+/// The stream of random numbers for one purpose, epoch and item.
+pub fn draws(seed: u64, purpose: Purpose, epoch: u64, item: u64) -> ChaCha8Rng {
+    let mut key = [0; 32];
+    for (part, value) in key.chunks_exact_mut(8).zip([seed, purpose as u64, epoch, item]) {
+        part.copy_from_slice(&value.to_le_bytes());
+    }
+    ChaCha8Rng::from_seed(key)
+}

@@ -18,6 +18,7 @@ pub struct Recipe {
     #[serde(with = "architecture_name")]
     pub architecture: Architecture,
     /// The `.safetensors` file that training starts from; none for random weights.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub weights: Option<PathBuf>,
     /// How pictures become the model's pixels.
     pub resize: ResizeRule,
@@ -69,6 +70,12 @@ impl Default for Recipe {
 }
 
 impl Recipe {
+    /// The recipe as a model file records it: without the path of the weight file, whose digest is recorded instead.
+    pub fn for_manifest(&self) -> serde_json::Value {
+        let recipe = Self { weights: None, ..self.clone() };
+        serde_json::to_value(recipe).unwrap_or_default()
+    }
+
     /// Checks the settings against each other.
     ///
     /// # Errors

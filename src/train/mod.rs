@@ -1,4 +1,5 @@
 //! The trainer: a data set in, a model file out.
 
+pub mod dataset;
 pub mod network;
 pub mod random;

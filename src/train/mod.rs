@@ -1,5 +1,6 @@
 //! The trainer: a data set in, a model file out.
 
+pub mod dataset;
 pub mod network;
 pub mod optimiser;
 pub mod random;

@@ -97,17 +97,17 @@ pub struct FitArgs {
     #[arg(long)]
     pub weights: PathBuf,
     /// Pixels a side, such as 224, or WIDTHxHEIGHT.
-    #[arg(long, default_value = "224", value_parser = parse_size)]
+    #[arg(long, default_value = "224")]
     pub size: PictureSize,
-    /// How a picture of another shape fits: the whole of it squished or padded, or its centre cropped.
-    #[arg(long, value_enum, default_value_t = MethodArg::Squish)]
-    pub method: MethodArg,
+    /// How a picture of another shape fits: `squish` or `pad` the whole of it, or `crop` its centre.
+    #[arg(long, default_value = "squish")]
+    pub method: ResizeMethod,
     /// Epochs with the backbone frozen.
     #[arg(long, default_value_t = 1)]
-    pub freeze_epochs: u64,
+    pub freeze_epochs: usize,
     /// Epochs with everything trained.
     #[arg(long, default_value_t = 5)]
-    pub epochs: u64,
+    pub epochs: usize,
     /// The learning rate (fastai's base_lr).
     #[arg(long, default_value_t = 2e-3)]
     pub lr: f64,
@@ -150,17 +150,6 @@ pub struct FitArgs {
     /// Threads that prepare pictures [default: one for each core].
     #[arg(long)]
     pub workers: Option<usize>,
-}
-
-/// See [`ResizeMethod`].
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum MethodArg {
-    /// The whole picture, its aspect ratio changed.
-    Squish,
-    /// The largest centred part of the frame's aspect ratio.
-    Crop,
-    /// The whole picture, with black beside it.
-    Pad,
 }
 
 /// Options of `evaluate`.
@@ -219,15 +208,10 @@ impl DataArgs {
 impl FitArgs {
     /// The run's settings.
     pub fn recipe(&self) -> Recipe {
-        let method = match self.method {
-            MethodArg::Squish => ResizeMethod::Squish,
-            MethodArg::Crop => ResizeMethod::Crop,
-            MethodArg::Pad => ResizeMethod::Pad,
-        };
         Recipe {
             architecture: self.arch,
             weights: (self.weights.as_os_str() != "none").then(|| self.weights.clone()),
-            resize: ResizeRule { method, size: self.size },
+            resize: ResizeRule { method: self.method, size: self.size },
             freeze_epochs: self.freeze_epochs,
             epochs: self.epochs,
             learning_rate: self.lr,
@@ -256,14 +240,6 @@ impl AugmentArgs {
             max_lighting: self.max_lighting,
             ..Augmentation::default()
         }
-    }
-}
-
-fn parse_size(text: &str) -> Result<PictureSize, String> {
-    let (width, height) = text.split_once('x').unwrap_or((text, text));
-    match (width.parse(), height.parse()) {
-        (Ok(width), Ok(height)) => Ok(PictureSize { width, height }),
-        _ => Err("give pixels a side, such as 224, or WIDTHxHEIGHT".to_owned()),
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::augment::Augmentation;
+use super::{augment::Augmentation, schedule::FineTune};
 use crate::{
     model::YRange,
     onnx::arch::Architecture,
@@ -23,9 +23,9 @@ pub struct Recipe {
     /// How pictures become the model's pixels.
     pub resize: ResizeRule,
     /// Epochs with the backbone frozen (its batch norm trains all the same, as in fastai).
-    pub freeze_epochs: u64,
+    pub freeze_epochs: usize,
     /// Epochs with everything trained.
-    pub epochs: u64,
+    pub epochs: usize,
     /// fastai's `base_lr`.
     pub learning_rate: f64,
     /// fastai's `lr_mult`: the first layers train at `learning_rate / 2 / lr_mult` after the frozen epochs.
@@ -70,6 +70,17 @@ impl Default for Recipe {
 }
 
 impl Recipe {
+    /// fastai's `fine_tune` with these settings.
+    pub fn schedule(&self) -> FineTune {
+        FineTune {
+            epochs: self.epochs,
+            base_lr: self.learning_rate,
+            freeze_epochs: self.freeze_epochs,
+            lr_mult: self.lr_mult,
+            ..FineTune::default()
+        }
+    }
+
     /// The recipe as a model file records it: without the path of the weight file, whose digest is recorded instead.
     pub fn for_manifest(&self) -> serde_json::Value {
         let recipe = Self { weights: None, ..self.clone() };

@@ -40,10 +40,11 @@ pub fn task_of(dataset: &Dataset, y_range: YRange, settings: &PointSettings) -> 
 
 fn points(names: &[String], y_range: YRange, settings: &PointSettings) -> Result<Points, String> {
     let (names, mut flip_pairs, mut nme_pair) = if settings.ibug68 {
-        if names.len() != ibug68::COUNT {
-            return Err(format!("the data set has {} points, ibug68 has {}", names.len(), ibug68::COUNT));
+        let known = ibug68::names();
+        if names.len() != known.len() {
+            return Err(format!("the data set has {} points, ibug68 has {}", names.len(), known.len()));
         }
-        (ibug68::names(), ibug68::flip_pairs(), Some(ibug68::OUTER_EYE_CORNERS))
+        (known, ibug68::flip_pairs(), Some(ibug68::OUTER_EYE_CORNERS))
     } else {
         (names.to_vec(), Vec::new(), None)
     };

@@ -1,0 +1,2 @@
+//! TEMPORARY
+#![allow(missing_docs)]

@@ -33,7 +33,7 @@ pub(super) struct Program {
 }
 
 /// Where and in which precision a graph runs.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Target {
     pub(super) device: Device,
     pub(super) kind: Kind,

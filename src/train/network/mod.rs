@@ -216,6 +216,17 @@ impl Network {
     }
 }
 
+impl std::fmt::Debug for Network {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Network")
+            .field("nodes", &self.program.nodes.len())
+            .field("parameters", &self.parameters.len())
+            .field("target", &self.target)
+            .finish_non_exhaustive()
+    }
+}
+
 /// One node's turn.
 struct Step {
     node: usize,

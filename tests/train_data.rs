@@ -1,5 +1,11 @@
 //! Data sets from tables: what is read, and what is refused with its place.
 #![cfg(feature = "train")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests state what they expect by panicking"
+)]
 
 use std::path::{Path, PathBuf};
 

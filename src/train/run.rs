@@ -10,7 +10,7 @@ use super::{
     augment::Augmentation,
     command::{Cli, Command, DataArgs, EvaluateArgs, FitArgs, PointSet, TaskArg},
     dataset::{CsvTask, Dataset, Target, read_csv},
-    evaluate::{Evaluation, evaluate, multi_hot},
+    evaluate::{Evaluation, evaluate, score_table},
     learner::Learner,
     loader::{Loader, LoaderSettings},
     network::Network,
@@ -18,7 +18,7 @@ use super::{
     recipe::Recipe,
     save::{Description, assemble_and_check},
     task::{PointSettings, task_of},
-    thresholds,
+    thresholds::best_thresholds,
 };
 use crate::{
     infer::Runtime,
@@ -160,13 +160,9 @@ fn golden_from(dataset: &Dataset) -> Result<Vec<Vec<u8>>, TrainError> {
 /// The task with each label's threshold fitted on the validation scores.
 fn with_thresholds(task: Task, evaluation: &Evaluation, dataset: &Dataset) -> Task {
     let Task::MultiLabel { mut labels } = task else { return task };
-    let targets = multi_hot(&dataset.valid, labels.len());
-    let count = labels.len();
-    for (place, label) in labels.iter_mut().enumerate() {
-        let scores: Vec<f64> = evaluation.outputs.iter().skip(place).step_by(count).map(|&s| f64::from(s)).collect();
-        let has: Vec<bool> = targets.iter().skip(place).step_by(count).copied().collect();
-        let threshold = 0.5; let _ = (&scores, &has);
-        label.thresholds.insert(Label::DEFAULT_OPERATING_POINT.to_owned(), threshold as f32);
+    let table = score_table(&evaluation.outputs, &dataset.valid, labels.len());
+    for (label, best) in labels.iter_mut().zip(best_thresholds(&table)) {
+        label.thresholds.insert(Label::DEFAULT_OPERATING_POINT.to_owned(), best.threshold);
     }
     Task::MultiLabel { labels }
 }

@@ -5,6 +5,12 @@
 //! with the reason; an exclusion that passes or does not exist fails the test. `scripts/dump-node-tests` makes the
 //! cases.
 #![cfg(feature = "train")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "helpers of tests state what they expect by panicking"
+)]
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},

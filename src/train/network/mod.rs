@@ -13,6 +13,8 @@ mod convert;
 mod error;
 mod operators;
 mod parameter;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 

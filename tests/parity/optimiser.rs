@@ -1,11 +1,8 @@
 //! Ten steps of our AdamW equal PyTorch's in float64: discriminative rates, scheduled momentum, freezing.
-#![cfg(feature = "train")]
-
-mod network_formula;
 
 use std::collections::BTreeMap;
 
-use network_formula::tensor;
+use super::formula::tensor;
 use prost::Message as _;
 use serde::Deserialize;
 use tagpoint::{
@@ -37,8 +34,8 @@ struct Run {
 }
 
 fn fixture() -> (Fixture, GraphProto) {
-    let model = ModelProto::decode(&include_bytes!("fixtures/network/optimiser.onnx")[..]).unwrap();
-    (serde_json::from_str(include_str!("fixtures/network/optimiser.json")).unwrap(), model.graph.unwrap())
+    let model = ModelProto::decode(&include_bytes!("../fixtures/network/optimiser.onnx")[..]).unwrap();
+    (serde_json::from_str(include_str!("../fixtures/network/optimiser.json")).unwrap(), model.graph.unwrap())
 }
 
 fn network(graph: &GraphProto, groups: &[Vec<String>]) -> (Network, Optimiser) {

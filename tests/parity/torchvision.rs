@@ -5,13 +5,10 @@
 //! the eval mode must be within 1e-4 of that truth. The rest has looser bounds there, because rounding is amplified: by
 //! batch norm over eight values per channel, and by every ReLU whose input is 0 but for rounding. PyTorch's own float32
 //! differs as much from its float64 on these inputs (ResNet-101 in train mode: logits by 3e-4, a gradient by .5).
-#![cfg(feature = "train")]
-
-mod network_formula;
 
 use std::collections::BTreeMap;
 
-use network_formula::{tensor, weights};
+use super::formula::{tensor, weights};
 use serde::Deserialize;
 use tagpoint::{
     onnx::{OPSET_VERSION, arch::Architecture, weights::fill},

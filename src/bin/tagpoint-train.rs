@@ -1,14 +1,11 @@
 //! The trainer's program: parse, run.
 
+use anyhow::Context as _;
 use clap::Parser as _;
-use tagpoint::train::{command::Cli, run::run};
+use tagpoint::train::{command::Cli, environment, run::run};
 
 fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
-    // SAFETY: no other thread runs yet.
-    #[allow(unsafe_code, reason = "see disable_telemetry")]
-    unsafe {
-        tagpoint::infer::disable_telemetry();
-    }
+    environment::settle().context("cannot start again with the libraries' settings")?;
     run(&cli)
 }

@@ -1,6 +1,6 @@
 //! Why a run cannot begin, go on, or save.
 
-use super::{dataset::DatasetError, network::NetworkError};
+use super::{dataset::DatasetError, loader::LoaderError, network::NetworkError};
 use crate::{
     infer::{GoldenError, InferError},
     model::ModelError,
@@ -34,13 +34,11 @@ pub enum TrainError {
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),
     /// A picture that was readable when the run began no longer is.
-    #[error("{file}: {reason}")]
-    Picture {
-        /// The picture.
-        file: String,
-        /// What is wrong with it now.
-        reason: String,
-    },
+    #[error(transparent)]
+    Loader(#[from] LoaderError),
+    /// A golden picture cannot be drawn or decoded.
+    #[error("golden picture: {0}")]
+    GoldenPicture(String),
     /// Training went astray.
     #[error("the loss is not a number any more at epoch {epoch}, step {step}: try a lower --lr (it was {lr})")]
     LossNotFinite {

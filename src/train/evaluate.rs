@@ -4,7 +4,7 @@ use tch::no_grad;
 
 use super::{
     TrainError,
-    dataset::{Example, Target},
+    dataset::{Dataset, Example, Target},
     learner::batch_loss,
     loader::Loader,
     metrics::{self, PointSample, ScoreTable},
@@ -28,6 +28,17 @@ pub struct Evaluation {
     pub details: Vec<(String, f64)>,
 }
 
+/// What judging needs beside the network and its batches.
+#[derive(Clone, Copy, Debug)]
+pub struct Judge<'a> {
+    /// Whose validation split it is.
+    pub dataset: &'a Dataset,
+    /// How its pictures become frames.
+    pub rule: ResizeRule,
+    /// The threshold of `accuracy_multi`.
+    pub threshold: f64,
+}
+
 /// Judges a network.
 ///
 /// # Errors
@@ -36,22 +47,22 @@ pub fn evaluate(
     network: &mut Network,
     task: &Task,
     loader: &Loader,
-    accuracy_threshold: f64,
+    judge: &Judge<'_>,
 ) -> Result<Evaluation, TrainError> {
     let (mut outputs, mut total, mut count) = (Vec::new(), 0.0, 0);
     for batch in loader.valid() {
         let batch = batch?;
-        let (loss, output) = no_grad(|| batch_loss(network, task, &batch, &Mode::Evaluate))?;
+        let (loss, output) = no_grad(|| batch_loss(network, task, judge.rule.size, &batch, &Mode::Evaluate))?;
         total += loss.double_value(&[]) * batch.items.len() as f64;
         count += batch.items.len();
         outputs.extend(to_f32(&output)?);
     }
-    let examples = &loader.dataset().valid;
+    let examples = &judge.dataset.valid;
     let (metrics, details) = match task {
         Task::MultiLabel { labels } => {
-            label_metrics(&score_table(&outputs, examples, labels.len()), labels, accuracy_threshold)
+            label_metrics(&score_table(&outputs, examples, labels.len()), labels, judge.threshold)
         }
-        Task::Points(points) => (point_metrics(&outputs, examples, loader.rule(), points), Vec::new()),
+        Task::Points(points) => (point_metrics(&outputs, examples, &judge.rule, points), Vec::new()),
         Task::SingleLabel { .. } | Task::Values(_) => (Vec::new(), Vec::new()),
     };
     Ok(Evaluation { loss: total / count.max(1) as f64, outputs, metrics, details })

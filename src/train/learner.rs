@@ -1,16 +1,20 @@
 //! The learner: a data set and a recipe in, a fine-tuned graph out.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tch::{Device, Kind, Tensor};
 
 use super::{
     TrainError,
     dropout::DropoutMasks,
-    evaluate::{Evaluation, evaluate},
+    evaluate::{Evaluation, Judge, evaluate},
     groups::parameter_groups,
     initial::initialise,
-    loader::{Batch, Loader},
+    dataset::Dataset,
+    loader::{Batch, Loader, LoaderOptions},
     losses,
     network::{Mode, Network},
     observer::{EpochReport, Observer, StepReport},
@@ -25,6 +29,7 @@ use crate::{
         head::{HEAD_PREFIX, HeadSettings, LOGITS, replace_classifier},
         weights,
     },
+    picture::PictureSize,
 };
 
 /// Classes of the ImageNet classifiers that weight files come with; the head replaces them.
@@ -37,6 +42,7 @@ pub struct Learner {
     graph: GraphProto,
     network: Network,
     optimiser: Optimiser,
+    dataset: Arc<Dataset>,
     loader: Loader,
     base_weights: Option<Digest>,
 }
@@ -47,14 +53,15 @@ impl Learner {
     /// # Errors
     /// A recipe that contradicts itself, a weight file that cannot be read or does not fit, an architecture that the
     /// interpreter cannot run.
-    pub fn new(task: Task, recipe: Recipe, loader: Loader) -> Result<Self, TrainError> {
+    pub fn new(dataset: Arc<Dataset>, task: Task, recipe: Recipe, workers: usize) -> Result<Self, TrainError> {
         recipe.validate().map_err(TrainError::Recipe)?;
         let (graph, base_weights) = starting_graph(&recipe, &task)?;
         let mut network = Network::new(&graph, OPSET_VERSION, Device::Cpu, Kind::Float)?;
         let names: Vec<&str> = network.parameters().iter().map(|parameter| parameter.name.as_str()).collect();
         let groups = parameter_groups(recipe.architecture, &names);
         let optimiser = Optimiser::new(&mut network, groups)?;
-        Ok(Self { recipe, task, graph, network, optimiser, loader, base_weights })
+        let loader = Loader::new(Arc::clone(&dataset), loader_options(&recipe, &task, workers));
+        Ok(Self { recipe, task, graph, network, optimiser, dataset, loader, base_weights })
     }
 
     /// fastai's `fine_tune`: the frozen epochs, then everything, each with a one-cycle schedule.
@@ -82,7 +89,7 @@ impl Learner {
     /// One epoch of a phase and its validation.
     fn epoch(&mut self, phase: &PhasePlan, epoch: usize, run: &mut Run<'_>) -> Result<Evaluation, TrainError> {
         let start = Instant::now();
-        let steps = self.loader.steps_per_epoch();
+        let steps = self.loader.train_batches();
         let mut batches = self.loader.train_epoch(run.epoch);
         let mut pictures = 0;
         for step in 0..steps {
@@ -99,7 +106,7 @@ impl Learner {
         }
         let (training, waited) = (start.elapsed(), batches.waited());
         drop(batches);
-        let evaluation = evaluate(&mut self.network, &self.task, &self.loader, self.recipe.accuracy_threshold)?;
+        let evaluation = self.evaluate()?;
         run.epoch += 1;
         run.observer.epoch(&EpochReport {
             epoch: run.epoch,
@@ -115,11 +122,20 @@ impl Learner {
         Ok(evaluation)
     }
 
+    /// Judges the network as it is now on the validation split.
+    ///
+    /// # Errors
+    /// As [`evaluate()`].
+    pub fn evaluate(&mut self) -> Result<Evaluation, TrainError> {
+        let judge = Judge { dataset: &self.dataset, rule: self.recipe.resize, threshold: self.recipe.accuracy_threshold };
+        evaluate(&mut self.network, &self.task, &self.loader, &judge)
+    }
+
     /// Forward, loss, backward, update. Returns the loss.
     fn step(&mut self, batch: &Batch, epoch: u64, hyper: &Hyper) -> Result<f64, TrainError> {
         let masks = DropoutMasks::new(self.recipe.seed, epoch, &batch.items);
         let dropout = |_: &str, shape: &[i64], ratio: f64| masks.next(shape, ratio);
-        let (loss, _) = batch_loss(&mut self.network, &self.task, batch, &Mode::Train { dropout: &dropout })?;
+        let (loss, _) = batch_loss(&mut self.network, &self.task, self.recipe.resize.size, batch, &Mode::Train { dropout: &dropout })?;
         let value = loss.double_value(&[]);
         self.optimiser.step(&loss, &hyper.lrs, hyper.momentum, self.recipe.weight_decay)?;
         Ok(value)
@@ -154,6 +170,19 @@ struct Run<'a> {
     epochs: u64,
 }
 
+fn loader_options(recipe: &Recipe, task: &Task, workers: usize) -> LoaderOptions {
+    let flip_pairs = if let Task::Points(points) = task { points.flip_pairs.clone() } else { Vec::new() };
+    LoaderOptions {
+        batch_size: recipe.batch_size,
+        seed: recipe.seed,
+        augmentation: recipe.augmentation,
+        y_range: recipe.y_range,
+        flip_pairs,
+        workers,
+        ..LoaderOptions::new(recipe.resize)
+    }
+}
+
 /// The architecture with its weights and the task's head, every parameter filled.
 fn starting_graph(recipe: &Recipe, task: &Task) -> Result<(GraphProto, Option<Digest>), TrainError> {
     let mut graph = recipe.architecture.build(recipe.resize.size, IMAGENET_CLASSES);
@@ -173,17 +202,20 @@ fn starting_graph(recipe: &Recipe, task: &Task) -> Result<(GraphProto, Option<Di
 pub(super) fn batch_loss(
     network: &mut Network,
     task: &Task,
+    frame: PictureSize,
     batch: &Batch,
     mode: &Mode<'_>,
 ) -> Result<(Tensor, Tensor), TrainError> {
-    let pixels = batch.pixels()?;
+    let (height, width) = (i64::from(frame.height), i64::from(frame.width));
+    let pixels = Tensor::f_from_slice(&batch.pixels)?.f_view([-1, height, width, 3])?;
     let outputs = network.forward(&pixels, &[LOGITS, task.output_name()], mode)?;
     let [logits, output] = <[Tensor; 2]>::try_from(outputs)
         .map_err(|_| TrainError::Recipe("the graph has no logits".into()))?;
-    let targets = batch.targets()?;
+    let like_output = |values: &[f32]| Tensor::f_from_slice(values)?.f_view(output.size().as_slice());
+    let targets = like_output(&batch.targets)?;
     match task {
         Task::MultiLabel { .. } => Ok((losses::multi_label(&logits, &targets)?, output)),
-        Task::Points(_) => Ok((losses::points(&output, &targets, &batch.mask()?)?, output)),
+        Task::Points(_) => Ok((losses::points(&output, &targets, &like_output(&batch.mask)?)?, output)),
         Task::SingleLabel { .. } | Task::Values(_) => {
             Err(TrainError::Recipe(format!("the task {} cannot be trained yet", task.kind())))
         }

@@ -1,292 +1,266 @@
-//! Batches, prepared on worker threads a bounded number ahead.
+//! Batches of pixels and targets, made on worker threads ahead of the training loop.
 //!
-//! Batch b is worker b mod W's, and the consumer takes from the workers in turn, so neither the order nor the content
-//! of the batches depends on the number of workers.
+//! Content and order are a function of the data set, the options and (seed, epoch) alone, never of the number of
+//! workers: worker w of W makes batches w, w + W, w + 2W, … into a bounded queue of its own, and the loop takes from the
+//! queues in turn.
 
-use std::{
-    sync::{
-        Arc,
-        mpsc::{Receiver, sync_channel},
-    },
-    thread,
-    time::{Duration, Instant},
-};
+mod frames;
+mod targets;
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use rand::seq::SliceRandom as _;
-use tch::{TchError, Tensor};
 
-use super::{
-    TrainError,
-    augment::{Augmentation, Drawn},
-    dataset::{Dataset, Example, Target},
-    frames::{Frames, frame_len},
-    random::{Purpose, draws},
-};
-use crate::{
-    model::{Task, YRange},
-    picture::ResizeRule,
-};
+use self::frames::Frames;
+use super::augment::{Augmentation, Draw};
+use super::dataset::Dataset;
+use super::random::{Purpose, draws};
+use crate::model::YRange;
+use crate::picture::{Limits, PictureError, ResizeRule};
 
-/// Batches that a worker prepares ahead of the consumer.
-const AHEAD: usize = 2;
-
-/// How batches are made.
+/// What a loader makes of a data set.
 #[derive(Clone, Debug)]
-pub struct LoaderSettings {
-    /// How pictures become frames.
-    pub rule: ResizeRule,
-    /// Pictures a batch.
+pub struct LoaderOptions {
+    /// How a picture becomes the model's pixels.
+    pub resize: ResizeRule,
+    /// What a picture may cost.
+    pub limits: Limits,
+    /// Pictures in a batch, at least 1.
     pub batch_size: usize,
-    /// Decides shuffling and augmentation.
+    /// Draws order and augmentation.
     pub seed: u64,
-    /// What happens to training pictures.
+    /// How training pictures are augmented.
     pub augmentation: Augmentation,
-    /// Threads that prepare batches; 1 or more.
+    /// Points outside this range are masked; unused for labels.
+    pub y_range: YRange,
+    /// Pairs of points that change places in a mirrored picture.
+    pub flip_pairs: Vec<(usize, usize)>,
+    /// Worker threads, at least 1.
     pub workers: usize,
-    /// Bytes of decoded frames that are kept in memory, over both splits.
-    pub cache_bytes: usize,
+    /// Finished batches that may wait for the loop, for each worker.
+    pub prefetch: usize,
+    /// Decoded and resized pictures are kept in memory as far as this many bytes go; the others are decoded each time.
+    pub cache_bytes: u64,
+}
+
+impl LoaderOptions {
+    /// Batches of 64, fastai's augmentation, points up to the frame's edges, a worker for each core, a cache of 2 GiB.
+    pub fn new(resize: ResizeRule) -> Self {
+        Self {
+            resize,
+            limits: Limits::default(),
+            batch_size: 64,
+            seed: 0,
+            augmentation: Augmentation::default(),
+            y_range: YRange { low: -1.0, high: 1.0 },
+            flip_pairs: Vec::new(),
+            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            prefetch: 2,
+            cache_bytes: 2 << 30,
+        }
+    }
+}
+
+/// Pixels and targets of some pictures.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// [B, H, W, 3], RGB, 0…255.
+    pub pixels: Vec<f32>,
+    /// [B, L], 0 or 1; or [B, K, 2] in −1…1 coordinates of the model's frame, 0 where the mask is 0.
+    pub targets: Vec<f32>,
+    /// [B, K, 2], 1 for coordinates that count and 0 for those of points that are missing or out of range; empty for
+    /// labels.
+    pub mask: Vec<f32>,
+    /// The pictures' places in their split.
+    pub items: Vec<u64>,
+}
+
+/// Why a picture that was read when the data set was checked has no pixels now.
+#[derive(Debug, thiserror::Error)]
+pub enum LoaderError {
+    /// The file cannot be read.
+    #[error("{path}: {source}")]
+    File {
+        /// The picture.
+        path: std::path::PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The file cannot be decoded.
+    #[error("{path}: {source}")]
+    Picture {
+        /// The picture.
+        path: std::path::PathBuf,
+        /// What the decoder says.
+        source: PictureError,
+    },
+    /// A worker thread ended without its batch.
+    #[error("a loader thread stopped before its batch was made")]
+    Worker,
+}
+
+/// Which pictures a batch is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Split {
+    Train { epoch: u64 },
+    Valid,
 }
 
 /// Makes batches of a data set.
-#[derive(Clone, Debug)]
 pub struct Loader {
-    shared: Arc<Shared>,
-    workers: usize,
+    /// Shared with the worker threads of every running [`Batches`].
+    work: Arc<Work>,
 }
 
-/// What the workers read.
-#[derive(Debug)]
-struct Shared {
-    dataset: Dataset,
-    targets: TargetShape,
-    settings: LoaderSettings,
-    train_frames: Frames,
-    valid_frames: Frames,
-}
-
-/// What a picture's target looks like to the loss.
-#[derive(Clone, Debug)]
-enum TargetShape {
-    Labels(usize),
-    Points { count: usize, flip_pairs: Vec<(usize, usize)>, y_range: YRange },
-}
-
-/// One batch.
-#[derive(Clone, Debug, Default)]
-pub struct Batch {
-    /// [B, H, W, 3], 0…255.
-    pixels: Vec<f32>,
-    /// [B, L], 0 or 1; or [B, K, 2], −1…1 being the frame.
-    targets: Vec<f32>,
-    /// [B, K, 2]: 1 where a coordinate counts, else 0. Empty for labels.
-    mask: Vec<f32>,
-    /// The pictures' places in their split.
-    pub items: Vec<u64>,
-    /// H, W, 3.
-    frame: [i64; 3],
-    /// What follows B in the targets' shape.
-    target_shape: Vec<i64>,
-}
-
-impl Batch {
-    /// float32 [B, H, W, 3], 0…255.
-    ///
-    /// # Errors
-    /// libtorch's, where memory runs out.
-    pub fn pixels(&self) -> Result<Tensor, TchError> {
-        let [height, width, channels] = self.frame;
-        Tensor::f_from_slice(&self.pixels)?.f_view([-1, height, width, channels])
-    }
-
-    /// float32 [B, L] or [B, K, 2].
-    ///
-    /// # Errors
-    /// As [`Batch::pixels`].
-    pub fn targets(&self) -> Result<Tensor, TchError> {
-        Tensor::f_from_slice(&self.targets)?.f_view(self.shape().as_slice())
-    }
-
-    /// float32 [B, K, 2]; points only.
-    ///
-    /// # Errors
-    /// As [`Batch::pixels`].
-    pub fn mask(&self) -> Result<Tensor, TchError> {
-        Tensor::f_from_slice(&self.mask)?.f_view(self.shape().as_slice())
-    }
-
-    fn shape(&self) -> Vec<i64> {
-        std::iter::once(-1).chain(self.target_shape.iter().copied()).collect()
-    }
+struct Work {
+    options: LoaderOptions,
+    dataset: Arc<Dataset>,
+    train: Frames,
+    valid: Frames,
 }
 
 impl Loader {
-    /// A loader for a data set and its task.
-    pub fn new(dataset: Dataset, task: &Task, settings: LoaderSettings) -> Self {
-        let targets = match task {
-            Task::Points(points) => TargetShape::Points {
-                count: points.names.len(),
-                flip_pairs: points.flip_pairs.clone(),
-                y_range: points.y_range,
-            },
-            _ => TargetShape::Labels(task.output_len()),
-        };
-        let train_bytes = settings.cache_bytes.min(dataset.train.len() * frame_len(&settings.rule));
-        let train_frames = Frames::new(settings.rule, dataset.train.len(), train_bytes);
-        let valid_frames = Frames::new(settings.rule, dataset.valid.len(), settings.cache_bytes - train_bytes);
-        let workers = settings.workers.max(1);
-        Self { shared: Arc::new(Shared { dataset, targets, settings, train_frames, valid_frames }), workers }
+    /// A loader with an empty cache; the training split has the cache first.
+    pub fn new(dataset: Arc<Dataset>, mut options: LoaderOptions) -> Self {
+        options.batch_size = options.batch_size.max(1);
+        options.workers = options.workers.max(1);
+        let frame_bytes = 3 * u64::from(options.resize.size.width) * u64::from(options.resize.size.height);
+        let room = (options.cache_bytes / frame_bytes.max(1)) as usize;
+        let train = Frames::new(dataset.train.len().min(room));
+        let valid = Frames::new(dataset.valid.len().min(room - dataset.train.len().min(room)));
+        Self { work: Arc::new(Work { options, dataset, train, valid }) }
     }
 
-    /// The data set.
-    pub fn dataset(&self) -> &Dataset {
-        &self.shared.dataset
+    /// The number of batches in an epoch. The last short one is dropped, unless it is the only one.
+    pub fn train_batches(&self) -> usize {
+        (self.work.dataset.train.len() / self.work.options.batch_size).max(1)
     }
 
-    /// How pictures become frames.
-    pub fn rule(&self) -> &ResizeRule {
-        &self.shared.settings.rule
+    /// The number of batches of the validation split; the last one may be short.
+    pub fn valid_batches(&self) -> usize {
+        self.work.dataset.valid.len().div_ceil(self.work.options.batch_size)
     }
 
-    /// Batches of a training epoch: the last short one is dropped, unless it is the only one.
-    pub fn steps_per_epoch(&self) -> usize {
-        (self.shared.dataset.train.len() / self.shared.settings.batch_size).max(1)
-    }
-
-    /// The batches of training epoch `epoch`, shuffled and augmented.
+    /// The training split, augmented, in the epoch's own order.
     pub fn train_epoch(&self, epoch: u64) -> Batches {
-        let mut order: Vec<u64> = (0..self.shared.dataset.train.len() as u64).collect();
-        order.shuffle(&mut draws(self.shared.settings.seed, Purpose::Shuffle, epoch, 0));
-        let size = self.shared.settings.batch_size;
-        let batches = order.chunks(size).take(self.steps_per_epoch()).map(<[u64]>::to_vec).collect();
-        self.start(batches, Some(epoch))
+        let mut order: Vec<u64> = (0..self.work.dataset.train.len() as u64).collect();
+        order.shuffle(&mut draws(self.work.options.seed, Purpose::Shuffle, epoch, 0));
+        order.truncate(self.train_batches() * self.work.options.batch_size);
+        Batches::start(Arc::clone(&self.work), Split::Train { epoch }, order)
     }
 
-    /// The validation split, complete and in order, as it is served.
+    /// The validation split, complete, in order and as it is.
     pub fn valid(&self) -> Batches {
-        let order: Vec<u64> = (0..self.shared.dataset.valid.len() as u64).collect();
-        let batches = order.chunks(self.shared.settings.batch_size).map(<[u64]>::to_vec).collect();
-        self.start(batches, None)
-    }
-
-    /// Starts the workers on these batches; `epoch` is none for the validation split.
-    fn start(&self, batches: Vec<Vec<u64>>, epoch: Option<u64>) -> Batches {
-        let batches = Arc::new(batches);
-        let receivers = (0..self.workers)
-            .map(|worker| {
-                let (sender, receiver) = sync_channel(AHEAD);
-                let (shared, batches, workers) = (self.shared.clone(), batches.clone(), self.workers);
-                thread::spawn(move || {
-                    for items in batches.iter().skip(worker).step_by(workers) {
-                        // The consumer has gone: the rest of the epoch is not wanted.
-                        if sender.send(shared.batch(items, epoch)).is_err() {
-                            break;
-                        }
-                    }
-                });
-                receiver
-            })
-            .collect();
-        Batches { receivers, next: 0, count: batches.len(), waited: Duration::ZERO }
+        let order = (0..self.work.dataset.valid.len() as u64).collect();
+        Batches::start(Arc::clone(&self.work), Split::Valid, order)
     }
 }
 
-/// The batches of one epoch, in order.
-#[derive(Debug)]
+impl Work {
+    fn batch(&self, split: Split, items: &[u64]) -> Result<Batch, LoaderError> {
+        let size = self.options.resize.size;
+        let (examples, frames) = match split {
+            Split::Train { .. } => (&self.dataset.train, &self.train),
+            Split::Valid => (&self.dataset.valid, &self.valid),
+        };
+        let picture_len = 3 * size.width as usize * size.height as usize;
+        let mut pixels = vec![0.0; items.len() * picture_len];
+        let mut batch = Batch { pixels: Vec::new(), targets: Vec::new(), mask: Vec::new(), items: items.to_vec() };
+        for (&item, pixels) in items.iter().zip(pixels.chunks_exact_mut(picture_len)) {
+            let example = &examples[item as usize];
+            let frame = frames.get(item as usize, &self.dataset.path(example), &self.options)?;
+            let draw = self.draw(split, item);
+            if draw == Draw::NONE {
+                pixels.iter_mut().zip(frame.iter()).for_each(|(pixel, byte)| *pixel = f32::from(*byte));
+            } else {
+                draw.apply(&frame, size, pixels, size);
+            }
+            targets::append(example, self.dataset.targets.len(), &draw, &self.options, &mut batch);
+        }
+        Ok(Batch { pixels, ..batch })
+    }
+
+    fn draw(&self, split: Split, item: u64) -> Draw {
+        match split {
+            Split::Train { epoch } if !self.options.augmentation.is_none() => {
+                self.options.augmentation.draw(self.options.seed, epoch, item)
+            }
+            _ => Draw::NONE,
+        }
+    }
+}
+
+/// The batches of one pass, in order; worker threads make them ahead. Dropping it stops the threads.
 pub struct Batches {
-    /// Each worker's channel; dropping it ends the worker at its next batch.
-    receivers: Vec<Receiver<Result<Batch, TrainError>>>,
-    next: usize,
-    count: usize,
+    /// One for each worker, whose thread holds the other end. Dropping them makes the threads end.
+    queues: Vec<Receiver<Result<Batch, LoaderError>>>,
+    threads: Vec<JoinHandle<()>>,
+    taken: usize,
+    total: usize,
     waited: Duration,
 }
 
 impl Batches {
-    /// How long the consumer has waited for batches.
+    fn start(work: Arc<Work>, split: Split, order: Vec<u64>) -> Self {
+        let total = order.len().div_ceil(work.options.batch_size);
+        let workers = work.options.workers.min(total.max(1));
+        let order = Arc::new(order);
+        let (mut queues, mut threads) = (Vec::new(), Vec::new());
+        for worker in 0..workers {
+            let (sender, queue) = sync_channel(work.options.prefetch);
+            let (work, order) = (Arc::clone(&work), Arc::clone(&order));
+            threads.push(std::thread::spawn(move || make(&work, split, &order, (worker, workers), &sender)));
+            queues.push(queue);
+        }
+        Self { queues, threads, taken: 0, total, waited: Duration::ZERO }
+    }
+
+    /// How long the loop has waited for batches so far.
     pub fn waited(&self) -> Duration {
         self.waited
     }
 }
 
-impl Iterator for Batches {
-    type Item = Result<Batch, TrainError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.next == self.count {
-            return None;
+/// A worker's share of the batches. Ends early where nobody takes them any more.
+fn make(
+    work: &Work,
+    split: Split,
+    order: &[u64],
+    (worker, workers): (usize, usize),
+    sender: &SyncSender<Result<Batch, LoaderError>>,
+) {
+    for items in order.chunks(work.options.batch_size).skip(worker).step_by(workers) {
+        if sender.send(work.batch(split, items)).is_err() {
+            return;
         }
-        let start = Instant::now();
-        let worker = self.next % self.receivers.len();
-        let batch = self.receivers[worker].recv();
-        self.waited += start.elapsed();
-        self.next += 1;
-        Some(batch.unwrap_or_else(|_| Err(TrainError::Recipe("a thread that prepares pictures has stopped".into()))))
     }
 }
 
-impl Shared {
-    fn batch(&self, items: &[u64], epoch: Option<u64>) -> Result<Batch, TrainError> {
-        let size = self.settings.rule.size;
-        let frame = [i64::from(size.height), i64::from(size.width), 3];
-        let target_shape = match &self.targets {
-            TargetShape::Labels(count) => vec![*count as i64],
-            TargetShape::Points { count, .. } => vec![*count as i64, 2],
-        };
-        let mut batch = Batch { items: items.to_vec(), frame, target_shape, ..Batch::default() };
-        batch.pixels.resize(items.len() * frame_len(&self.settings.rule), 0.0);
-        for (&item, pixels) in items.iter().zip(batch.pixels.chunks_exact_mut(frame_len(&self.settings.rule))) {
-            let drawn = epoch.map(|epoch| self.settings.augmentation.draw(self.settings.seed, epoch, item));
-            let (split, frames) = match epoch {
-                Some(_) => (&self.dataset.train, &self.train_frames),
-                None => (&self.dataset.valid, &self.valid_frames),
-            };
-            let example = &split[item as usize];
-            let source = frames.get(&self.dataset, example, item as usize)?;
-            match &drawn {
-                Some(drawn) => drawn.apply(&source, size, pixels, size),
-                None => pixels.iter_mut().zip(source.iter()).for_each(|(to, &from)| *to = f32::from(from)),
-            }
-            self.push_target(example, drawn.as_ref(), &mut batch.targets, &mut batch.mask);
-        }
-        Ok(batch)
-    }
+impl Iterator for Batches {
+    type Item = Result<Batch, LoaderError>;
 
-    /// Appends an example's target, changed as its picture was.
-    fn push_target(&self, example: &Example, drawn: Option<&Drawn>, targets: &mut Vec<f32>, mask: &mut Vec<f32>) {
-        match (&self.targets, &example.target) {
-            (TargetShape::Labels(count), Target::Labels(labels)) => {
-                let first = targets.len();
-                targets.resize(first + count, 0.0);
-                labels.iter().for_each(|&label| targets[first + label] = 1.0);
-            }
-            (TargetShape::Points { flip_pairs, y_range, .. }, Target::Points(points)) => {
-                for point in self.place_points(example, points, flip_pairs, drawn) {
-                    let within = |value: f64| f64::from(y_range.low) < value && value < f64::from(y_range.high);
-                    let kept = point.filter(|&(x, y)| within(x) && within(y));
-                    let (x, y) = kept.unwrap_or_default();
-                    targets.extend([x as f32, y as f32]);
-                    mask.extend([if kept.is_some() { 1.0 } else { 0.0 }; 2]);
-                }
-            }
-            // A data set's examples all have its own kind of target.
-            (TargetShape::Labels(_), Target::Points(_)) | (TargetShape::Points { .. }, Target::Labels(_)) => {}
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.taken == self.total {
+            return None;
         }
+        let queue = &self.queues[self.taken % self.queues.len()];
+        self.taken += 1;
+        let before = Instant::now();
+        let batch = queue.recv().unwrap_or(Err(LoaderError::Worker));
+        self.waited += before.elapsed();
+        Some(batch)
     }
+}
 
-    /// Pixels of the original picture as −1…1 coordinates of the augmented frame.
-    fn place_points(
-        &self,
-        example: &Example,
-        points: &[Option<(f64, f64)>],
-        flip_pairs: &[(usize, usize)],
-        drawn: Option<&Drawn>,
-    ) -> Vec<Option<(f64, f64)>> {
-        let placement = self.settings.rule.placement(example.size);
-        let unit = |point| self.settings.rule.size.to_unit(placement.to_model(point));
-        let moved = |point| drawn.map_or(point, |drawn| drawn.map_point(point));
-        let mut placed: Vec<_> = points.iter().map(|point| point.map(|point| moved(unit(point)))).collect();
-        if drawn.is_some_and(Drawn::flipped) {
-            flip_pairs.iter().for_each(|&(a, b)| placed.swap(a, b));
+impl Drop for Batches {
+    fn drop(&mut self) {
+        self.queues.clear();
+        for thread in self.threads.drain(..) {
+            // A worker that panicked has already been reported as a missing batch.
+            let _ = thread.join();
         }
-        placed
     }
 }

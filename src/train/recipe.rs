@@ -104,7 +104,9 @@ impl Recipe {
             (self.y_range.low < self.y_range.high, "y-range has to go from low to high"),
             ((0.0..=1.0).contains(&self.accuracy_threshold), "threshold has to lie in 0…1"),
         ];
-        let mistakes: Vec<&str> = checks.iter().filter(|(right, _)| !right).map(|&(_, mistake)| mistake).collect();
+        let mut mistakes: Vec<String> =
+            checks.iter().filter(|(right, _)| !right).map(|&(_, mistake)| mistake.to_owned()).collect();
+        mistakes.extend(self.augmentation.validate().err());
         if mistakes.is_empty() { Ok(()) } else { Err(mistakes.join("; ")) }
     }
 }

@@ -1,34 +1,29 @@
 //! The commands of `tagpoint-train`, from settings to files.
 
-use std::{io::Write as _, num::NonZero, path::Path, thread::available_parallelism};
+use std::{io::Write as _, num::NonZero, path::Path, sync::Arc, thread::available_parallelism};
 
 use anyhow::Context as _;
 use tch::{Device, Kind};
 
 use super::{
     TrainError,
-    augment::Augmentation,
     command::{Cli, Command, DataArgs, EvaluateArgs, FitArgs, PointSet, TaskArg},
     dataset::{CsvTask, Dataset, Target, read_csv},
-    evaluate::{Evaluation, evaluate, score_table},
+    evaluate::{Evaluation, Judge, evaluate, score_table},
     learner::Learner,
-    loader::{Loader, LoaderSettings},
+    loader::{Loader, LoaderOptions},
     network::Network,
     progress::Progress,
-    recipe::Recipe,
     save::{Description, assemble_and_check},
     task::{PointSettings, task_of},
     thresholds::best_thresholds,
 };
 use crate::{
     infer::Runtime,
-    model::{Label, ModelFile, Task, next_version},
+    model::{Label, ModelFile, Task, YRange, next_version},
     onnx::{ModelProto, OPSET_VERSION},
-    picture::ResizeRule,
 };
 
-/// Decoded frames are kept in memory up to this size.
-const CACHE_BYTES: usize = 2 << 30;
 /// Golden pictures that `--golden-from-data` chooses from.
 const GOLDEN_CANDIDATES: usize = 64;
 
@@ -63,18 +58,11 @@ fn fit(args: &FitArgs) -> anyhow::Result<()> {
     let task = task_of(&dataset, recipe.y_range, &points)?;
     let (data, pictures) = (dataset.fingerprint, (dataset.train.len() as u64, dataset.valid.len() as u64));
     let golden_pictures = if args.golden_from_data { Some(golden_from(&dataset)?) } else { None };
-    let settings = LoaderSettings {
-        rule: recipe.resize,
-        batch_size: recipe.batch_size,
-        seed: recipe.seed,
-        augmentation: recipe.augmentation.clone(),
-        workers: args.workers.unwrap_or_else(cores),
-        cache_bytes: CACHE_BYTES,
-    };
-    let loader = Loader::new(dataset, &task, settings);
-    let mut learner = Learner::new(task.clone(), recipe.clone(), loader.clone())?;
+    let dataset = Arc::new(dataset);
+    let workers = args.workers.unwrap_or_else(cores);
+    let mut learner = Learner::new(Arc::clone(&dataset), task.clone(), recipe.clone(), workers)?;
     let evaluation = learner.fine_tune(&mut Progress::new())?;
-    let task = with_thresholds(task, &evaluation, loader.dataset());
+    let task = with_thresholds(task, &evaluation, &dataset);
     print_labels(&task, &evaluation);
     let description = Description {
         task,
@@ -103,14 +91,18 @@ fn evaluate_file(args: &EvaluateArgs) -> anyhow::Result<()> {
     let csv_task = if matches!(task, Task::Points(_)) { CsvTask::Points } else { CsvTask::MultiLabel };
     let mut dataset = read(&args.data, csv_task, 0)?;
     fit_vocabulary(&mut dataset, task)?;
-    let loader = Loader::new(dataset, task, plain_settings(file.manifest.input.resize));
-    let evaluation = evaluate(&mut network, task, &loader, 0.5)?;
+    let rule = file.manifest.input.resize;
+    let dataset = Arc::new(dataset);
+    let y_range = if let Task::Points(points) = task { points.y_range } else { YRange { low: -1.0, high: 1.0 } };
+    let loader = Loader::new(Arc::clone(&dataset), LoaderOptions { y_range, ..LoaderOptions::new(rule) });
+    let judge = Judge { dataset: &dataset, rule, threshold: 0.5 };
+    let evaluation = evaluate(&mut network, task, &loader, &judge)?;
     println!("{:<24} {:.6}", "loss", evaluation.loss);
     for (name, value) in evaluation.metrics.iter().chain(&evaluation.details) {
         println!("{name:<24} {value:.6}");
     }
     if let Some(path) = &args.outputs {
-        write_outputs(path, loader.dataset(), task, &evaluation).with_context(|| path.display().to_string())?;
+        write_outputs(path, &dataset, task, &evaluation).with_context(|| path.display().to_string())?;
     }
     Ok(())
 }
@@ -133,19 +125,6 @@ fn read(args: &DataArgs, task: CsvTask, seed: u64) -> Result<Dataset, TrainError
 
 fn cores() -> usize {
     available_parallelism().map_or(1, NonZero::get)
-}
-
-/// Settings of a loader that is only asked for the validation split.
-fn plain_settings(rule: ResizeRule) -> LoaderSettings {
-    let recipe = Recipe::default();
-    LoaderSettings {
-        rule,
-        batch_size: recipe.batch_size,
-        seed: 0,
-        augmentation: Augmentation::none(),
-        workers: cores(),
-        cache_bytes: 0,
-    }
 }
 
 /// The encoded bytes of validation pictures, evenly over the split.

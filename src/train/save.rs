@@ -107,7 +107,7 @@ fn golden_samples(
     let pictures = match &description.golden_pictures {
         Some(pictures) => pictures,
         None => {
-            drawn = draw_pictures(seed, DRAWN).map_err(|error| TrainError::Recipe(error.to_string()))?;
+            drawn = draw_pictures(seed, DRAWN).map_err(|error| TrainError::GoldenPicture(error.to_string()))?;
             &drawn
         }
     };
@@ -127,7 +127,7 @@ fn output_of(network: &mut Network, output: &str, rule: &ResizeRule, bytes: &[u8
     let mut pixels = vec![0; 3 * rule.size.width as usize * rule.size.height as usize];
     Picture::decode(bytes, &Limits::default(), Detail::For(rule))
         .and_then(|picture| picture.resize_into(rule, &mut pixels))
-        .map_err(|error| TrainError::Picture { file: "golden picture".to_owned(), reason: error.to_string() })?;
+        .map_err(|error| TrainError::GoldenPicture(error.to_string()))?;
     let shape = [1, i64::from(rule.size.height), i64::from(rule.size.width), 3];
     let image = Tensor::from_slice(&pixels).f_view(shape)?;
     let outputs = no_grad(|| network.forward(&image, &[output], &Mode::Evaluate))?;

@@ -185,6 +185,15 @@ impl Task {
         }
     }
 
+    /// The name of the graph's output in our own models.
+    pub fn output_name(&self) -> &'static str {
+        match self {
+            Self::MultiLabel { .. } | Self::SingleLabel { .. } => "scores",
+            Self::Points(_) => "points",
+            Self::Values(_) => "values",
+        }
+    }
+
     /// The task's name in settings, answers and documents.
     pub fn kind(&self) -> &'static str {
         match self {

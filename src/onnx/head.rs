@@ -1,1 +1,219 @@
-//! x
+//! Replacing a graph's classifier by fastai's head.
+//!
+//! Where to cut: the classifier is the last Gemm or MatMul. Where its input comes from a pooling over [N, C, H, W]
+//! through at most Flatten, Reshape and the like, the cut is before the pooling and the head pools for itself;
+//! otherwise everything up to the classifier's [N, C] input stays and the head has no pooling.
+
+use super::{
+    GraphProto, NodeProto, OnnxError,
+    builder::{GraphBuilder, int, prune},
+    proto::DataType,
+};
+use crate::model::{Task, YRange};
+
+/// The logits of the head, before any sigmoid or softmax: [N, outputs].
+pub const LOGITS: &str = "logits";
+/// Parameters whose names start so belong to the head.
+pub const HEAD_PREFIX: &str = "head.";
+/// Initializers whose names start so are constants that confine outputs to a range.
+pub const Y_RANGE_PREFIX: &str = "y_range.";
+/// Width of the head's hidden layer (fastai's `lin_ftrs`).
+const HIDDEN: i64 = 512;
+
+/// A backbone's end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// The tensor that the head takes: [N, C, H, W] where `pools`, else [N, C].
+    pub features: String,
+    /// C.
+    pub channels: i64,
+    /// Whether the head has to pool.
+    pub pools: bool,
+}
+
+/// Settings of the head.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct HeadSettings {
+    /// Dropout before the last layer; half of it before the first one (fastai's `ps`).
+    pub dropout: f32,
+}
+
+impl Default for HeadSettings {
+    fn default() -> Self {
+        Self { dropout: 0.5 }
+    }
+}
+
+/// Finds where a graph's classifier begins.
+///
+/// # Errors
+/// A graph without a Gemm or MatMul, or one whose classifier's weight is not an initializer of two dimensions.
+pub fn find_cut(graph: &GraphProto) -> Result<Cut, OnnxError> {
+    let classifier = graph
+        .node
+        .iter()
+        .rfind(|node| matches!(node.op_type(), "Gemm" | "MatMul"))
+        .ok_or_else(|| OnnxError::Graph("the graph has no Gemm or MatMul, so no classifier to replace".into()))?;
+    let channels = classifier_inputs(graph, classifier)?;
+    let input = classifier.input.first().cloned().unwrap_or_default();
+    let mut tensor = input.as_str();
+    while let Some(node) = graph.node.iter().find(|node| node.output.iter().any(|output| output == tensor)) {
+        let before = node.input.first().map_or("", String::as_str);
+        match node.op_type() {
+            "Flatten" | "Reshape" | "Dropout" | "Identity" | "Squeeze" => tensor = before,
+            "GlobalAveragePool" | "GlobalMaxPool" => {
+                return Ok(Cut { features: before.to_owned(), channels, pools: true });
+            }
+            _ => break,
+        }
+    }
+    Ok(Cut { features: input, channels, pools: false })
+}
+
+fn classifier_inputs(graph: &GraphProto, classifier: &NodeProto) -> Result<i64, OnnxError> {
+    let wrong =
+        || OnnxError::Graph(format!("the classifier {:?} has no constant weight of two dimensions", classifier.name()));
+    let weight = classifier.input.get(1).ok_or_else(wrong)?;
+    let tensor = graph.initializer.iter().find(|tensor| tensor.name() == weight).ok_or_else(wrong)?;
+    let &[rows, columns] = tensor.dims.as_slice() else { return Err(wrong()) };
+    let transposed = classifier.attribute.iter().any(|attribute| attribute.name() == "transB" && attribute.i() != 0);
+    Ok(if transposed { columns } else { rows })
+}
+
+/// Replaces the classifier by fastai's head for `task`; what only the classifier needed is removed.
+///
+/// [max pool, average pool] → flatten → batch norm → dropout → linear 512 → ReLU → batch norm → dropout → linear
+/// (`create_head` of fastai 2.8). The new parameters have no values yet.
+///
+/// # Errors
+/// As [`find_cut`].
+pub fn replace_classifier(graph: GraphProto, task: &Task, settings: HeadSettings) -> Result<GraphProto, OnnxError> {
+    let cut = find_cut(&graph)?;
+    let name = graph.name().to_owned();
+    let mut builder = GraphBuilder::extend(without_output(graph));
+    let (features, channels) = pool(&mut builder, &cut);
+    let x = builder.batch_norm("head.norm1", &features, channels);
+    let x = dropout(&mut builder, "head.dropout1", &x, settings.dropout / 2.0);
+    let x = builder.linear("head.linear1", &x, (channels, HIDDEN), false);
+    let x = builder.node("Relu", "head.relu", &[&x], vec![]);
+    let x = builder.batch_norm("head.norm2", &x, HIDDEN);
+    let x = dropout(&mut builder, "head.dropout2", &x, settings.dropout);
+    let outputs = task.output_len() as i64;
+    let x = builder.linear("head.linear2", &x, (HIDDEN, outputs), false);
+    builder.node("Identity", LOGITS, &[&x], vec![]);
+    finish(&mut builder, task, outputs);
+    let mut graph = builder.finish(&name);
+    prune(&mut graph);
+    Ok(graph)
+}
+
+/// The outputs of the old classifier go; a tensor that would clash with the new `logits` is dead and goes with them.
+fn without_output(mut graph: GraphProto) -> GraphProto {
+    graph.output.clear();
+    graph.node.retain(|node| !node.output.iter().any(|output| output == LOGITS));
+    graph
+}
+
+/// Concatenated maximum and average pooling, maximum first (fastai's `AdaptiveConcatPool2d`), flattened.
+fn pool(builder: &mut GraphBuilder, cut: &Cut) -> (String, i64) {
+    if !cut.pools {
+        return (cut.features.clone(), cut.channels);
+    }
+    let max = builder.node("GlobalMaxPool", "head.max_pool", &[&cut.features], vec![]);
+    let average = builder.node("GlobalAveragePool", "head.average_pool", &[&cut.features], vec![]);
+    let both = builder.node("Concat", "head.pooled", &[&max, &average], vec![int("axis", 1)]);
+    (builder.node("Flatten", "head.flat", &[&both], vec![int("axis", 1)]), 2 * cut.channels)
+}
+
+fn dropout(builder: &mut GraphBuilder, name: &str, input: &str, ratio: f32) -> String {
+    let ratio = builder.constant(&format!("{name}.ratio"), &[], &[ratio]);
+    builder.node("Dropout", name, &[input, &ratio], vec![])
+}
+
+/// From logits to the task's output.
+fn finish(builder: &mut GraphBuilder, task: &Task, outputs: i64) {
+    match task {
+        Task::MultiLabel { .. } => {
+            builder.node("Sigmoid", task.output_name(), &[LOGITS], vec![]);
+            builder.output(task.output_name(), DataType::Float, &[-1, outputs]);
+        }
+        Task::SingleLabel { .. } => {
+            builder.node("Softmax", task.output_name(), &[LOGITS], vec![int("axis", 1)]);
+            builder.output(task.output_name(), DataType::Float, &[-1, outputs]);
+        }
+        Task::Points(points) => {
+            let flat = confine(builder, "y_range.flat", &[points.y_range]);
+            let shape = builder.int_constant("y_range.shape", &[3], &[-1, outputs / 2, 2]);
+            builder.node("Reshape", task.output_name(), &[&flat, &shape], vec![]);
+            builder.output(task.output_name(), DataType::Float, &[-1, outputs / 2, 2]);
+        }
+        Task::Values(values) => {
+            if values.y_ranges.is_empty() {
+                builder.node("Identity", task.output_name(), &[LOGITS], vec![]);
+            } else {
+                confine(builder, task.output_name(), &values.y_ranges);
+            }
+            builder.output(task.output_name(), DataType::Float, &[-1, outputs]);
+        }
+    }
+}
+
+/// `sigmoid(x)·(high − low) + low` (fastai's `sigmoid_range`), with one range for all outputs or one for each.
+fn confine(builder: &mut GraphBuilder, name: &str, ranges: &[YRange]) -> String {
+    let dims = [1, ranges.len() as i64];
+    let widths: Vec<f32> = ranges.iter().map(|range| range.high - range.low).collect();
+    let lows: Vec<f32> = ranges.iter().map(|range| range.low).collect();
+    let width = builder.constant("y_range.width", &dims, &widths);
+    let low = builder.constant("y_range.low", &dims, &lows);
+    let sigmoid = builder.node("Sigmoid", "y_range.sigmoid", &[LOGITS], vec![]);
+    let scaled = builder.node("Mul", "y_range.scaled", &[&sigmoid, &width], vec![]);
+    builder.node("Add", name, &[&scaled, &low], vec![])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::Label,
+        onnx::{arch::Architecture, weights::unfilled},
+        picture::PictureSize,
+    };
+
+    const SIZE: PictureSize = PictureSize { width: 64, height: 64 };
+
+    fn two_labels() -> Task {
+        let label = |name: &str| Label { name: name.to_owned(), thresholds: [].into(), train_count: 1, valid_count: 1 };
+        Task::MultiLabel { labels: vec![label("cat"), label("dog")] }
+    }
+
+    #[test]
+    fn every_architecture_is_cut_before_its_pooling() {
+        for (arch, channels) in Architecture::ALL.into_iter().zip([512, 512, 2048, 2048, 1280]) {
+            let cut = find_cut(&arch.build(SIZE, 1000)).unwrap();
+            assert!(cut.pools, "{arch:?}");
+            assert_eq!(cut.channels, channels, "{arch:?}");
+        }
+    }
+
+    #[test]
+    fn the_old_classifier_is_gone_and_the_head_is_fastais() {
+        let graph =
+            replace_classifier(Architecture::Resnet18.build(SIZE, 1000), &two_labels(), HeadSettings::default())
+                .unwrap();
+        assert!(graph.initializer.iter().all(|tensor| !tensor.name().starts_with("fc.")));
+        let head: Vec<_> = unfilled(&graph)
+            .filter(|tensor| tensor.name().starts_with(HEAD_PREFIX))
+            .map(|tensor| (tensor.name(), tensor.dims.as_slice()))
+            .collect();
+        assert_eq!(head[0], ("head.norm1.weight", [1024].as_slice()));
+        assert_eq!(head[4], ("head.linear1.weight", [512, 1024].as_slice()));
+        assert_eq!(head[9], ("head.linear2.weight", [2, 512].as_slice()));
+        assert_eq!(head.len(), 10);
+    }
+
+    #[test]
+    fn a_graph_without_a_classifier_is_refused() {
+        let error = find_cut(&GraphProto::default()).unwrap_err();
+        assert!(error.to_string().contains("no Gemm or MatMul"));
+    }
+}

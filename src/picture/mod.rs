@@ -6,27 +6,21 @@
 //!
 //! Nothing here knows HTTP, libtorch or ONNX Runtime.
 
+mod colour;
 pub mod geometry;
+mod header;
+mod jpeg;
+mod jpeg_header;
+mod limits;
+pub mod npy;
+mod orientation;
+mod raster;
+mod resize;
+mod sniff;
 
 pub use geometry::{PictureSize, Placement, ResizeMethod, ResizeRule};
-
-/// What a picture may cost, checked from its header before any pixel memory is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Encoded bytes.
-    pub max_bytes: usize,
-    /// Pixels from left to right, and from top to bottom.
-    pub max_side: u32,
-    /// Width × height.
-    pub max_pixels: u64,
-}
-
-impl Default for Limits {
-    /// 20 MiB, 16,384 pixels a side, 64 megapixels.
-    fn default() -> Self {
-        Self { max_bytes: 20 << 20, max_side: 16_384, max_pixels: 64_000_000 }
-    }
-}
+pub use limits::Limits;
+use sniff::Format;
 
 /// Why a picture has no pixels for us.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -71,8 +65,11 @@ impl Picture {
     /// # Errors
     /// See [`PictureError`]; limits are checked before pixels are allocated.
     pub fn decode(bytes: &[u8], limits: &Limits, detail: Detail<'_>) -> Result<Self, PictureError> {
-        let _ = (bytes, limits, detail);
-        todo!("helper P")
+        limits.check_bytes(bytes.len())?;
+        match sniff::sniff(bytes)? {
+            Format::Jpeg => jpeg::decode(bytes, limits, detail),
+            format => raster::decode(format, bytes, limits),
+        }
     }
 
     /// Resizes into `out`, the model's pixels: row-major RGB, `3 · width · height` bytes of `rule.size`.
@@ -82,7 +79,6 @@ impl Picture {
     /// # Errors
     /// `Broken` where `out` does not have the rule's size.
     pub fn resize_into(&self, rule: &ResizeRule, out: &mut [u8]) -> Result<Placement, PictureError> {
-        let _ = (rule, out);
-        todo!("helper P")
+        resize::resize_into(self, rule, out)
     }
 }

@@ -1,0 +1,38 @@
+# `make serve` and `make test` do all of their set-up; see README.md.
+.PHONY: serve train test lint build clean
+
+# Builds the service and serves the shipped models on 127.0.0.1:8000. The first call fetches ONNX Runtime.
+serve:
+	scripts/setup
+	scripts/fetch onnxruntime
+	cargo build --release --locked --bin tagpoint
+	target/release/tagpoint serve --models models
+
+# A training run to look at: `make train DATA=photos.csv ARGS='--weights FILE'`; drawn shapes where DATA is not given.
+DATA ?= runs/shapes/train.csv
+ARGS ?= --arch resnet18 --weights none --size 64 --freeze-epochs 1 --epochs 8 --lr 1e-2 --batch-size 32
+train:
+	scripts/setup
+	scripts/fetch onnxruntime libtorch
+	cargo build --release --locked --features train --bin tagpoint-train --example draw_shapes
+	[ -e $(DATA) ] || target/release/examples/draw_shapes runs/shapes
+	target/release/tagpoint-train fit --data $(DATA) --out runs/model $(ARGS)
+
+# Every test. The first call fetches ONNX Runtime, libtorch and the Python packages that the tests compare with.
+test:
+	scripts/setup
+	scripts/fetch onnxruntime libtorch
+	scripts/test-environment
+	cargo test --locked --features train
+
+lint:
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --all-targets --features train -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --features train
+
+build:
+	cargo build --release --locked --bin tagpoint
+
+clean:
+	rm -rf target .deps runs

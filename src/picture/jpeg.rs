@@ -1,0 +1,95 @@
+//! JPEG by libjpeg-turbo, whole or at a fraction of its size.
+
+use turbojpeg::{Colorspace, Decompressor, Image, PixelFormat, ScalingFactor};
+
+use super::orientation::Orientation;
+use super::{Detail, Limits, Picture, PictureError, PictureSize, colour, jpeg_header};
+
+/// A progressive JPEG of a few kilobytes can ask for thousands of passes over every pixel; real ones have about ten.
+const MAX_SCANS: u32 = 100;
+
+/// Decodes a JPEG: limits from its header, pixels, colour, orientation.
+///
+/// # Errors
+/// As [`Picture::decode`].
+pub(super) fn decode(bytes: &[u8], limits: &Limits, detail: Detail<'_>) -> Result<Picture, PictureError> {
+    let header = jpeg_header::read(bytes)?;
+    limits.check_size(header.size)?;
+    if header.precision != 8 {
+        return Err(PictureError::Unsupported(format!(
+            "JPEG with {} bits is not supported: send a JPEG with 8 (for example: `magick photo.jpg -depth 8 photo.png`)",
+            header.precision
+        )));
+    }
+    let orientation = header.exif.map_or(Orientation::UPRIGHT, Orientation::from_exif);
+    let divisor = match detail {
+        Detail::For(rule) if !header.lossless => divisor(header.size, orientation, rule),
+        _ => 1,
+    };
+    let (rgb, decoded) = pixels(bytes, header.size, header.scan_at, divisor)?;
+    Ok(Picture {
+        rgb: orientation.turn(rgb, decoded),
+        size: orientation.turn_size(decoded),
+        original: orientation.turn_size(header.size),
+    })
+}
+
+/// By how much both sides may be divided while the resize still only shrinks: 1, 2, 4 or 8.
+fn divisor(stored: PictureSize, orientation: Orientation, rule: &super::ResizeRule) -> u32 {
+    let scale = rule.placement(orientation.turn_size(stored)).scale;
+    let enough = |divisor: u32| f64::from(divisor) * scale.0.max(scale.1) <= 1.0;
+    // Where a side is no multiple, the last pixel is a part of one. The resize knows it to be at the right or at the
+    // bottom, so a picture that gets mirrored has to divide evenly.
+    let even = |divisor: u32| {
+        (!orientation.mirrors_columns() || stored.width.is_multiple_of(divisor))
+            && (!orientation.mirrors_rows() || stored.height.is_multiple_of(divisor))
+    };
+    [8, 4, 2].into_iter().find(|&divisor| enough(divisor) && even(divisor)).unwrap_or(1)
+}
+
+/// RGB pixels as stored, and their size.
+fn pixels(
+    bytes: &[u8],
+    stored: PictureSize,
+    scan_at: usize,
+    divisor: u32,
+) -> Result<(Vec<u8>, PictureSize), PictureError> {
+    let mut decompressor = Decompressor::new().map_err(broken)?;
+    decompressor.set_scan_limit(MAX_SCANS).map_err(broken)?;
+    decompressor.set_scaling_factor(ScalingFactor::new(1, divisor as usize)).map_err(broken)?;
+    let header = decompressor.read_header(bytes).map_err(broken)?;
+    if (header.width, header.height) != (stored.width as usize, stored.height as usize) {
+        // libjpeg and our walk disagree, so the limits were checked on another size than it would decode.
+        return Err(PictureError::Broken("the JPEG's headers contradict each other".to_owned()));
+    }
+
+    let cmyk = matches!(header.colorspace, Colorspace::CMYK | Colorspace::YCCK);
+    let format = if cmyk { PixelFormat::CMYK } else { PixelFormat::RGB };
+    let decoded = PictureSize { width: stored.width.div_ceil(divisor), height: stored.height.div_ceil(divisor) };
+    let (width, height) = (decoded.width as usize, decoded.height as usize);
+    let pitch = width * format.size();
+    let mut samples = vec![0; pitch * height];
+    let image = Image { pixels: &mut samples[..], width, pitch, height, format };
+    match decompressor.decompress(bytes, image) {
+        Err(error) if !is_harmless(&error, &bytes[scan_at..]) => return Err(broken(error)),
+        _ => {}
+    }
+    let rgb = if cmyk { colour::inverted_cmyk_to_rgb(&samples) } else { samples };
+    Ok((rgb, decoded))
+}
+
+/// libjpeg-turbo decodes on after a warning, and reports the first one as an error when all pixels are done. Missing
+/// or damaged data is an error for us too; surplus bytes, which some cameras write, are not, as long as the picture
+/// goes on to its end marker (FF D9 cannot occur within coded pixels).
+fn is_harmless(error: &turbojpeg::Error, scans: &[u8]) -> bool {
+    let turbojpeg::Error::TurboJpegError(message) = error else { return false };
+    let surplus = message.contains("extraneous bytes before marker");
+    surplus && scans.windows(2).any(|pair| pair == [0xFF, 0xD9])
+}
+
+fn broken(error: turbojpeg::Error) -> PictureError {
+    match error {
+        turbojpeg::Error::TurboJpegError(message) => PictureError::Broken(message),
+        other => PictureError::Broken(other.to_string()),
+    }
+}

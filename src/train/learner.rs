@@ -1,0 +1,236 @@
+//! The learner: a data set and a recipe in, a fine-tuned graph out.
+
+use std::time::{Duration, Instant};
+
+use tch::{Device, Kind, Tensor};
+
+use super::{
+    TrainError,
+    dropout::DropoutMasks,
+    evaluate::{Evaluation, evaluate},
+    groups::parameter_groups,
+    initial::initialise,
+    loader::{Batch, Loader},
+    losses,
+    network::{Mode, Network},
+    observer::{EpochReport, Observer, StepReport},
+    optimiser::Optimiser,
+    recipe::Recipe,
+    schedule::{PhaseSteps, fine_tune},
+};
+use crate::{
+    model::{Digest, Task},
+    onnx::{
+        GraphProto, OPSET_VERSION,
+        head::{HEAD_PREFIX, HeadSettings, LOGITS, replace_classifier},
+        weights,
+    },
+};
+
+/// Classes of the ImageNet classifiers that weight files come with; the head replaces them.
+const IMAGENET_CLASSES: i64 = 1000;
+
+/// A network on its way from a weight file to a fine-tuned model.
+#[derive(Debug)]
+pub struct Learner {
+    recipe: Recipe,
+    task: Task,
+    graph: GraphProto,
+    network: Network,
+    optimiser: Optimiser,
+    loader: Loader,
+    base_weights: Option<Digest>,
+}
+
+impl Learner {
+    /// Builds the network: architecture, weights, head.
+    ///
+    /// # Errors
+    /// A recipe that contradicts itself, a weight file that cannot be read or does not fit, an architecture that the
+    /// interpreter cannot run.
+    pub fn new(task: Task, recipe: Recipe, loader: Loader) -> Result<Self, TrainError> {
+        recipe.validate().map_err(TrainError::Recipe)?;
+        let (graph, base_weights) = starting_graph(&recipe, &task)?;
+        let mut network = Network::new(&graph, OPSET_VERSION, Device::Cpu, Kind::Float)?;
+        let names: Vec<&str> = network.parameters().iter().map(|parameter| parameter.name.as_str()).collect();
+        let groups = parameter_groups(recipe.architecture, &names);
+        let optimiser = Optimiser::new(&mut network, groups)?;
+        Ok(Self { recipe, task, graph, network, optimiser, loader, base_weights })
+    }
+
+    /// fastai's `fine_tune`: the frozen epochs, then everything, each with a one-cycle schedule.
+    ///
+    /// Returns the evaluation after the last epoch.
+    ///
+    /// # Errors
+    /// A loss that is not a number, or a failure of libtorch.
+    pub fn fine_tune(&mut self, observer: &mut dyn Observer) -> Result<Evaluation, TrainError> {
+        let phases = fine_tune(&self.recipe.schedule(), self.loader.steps_per_epoch(), self.optimiser.group_count());
+        let epochs = phases.iter().map(|phase| phase.epochs).sum();
+        let mut run = Run { observer, loss: SmoothedLoss::default(), epoch: 0, epochs };
+        let mut evaluation = None;
+        for phase in &phases {
+            self.optimiser.set_trainable(&mut self.network, |parameter| {
+                !phase.frozen || parameter.role.is_norm() || parameter.name.starts_with(HEAD_PREFIX)
+            })?;
+            for epoch in 0..phase.epochs {
+                evaluation = Some(self.epoch(phase, epoch, &mut run)?);
+            }
+        }
+        evaluation.ok_or_else(|| TrainError::Recipe("there is no epoch to train".into()))
+    }
+
+    /// One epoch of a phase and its validation.
+    fn epoch(&mut self, phase: &PhaseSteps, epoch: u64, run: &mut Run<'_>) -> Result<Evaluation, TrainError> {
+        let start = Instant::now();
+        let steps = self.loader.steps_per_epoch();
+        let mut batches = self.loader.train_epoch(run.epoch);
+        let (mut step, mut pictures) = (0, 0);
+        while let Some(batch) = batches.next().transpose()? {
+            let rates = &phase.steps[(epoch * steps + step) as usize];
+            let loss = train_step(&mut self.network, &mut self.optimiser, &self.task, &self.recipe, &batch, run.epoch, rates)?;
+            if !loss.is_finite() {
+                return Err(TrainError::LossNotFinite { epoch: run.epoch + 1, step: step + 1, lr: rates.lrs.clone() });
+            }
+            step += 1;
+            pictures += batch.items.len() as u64;
+            let report = StepReport { step, steps, loss: run.loss.add(loss), pictures: batch.items.len() as u64 };
+            run.observer.step(&report);
+        }
+        let (training, waited) = (start.elapsed(), batches.waited());
+        drop(batches);
+        let evaluation = evaluate(&mut self.network, &self.task, &self.loader, self.recipe.accuracy_threshold)?;
+        run.epoch += 1;
+        run.observer.epoch(&EpochReport {
+            epoch: run.epoch,
+            epochs: run.epochs,
+            phase: if phase.frozen { "head" } else { "all" },
+            train_loss: run.loss.value(),
+            valid_loss: evaluation.loss,
+            metrics: evaluation.metrics.clone(),
+            time: start.elapsed(),
+            waiting: share(waited, training),
+            pictures_per_second: pictures as f64 / training.as_secs_f64(),
+        });
+        Ok(evaluation)
+    }
+
+    /// The graph with the weights as they are now.
+    ///
+    /// # Errors
+    /// A failure of libtorch.
+    pub fn graph(&self) -> Result<GraphProto, TrainError> {
+        let mut graph = self.graph.clone();
+        self.network.write_back(&mut graph)?;
+        Ok(graph)
+    }
+
+    /// The network, to run pictures through.
+    pub fn network(&mut self) -> &mut Network {
+        &mut self.network
+    }
+
+    /// SHA-256 of the weight file that training started from.
+    pub fn base_weights(&self) -> Option<Digest> {
+        self.base_weights
+    }
+}
+
+/// What goes on over the epochs of a run.
+struct Run<'a> {
+    observer: &'a mut dyn Observer,
+    loss: SmoothedLoss,
+    epoch: u64,
+    epochs: u64,
+}
+
+/// The architecture with its weights and the task's head, every parameter filled.
+fn starting_graph(recipe: &Recipe, task: &Task) -> Result<(GraphProto, Option<Digest>), TrainError> {
+    let mut graph = recipe.architecture.build(recipe.resize.size, IMAGENET_CLASSES);
+    let mut digest = None;
+    if let Some(path) = &recipe.weights {
+        let bytes = std::fs::read(path)
+            .map_err(|source| TrainError::Io { path: path.display().to_string(), source })?;
+        weights::load_safetensors(&mut graph, path, &bytes)?;
+        digest = Some(Digest::of(&bytes));
+    }
+    let mut graph = replace_classifier(graph, task, HeadSettings { dropout: recipe.dropout })?;
+    initialise(&mut graph, recipe.seed)?;
+    Ok((graph, digest))
+}
+
+/// Forward, loss, backward, update. Returns the loss.
+fn train_step(
+    network: &mut Network,
+    optimiser: &mut Optimiser,
+    task: &Task,
+    recipe: &Recipe,
+    batch: &Batch,
+    epoch: u64,
+    rates: &super::schedule::Step,
+) -> Result<f64, TrainError> {
+    let masks = DropoutMasks::new(recipe.seed, epoch, &batch.items);
+    let dropout = |_: &str, shape: &[i64], ratio: f64| masks.next(shape, ratio);
+    let loss = batch_loss(network, task, batch, &Mode::Train { dropout: &dropout })?.0;
+    let value = loss.double_value(&[]);
+    optimiser.step(&loss, &rates.lrs, rates.momentum, recipe.weight_decay)?;
+    Ok(value)
+}
+
+/// The loss of a batch, and the task's output [N, …].
+pub(super) fn batch_loss(
+    network: &mut Network,
+    task: &Task,
+    batch: &Batch,
+    mode: &Mode<'_>,
+) -> Result<(Tensor, Tensor), TrainError> {
+    let pixels = batch.pixels();
+    let outputs = network.forward(&pixels, &[LOGITS, task.output_name()], mode)?;
+    let [logits, output] = <[Tensor; 2]>::try_from(outputs)
+        .map_err(|_| TrainError::Recipe("the graph has no logits".into()))?;
+    let targets = batch.targets();
+    let loss = match task {
+        Task::MultiLabel { .. } => losses::binary_cross_entropy(&logits, &targets)?,
+        Task::SingleLabel { .. } => losses::cross_entropy(&logits, &targets)?,
+        Task::Points(_) | Task::Values(_) => losses::mean_squared_error(&output, &targets, &batch.mask())?,
+    };
+    Ok((loss, output))
+}
+
+/// fastai's smoothed training loss: exponential average with beta .98, divided by what it lacks at the start.
+#[derive(Clone, Copy, Debug, Default)]
+struct SmoothedLoss {
+    sum: f64,
+    count: i32,
+}
+
+impl SmoothedLoss {
+    const BETA: f64 = 0.98;
+
+    fn add(&mut self, loss: f64) -> f64 {
+        self.sum = Self::BETA * self.sum + (1.0 - Self::BETA) * loss;
+        self.count += 1;
+        self.value()
+    }
+
+    fn value(&self) -> f64 {
+        if self.count == 0 { f64::NAN } else { self.sum / (1.0 - Self::BETA.powi(self.count)) }
+    }
+}
+
+fn share(part: Duration, whole: Duration) -> f64 {
+    part.as_secs_f64() / whole.as_secs_f64().max(f64::MIN_POSITIVE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_smoothed_loss_of_a_constant_is_that_constant() {
+        let mut loss = SmoothedLoss::default();
+        for _ in 0..5 {
+            assert!((loss.add(3.0) - 3.0).abs() < 1e-12);
+        }
+    }
+}

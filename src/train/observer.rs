@@ -1,0 +1,56 @@
+//! What a run tells while it goes on, and who listens.
+
+use std::time::Duration;
+
+/// One step of training.
+#[derive(Clone, Copy, Debug)]
+pub struct StepReport {
+    /// Steps done in this epoch, this one included.
+    pub step: u64,
+    /// Steps of this epoch.
+    pub steps: u64,
+    /// Training loss: debiased exponential average with beta .98, over the whole fit (fastai's `train_loss`).
+    pub loss: f64,
+    /// Pictures in this step.
+    pub pictures: u64,
+}
+
+/// One epoch.
+#[derive(Clone, Debug)]
+pub struct EpochReport {
+    /// Epochs done, this one included, over all phases.
+    pub epoch: u64,
+    /// Epochs of the whole run.
+    pub epochs: u64,
+    /// `frozen` or `all`: what trained.
+    pub phase: &'static str,
+    /// See [`StepReport::loss`].
+    pub train_loss: f64,
+    /// Mean loss over the validation split.
+    pub valid_loss: f64,
+    /// Validation metrics by name.
+    pub metrics: Vec<(&'static str, f64)>,
+    /// Time of the epoch, validation included.
+    pub time: Duration,
+    /// The share of the training time in which the step waited for pictures.
+    pub waiting: f64,
+    /// Training pictures per second.
+    pub pictures_per_second: f64,
+}
+
+/// Listens to a run.
+pub trait Observer {
+    /// A step was made.
+    fn step(&mut self, report: &StepReport);
+    /// An epoch was finished and validated.
+    fn epoch(&mut self, report: &EpochReport);
+}
+
+/// Listens to nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Observer for Silent {
+    fn step(&mut self, _: &StepReport) {}
+    fn epoch(&mut self, _: &EpochReport) {}
+}

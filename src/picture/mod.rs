@@ -7,6 +7,7 @@
 //! Nothing here knows HTTP, libtorch or ONNX Runtime.
 
 mod colour;
+pub mod command;
 pub mod geometry;
 mod header;
 mod jpeg;

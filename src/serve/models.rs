@@ -3,7 +3,10 @@
 use std::{
     collections::BTreeMap,
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::JoinHandle,
 };
 
@@ -24,33 +27,37 @@ use crate::{
 pub struct Models {
     /// The loader's thread writes; requests read, and the ready message waits on it.
     status: watch::Sender<Status>,
-    /// The models' threads, to be waited for at the end.
+    /// The thread that opens and checks models, to be waited for at the end.
+    loader: Mutex<Option<JoinHandle<()>>>,
+    /// The models' own threads, to be waited for at the end.
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Set once the server stops: the loader then opens no further model.
+    stopping: AtomicBool,
 }
 
 /// How far loading has come.
 #[derive(Clone, Debug, Default)]
-pub struct Status {
+pub(super) struct Status {
     /// Whether loading is over.
-    pub loaded: bool,
+    pub(super) loaded: bool,
     /// Why the models folder cannot be read, where it cannot.
-    pub folder_error: Option<String>,
+    pub(super) folder_error: Option<String>,
     /// Each model's highest version, by name.
-    pub models: BTreeMap<String, Entry>,
+    pub(super) models: BTreeMap<String, Entry>,
 }
 
 /// One model's highest version.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub(super) struct Entry {
     /// The version.
-    pub version: ModelVersion,
+    pub(super) version: ModelVersion,
     /// Its state.
-    pub state: State,
+    pub(super) state: State,
 }
 
 /// The state of a model.
 #[derive(Clone, Debug)]
-pub enum State {
+pub(super) enum State {
     /// Not opened and checked yet.
     Loading,
     /// Opened, checked, and taking pictures.
@@ -61,11 +68,11 @@ pub enum State {
 
 /// A model that takes pictures.
 #[derive(Debug)]
-pub struct ServedModel {
+pub(super) struct ServedModel {
     /// SHA-256 of the model file.
-    pub digest: Digest,
+    pub(super) digest: Digest,
     /// Its manifest.
-    pub manifest: Manifest,
+    pub(super) manifest: Manifest,
     /// The way to its thread; dropping it ends the thread.
     pub(super) queue: Queue,
 }
@@ -86,19 +93,46 @@ enum Refusal {
 impl Models {
     /// No models yet.
     pub(super) fn new() -> Self {
-        Self { status: watch::Sender::new(Status::default()), threads: Mutex::default() }
+        Self::with_status(Status::default())
     }
 
-    /// Waits until every model is ready or refused.
-    pub async fn loaded(&self) -> Status {
+    /// Models in states of the caller's choice.
+    pub(super) fn with_status(status: Status) -> Self {
+        Self {
+            status: watch::Sender::new(status),
+            loader: Mutex::default(),
+            threads: Mutex::default(),
+            stopping: AtomicBool::new(false),
+        }
+    }
+
+    /// Opens and checks the models on a thread of its own.
+    pub(super) fn start_loading(
+        self: &Arc<Self>,
+        runtime: Runtime,
+        settings: Arc<Settings>,
+        handle: Handle,
+    ) -> std::io::Result<()> {
+        let models = Arc::clone(self);
+        let thread = std::thread::Builder::new()
+            .name("load-models".to_owned())
+            .spawn(move || models.load(&runtime, &settings, &handle))?;
+        *lock(&self.loader) = Some(thread);
+        Ok(())
+    }
+
+    /// Waits until every model is ready or refused, and gives the names of those that are ready.
+    pub async fn loaded(&self) -> Vec<String> {
         let mut status = self.status.subscribe();
         // The sender lives as long as self, so the wait cannot fail.
         let _ = status.wait_for(|status| status.loaded).await;
-        self.status()
+        let status = status.borrow();
+        let ready = status.models.iter().filter(|(_, entry)| matches!(entry.state, State::Ready(_)));
+        ready.map(|(name, _)| name.clone()).collect()
     }
 
     /// How far loading has come.
-    pub fn status(&self) -> Status {
+    pub(super) fn status(&self) -> Status {
         self.status.borrow().clone()
     }
 
@@ -118,14 +152,14 @@ impl Models {
         }
     }
 
-    /// Opens and checks every model, one after the other. Blocking: it has a thread of its own.
-    pub(super) fn load(&self, runtime: &Runtime, settings: &Settings, handle: &Handle) {
+    /// Opens and checks every model, one after the other.
+    fn load(&self, runtime: &Runtime, settings: &Settings, handle: &Handle) {
         match highest_versions(&settings.models) {
             Ok(folders) => {
                 let loading = |folder: &VersionFolder| Entry { version: folder.version, state: State::Loading };
                 let models = folders.iter().map(|folder| (folder.name.to_string(), loading(folder))).collect();
                 self.status.send_modify(|status| status.models = models);
-                for folder in folders {
+                for folder in folders.into_iter().take_while(|_| !self.stopping.load(Ordering::Relaxed)) {
                     self.load_one(&folder, runtime, settings, handle);
                 }
             }
@@ -172,26 +206,31 @@ impl Models {
             queue_limit: settings.queue_limit,
         };
         let (queue, thread) = queue::start(folder.name.as_str(), session, rule, handle.clone())?;
-        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+        lock(&self.threads).push(thread);
         Ok(ServedModel { digest: file.digest, manifest: file.manifest, queue })
     }
 
     /// Closes every queue and waits until the models' threads have run what is queued. Blocking.
     pub(super) fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        join(lock(&self.loader).take());
         self.status.send_modify(|status| status.models.clear());
-        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        for thread in threads {
-            if thread.join().is_err() {
-                tracing::error!("a model's thread ended by a panic");
-            }
+        join(std::mem::take(&mut *lock(&self.threads)));
+    }
+}
+
+fn join(threads: impl IntoIterator<Item = JoinHandle<()>>) {
+    for thread in threads {
+        let name = thread.thread().name().unwrap_or_default().to_owned();
+        if thread.join().is_err() {
+            tracing::error!(thread = name, "a thread ended by a panic");
         }
     }
+}
 
-    /// Models in states of a test's choice.
-    #[cfg(test)]
-    pub(super) fn with_status(status: Status) -> Self {
-        Self { status: watch::Sender::new(status), threads: Mutex::default() }
-    }
+/// What a thread that panicked left locked is still whole: each of these locks covers one assignment.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Status {
@@ -207,7 +246,7 @@ impl Status {
     }
 
     /// Why the server is not ready; empty where it is.
-    pub fn hindrances(&self) -> Vec<String> {
+    pub(super) fn hindrances(&self) -> Vec<String> {
         let mut found: Vec<String> = self.folder_error.iter().cloned().collect();
         for (name, Entry { version, state }) in &self.models {
             match state {

@@ -218,10 +218,11 @@ mod tests {
         assert_eq!(values(&next_batch(&mut jobs, RULE).await.unwrap()), [1]);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn with_a_delay_the_first_picture_waits_for_company() {
         let (queue, mut jobs) = Queue::new(8);
-        let rule = BatchRule { max_delay: Duration::from_millis(50), ..RULE };
+        // Ends once the batch is full, long before the delay.
+        let rule = BatchRule { max_batch: 2, max_delay: Duration::from_secs(60), ..RULE };
         let _first = put(&queue, 0);
         let late = tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -271,3 +271,26 @@ fn highest_versions(root: &Path) -> std::io::Result<Vec<VersionFolder>> {
         list_versions(root)?.into_iter().map(|folder| (folder.name.clone(), folder)).collect();
     Ok(by_name.into_values().collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn before_the_folder_is_read_no_model_is_unknown() {
+        let models = Models::new();
+        assert!(matches!(models.ready("scenes"), Err(Error::NotReady(_))));
+        assert_eq!(models.status().hindrances(), ["the models are still loading"]);
+        let models = Models::with_status(Status { loaded: true, ..Status::default() });
+        assert!(matches!(models.ready("scenes"), Err(Error::UnknownModel(_))));
+    }
+
+    #[test]
+    fn a_model_that_loads_does_not_make_others_known() {
+        let loading = Entry { version: ModelVersion(1), state: State::Loading };
+        let models = BTreeMap::from([("scenes".to_owned(), loading)]);
+        let models = Models::with_status(Status { models, ..Status::default() });
+        assert!(matches!(models.ready("scenes"), Err(Error::NotReady(_))));
+        assert!(matches!(models.ready("faces"), Err(Error::UnknownModel(_))));
+    }
+}

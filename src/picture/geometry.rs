@@ -79,12 +79,12 @@ impl Placement {
 impl FromStr for PictureSize {
     type Err = String;
 
-    /// Width, an x, height, for example `224x160`; both at least 1.
+    /// Width, an x, height, such as `224x160`, or one number for a square; both at least 1.
     fn from_str(text: &str) -> Result<Self, String> {
-        let sides = text.split_once('x').and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
-        match sides {
-            Some((width, height)) if width > 0 && height > 0 => Ok(Self { width, height }),
-            _ => Err(format!("`{text}` is not a size like 224x160")),
+        let (width, height) = text.split_once('x').unwrap_or((text, text));
+        match (width.parse(), height.parse()) {
+            (Ok(width), Ok(height)) if width > 0 && height > 0 => Ok(Self { width, height }),
+            _ => Err(format!("`{text}` is not a size like 224 or 224x160")),
         }
     }
 }
@@ -122,6 +122,7 @@ mod tests {
     #[test]
     fn sizes_and_methods_are_read_from_text() {
         assert_eq!("224x160".parse(), Ok(PictureSize { width: 224, height: 160 }));
+        assert_eq!("224".parse(), Ok(PictureSize { width: 224, height: 224 }));
         for wrong in ["224", "0x5", "5x0", "-1x4", "4x4x4", "x", ""] {
             assert!(wrong.parse::<PictureSize>().is_err(), "{wrong}");
         }

@@ -16,7 +16,7 @@ use super::{
     observer::{EpochReport, Observer, StepReport},
     optimiser::Optimiser,
     recipe::Recipe,
-    schedule::{PhaseSteps, fine_tune},
+    schedule::{Hyper, Phase, PhasePlan},
 };
 use crate::{
     model::{Digest, Task},
@@ -31,7 +31,6 @@ use crate::{
 const IMAGENET_CLASSES: i64 = 1000;
 
 /// A network on its way from a weight file to a fine-tuned model.
-#[derive(Debug)]
 pub struct Learner {
     recipe: Recipe,
     task: Task,
@@ -65,13 +64,13 @@ impl Learner {
     /// # Errors
     /// A loss that is not a number, or a failure of libtorch.
     pub fn fine_tune(&mut self, observer: &mut dyn Observer) -> Result<Evaluation, TrainError> {
-        let phases = fine_tune(&self.recipe.schedule(), self.loader.steps_per_epoch(), self.optimiser.group_count());
-        let epochs = phases.iter().map(|phase| phase.epochs).sum();
+        let phases = self.recipe.schedule().plan(self.optimiser.group_count());
+        let epochs = phases.iter().map(|phase| phase.epochs as u64).sum();
         let mut run = Run { observer, loss: SmoothedLoss::default(), epoch: 0, epochs };
         let mut evaluation = None;
         for phase in &phases {
             self.optimiser.set_trainable(&mut self.network, |parameter| {
-                !phase.frozen || parameter.role.is_norm() || parameter.name.starts_with(HEAD_PREFIX)
+                phase.phase == Phase::Unfrozen || parameter.role.is_norm() || parameter.name.starts_with(HEAD_PREFIX)
             })?;
             for epoch in 0..phase.epochs {
                 evaluation = Some(self.epoch(phase, epoch, &mut run)?);
@@ -81,21 +80,22 @@ impl Learner {
     }
 
     /// One epoch of a phase and its validation.
-    fn epoch(&mut self, phase: &PhaseSteps, epoch: u64, run: &mut Run<'_>) -> Result<Evaluation, TrainError> {
+    fn epoch(&mut self, phase: &PhasePlan, epoch: usize, run: &mut Run<'_>) -> Result<Evaluation, TrainError> {
         let start = Instant::now();
         let steps = self.loader.steps_per_epoch();
         let mut batches = self.loader.train_epoch(run.epoch);
-        let (mut step, mut pictures) = (0, 0);
-        while let Some(batch) = batches.next().transpose()? {
-            let rates = &phase.steps[(epoch * steps + step) as usize];
-            let loss = train_step(&mut self.network, &mut self.optimiser, &self.task, &self.recipe, &batch, run.epoch, rates)?;
+        let mut pictures = 0;
+        for step in 0..steps {
+            let Some(batch) = batches.next().transpose()? else { break };
+            let loss = self.step(&batch, run.epoch, &phase.at(epoch, step, steps))?;
             if !loss.is_finite() {
-                return Err(TrainError::LossNotFinite { epoch: run.epoch + 1, step: step + 1, lr: rates.lrs.clone() });
+                let (epoch, step) = (run.epoch + 1, step as u64 + 1);
+                return Err(TrainError::LossNotFinite { epoch, step, lr: self.recipe.learning_rate });
             }
-            step += 1;
-            pictures += batch.items.len() as u64;
-            let report = StepReport { step, steps, loss: run.loss.add(loss), pictures: batch.items.len() as u64 };
-            run.observer.step(&report);
+            let count = batch.items.len() as u64;
+            pictures += count;
+            let (step, steps) = (step as u64 + 1, steps as u64);
+            run.observer.step(&StepReport { step, steps, loss: run.loss.add(loss), pictures: count });
         }
         let (training, waited) = (start.elapsed(), batches.waited());
         drop(batches);
@@ -104,7 +104,7 @@ impl Learner {
         run.observer.epoch(&EpochReport {
             epoch: run.epoch,
             epochs: run.epochs,
-            phase: if phase.frozen { "head" } else { "all" },
+            trains: if phase.phase == Phase::Frozen { "head" } else { "all" },
             train_loss: run.loss.value(),
             valid_loss: evaluation.loss,
             metrics: evaluation.metrics.clone(),
@@ -113,6 +113,16 @@ impl Learner {
             pictures_per_second: pictures as f64 / training.as_secs_f64(),
         });
         Ok(evaluation)
+    }
+
+    /// Forward, loss, backward, update. Returns the loss.
+    fn step(&mut self, batch: &Batch, epoch: u64, hyper: &Hyper) -> Result<f64, TrainError> {
+        let masks = DropoutMasks::new(self.recipe.seed, epoch, &batch.items);
+        let dropout = |_: &str, shape: &[i64], ratio: f64| masks.next(shape, ratio);
+        let (loss, _) = batch_loss(&mut self.network, &self.task, batch, &Mode::Train { dropout: &dropout })?;
+        let value = loss.double_value(&[]);
+        self.optimiser.step(&loss, &hyper.lrs, hyper.momentum, self.recipe.weight_decay)?;
+        Ok(value)
     }
 
     /// The graph with the weights as they are now.
@@ -159,24 +169,6 @@ fn starting_graph(recipe: &Recipe, task: &Task) -> Result<(GraphProto, Option<Di
     Ok((graph, digest))
 }
 
-/// Forward, loss, backward, update. Returns the loss.
-fn train_step(
-    network: &mut Network,
-    optimiser: &mut Optimiser,
-    task: &Task,
-    recipe: &Recipe,
-    batch: &Batch,
-    epoch: u64,
-    rates: &super::schedule::Step,
-) -> Result<f64, TrainError> {
-    let masks = DropoutMasks::new(recipe.seed, epoch, &batch.items);
-    let dropout = |_: &str, shape: &[i64], ratio: f64| masks.next(shape, ratio);
-    let loss = batch_loss(network, task, batch, &Mode::Train { dropout: &dropout })?.0;
-    let value = loss.double_value(&[]);
-    optimiser.step(&loss, &rates.lrs, rates.momentum, recipe.weight_decay)?;
-    Ok(value)
-}
-
 /// The loss of a batch, and the task's output [N, …].
 pub(super) fn batch_loss(
     network: &mut Network,
@@ -184,17 +176,18 @@ pub(super) fn batch_loss(
     batch: &Batch,
     mode: &Mode<'_>,
 ) -> Result<(Tensor, Tensor), TrainError> {
-    let pixels = batch.pixels();
+    let pixels = batch.pixels()?;
     let outputs = network.forward(&pixels, &[LOGITS, task.output_name()], mode)?;
     let [logits, output] = <[Tensor; 2]>::try_from(outputs)
         .map_err(|_| TrainError::Recipe("the graph has no logits".into()))?;
-    let targets = batch.targets();
-    let loss = match task {
-        Task::MultiLabel { .. } => losses::binary_cross_entropy(&logits, &targets)?,
-        Task::SingleLabel { .. } => losses::cross_entropy(&logits, &targets)?,
-        Task::Points(_) | Task::Values(_) => losses::mean_squared_error(&output, &targets, &batch.mask())?,
-    };
-    Ok((loss, output))
+    let targets = batch.targets()?;
+    match task {
+        Task::MultiLabel { .. } => Ok((losses::multi_label(&logits, &targets)?, output)),
+        Task::Points(_) => Ok((losses::points(&output, &targets, &batch.mask()?)?, output)),
+        Task::SingleLabel { .. } | Task::Values(_) => {
+            Err(TrainError::Recipe(format!("the task {} cannot be trained yet", task.kind())))
+        }
+    }
 }
 
 /// fastai's smoothed training loss: exponential average with beta .98, divided by what it lacks at the start.

@@ -1,1 +1,0 @@
-//! Runs an ONNX graph on libtorch with gradients.

@@ -14,7 +14,7 @@ pub fn multi_label(logits: &Tensor, targets: &Tensor) -> Result<Tensor, TchError
 
 /// Softmax cross-entropy, the mean over pictures.
 ///
-/// `logits` is [B, L]; `classes` is int64 [B], each the place of a label.
+/// `logits` is [B, L]; `classes` is int64, one for each picture, each the place of a label.
 ///
 /// # Errors
 /// Where the shapes do not fit.

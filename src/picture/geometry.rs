@@ -123,7 +123,7 @@ mod tests {
     fn sizes_and_methods_are_read_from_text() {
         assert_eq!("224x160".parse(), Ok(PictureSize { width: 224, height: 160 }));
         assert_eq!("224".parse(), Ok(PictureSize { width: 224, height: 224 }));
-        for wrong in ["224", "0x5", "5x0", "-1x4", "4x4x4", "x", ""] {
+        for wrong in ["0x5", "5x0", "-1x4", "4x4x4", "x", ""] {
             assert!(wrong.parse::<PictureSize>().is_err(), "{wrong}");
         }
         assert_eq!("pad".parse(), Ok(ResizeMethod::Pad));

@@ -31,6 +31,8 @@ pub enum Command {
     Fit(Box<FitArgs>),
     /// Judge a model file on the validation split of a CSV.
     Evaluate(EvaluateArgs),
+    /// Draw a data set of circles, squares and triangles, to try the trainer without photos.
+    DrawShapes(DrawShapesArgs),
 }
 
 /// The table and its pictures.
@@ -163,6 +165,19 @@ pub struct EvaluateArgs {
     /// Write the model's outputs here: a CSV with a line for each validation picture.
     #[arg(long)]
     pub outputs: Option<PathBuf>,
+}
+
+/// Options of `draw-shapes`.
+#[derive(Debug, Args)]
+pub struct DrawShapesArgs {
+    /// Where to: pictures into images/, and the tables labels.csv and points.csv.
+    pub folder: PathBuf,
+    /// Pictures.
+    #[arg(long, default_value_t = 500)]
+    pub count: u64,
+    /// Decides every random draw.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
 }
 
 /// How training pictures are changed at random, fastai's `aug_transforms`.

@@ -28,6 +28,7 @@ pub mod recipe;
 pub mod run;
 pub mod save;
 pub mod schedule;
+pub mod shapes;
 pub mod task;
 pub mod thresholds;
 

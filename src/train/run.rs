@@ -15,6 +15,7 @@ use super::{
     network::Network,
     progress::Progress,
     save::{Description, assemble_and_check},
+    shapes,
     task::{PointSettings, task_of},
     thresholds::best_thresholds,
 };
@@ -35,6 +36,8 @@ pub fn run(cli: &Cli) -> anyhow::Result<()> {
     match &cli.command {
         Command::Fit(args) => fit(args),
         Command::Evaluate(args) => evaluate_file(args),
+        Command::DrawShapes(args) => shapes::draw_data_set(&args.folder, args.count, args.seed)
+            .with_context(|| format!("cannot draw into {}", args.folder.display())),
     }
 }
 
@@ -43,8 +46,9 @@ pub fn run(cli: &Cli) -> anyhow::Result<()> {
 fn fit(args: &FitArgs) -> anyhow::Result<()> {
     let recipe = args.recipe();
     recipe.validate().map_err(TrainError::Recipe)?;
-    // Before hours of training, not after them.
+    // What would fail at the end has to fail before hours of training.
     let runtime = Runtime::load(None)?;
+    try_to_write(&args.out)?;
     let task = match args.task {
         TaskArg::Labels => CsvTask::MultiLabel,
         TaskArg::Points => CsvTask::Points,
@@ -78,6 +82,14 @@ fn fit(args: &FitArgs) -> anyhow::Result<()> {
     let path = args.out.join(version.to_string()).join("model.onnx");
     file.write(&path)?;
     println!("{}  {:.1} MB  sha256:{}", path.display(), file.bytes.len() as f64 / 1e6, file.digest);
+    Ok(())
+}
+
+/// Makes the model's folder and sees that files can be written there.
+fn try_to_write(folder: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder)
+        .and_then(|()| tempfile::tempfile_in(folder))
+        .with_context(|| format!("cannot write into {}", folder.display()))?;
     Ok(())
 }
 

@@ -20,7 +20,13 @@ pub(super) struct Node {
     pub(super) inputs: Vec<Option<usize>>,
     /// The slot of each output; `None` for one that is not asked for.
     pub(super) outputs: Vec<Option<usize>>,
+    /// Whether the first input is fresh memory that no gradient needs and no other node takes, so that it may be
+    /// overwritten, unless the caller wants it.
+    takes_fresh: bool,
 }
+
+/// Operators whose output is new memory that their own gradient does not look at.
+const FRESH: [&str; 4] = ["BatchNormalization", "Conv", "Gemm", "Add"];
 
 /// A compiled graph.
 pub(super) struct Program {
@@ -74,7 +80,22 @@ pub(super) fn compile(graph: &GraphProto, target: Target, variables: &[&str]) ->
     for (slot, value) in variables {
         program.constants[slot] = Some(value);
     }
+    mark_fresh_inputs(&mut program);
     Ok(program)
+}
+
+fn mark_fresh_inputs(program: &mut Program) {
+    let mut uses = vec![0; program.constants.len()];
+    for &slot in program.nodes.iter().flat_map(|node| &node.inputs).flatten() {
+        uses[slot] += 1;
+    }
+    let mut fresh = vec![false; uses.len()];
+    for node in &mut program.nodes {
+        node.takes_fresh = node.inputs.first().copied().flatten().is_some_and(|slot| fresh[slot] && uses[slot] == 1);
+        if FRESH.contains(&node.operator_name.as_str()) {
+            node.outputs.iter().flatten().for_each(|&slot| fresh[slot] = true);
+        }
+    }
 }
 
 /// One error for every operator that is missing, so that a user learns at once how far a graph is from training.
@@ -122,10 +143,11 @@ impl Program {
             operators::find(operator_name).ok_or_else(|| NetworkError::UnknownOperators(operator_name.to_owned()))?;
         let operator = build(&spec).map_err(|error| error.at(name, operator_name))?;
         let outputs = proto.output.iter().map(|output| (!output.is_empty()).then(|| self.slot(output))).collect();
-        let node = Node { name: name.to_owned(), operator_name: operator_name.to_owned(), operator, inputs, outputs };
+        let operator_name = operator_name.to_owned();
+        let node = Node { name: name.to_owned(), operator_name, operator, inputs, outputs, takes_fresh: false };
         let never_changes = node.inputs.iter().flatten().all(|&slot| self.constants[slot].is_some());
-        if never_changes && operator_name != "Dropout" && operator_name != "BatchNormalization" {
-            let values = node.run(|slot| self.constants[slot].as_ref(), &Mode::Evaluate)?;
+        if never_changes && !matches!(proto.op_type(), "Dropout" | "BatchNormalization") {
+            let values = node.run(|slot| self.constants[slot].as_ref(), &[], &Mode::Evaluate)?;
             for (slot, value) in values {
                 self.constants[slot] = Some(value);
             }
@@ -147,10 +169,11 @@ impl Program {
 }
 
 impl Node {
-    /// Runs the node; gives the slots of its outputs with their values.
+    /// Runs the node; gives the slots of its outputs with their values. `last_uses` are slots that nobody needs later.
     pub(super) fn run<'a>(
         &'a self,
         value: impl Fn(usize) -> Option<&'a Tensor>,
+        last_uses: &[usize],
         mode: &'a Mode<'a>,
     ) -> Result<Vec<(usize, Tensor)>, NetworkError> {
         let mut inputs = Vec::with_capacity(self.inputs.len());
@@ -162,7 +185,9 @@ impl Node {
                 })?),
             });
         }
-        let call = Call { name: &self.name, inputs, mode };
+        let first = self.inputs.first().copied().flatten();
+        let overwrite = self.takes_fresh && first.is_some_and(|slot| last_uses.contains(&slot));
+        let call = Call { name: &self.name, inputs, overwrite, mode };
         let values = (self.operator)(&call).map_err(|error| error.at(&self.name, &self.operator_name))?;
         if values.len() < self.outputs.len() {
             let reason = format!("{} outputs are asked for, {} are supported", self.outputs.len(), values.len());

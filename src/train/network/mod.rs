@@ -176,7 +176,7 @@ impl Network {
         }
         for step in schedule(&self.program.nodes, &wanted, &values) {
             let node = &self.program.nodes[step.node];
-            let results = node.run(|slot| self.value(&values, slot), mode)?;
+            let results = node.run(|slot| self.value(&values, slot), &step.last_uses, mode)?;
             for slot in step.last_uses {
                 values[slot] = None;
             }
@@ -252,7 +252,10 @@ fn schedule(nodes: &[Node], wanted: &[usize], fed: &[Option<Tensor>]) -> Vec<Ste
         for &slot in node.inputs.iter().flatten() {
             if !needed[slot] {
                 needed[slot] = true;
-                last_uses.push(slot);
+                // What was fed is the caller's: never freed, and so never overwritten.
+                if fed[slot].is_none() {
+                    last_uses.push(slot);
+                }
             }
         }
         steps.push(Step { node: index, last_uses });

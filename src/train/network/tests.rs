@@ -165,3 +165,24 @@ fn writing_back_into_another_graph_is_an_error() {
     graph.initializer.clear();
     assert!(error_of(network.write_back(&mut graph)).contains("0 of 1"));
 }
+
+#[test]
+fn memory_is_reused_only_where_nobody_needs_it() {
+    let graph = graph(|builder| {
+        builder.constant("kernel", &[2, 3, 1, 1], &[-1.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
+        builder.node("Conv", "stem", &["x", "kernel"], vec![]);
+        builder.node("Relu", "relu", &["stem"], vec![]);
+        builder.node("Add", "sum", &["relu", "relu"], vec![]);
+        builder.node("Relu", "again", &["sum"], vec![]);
+    });
+    let mut network = network(&graph).unwrap();
+    let mut alone = |name| network.forward(&image(), &[name], &Mode::Evaluate).unwrap().remove(0);
+    let [stem, relu, again] = ["stem", "relu", "again"].map(&mut alone);
+    assert_eq!(again, relu.shallow_clone() * 2.0);
+    assert_ne!(stem, relu);
+    let together = network.forward(&image(), &["stem", "relu", "sum"], &Mode::Evaluate).unwrap();
+    assert_eq!(together, [stem, relu, again]);
+    // A pass backwards fails where a tensor that a gradient needs was overwritten.
+    let sum = network.forward(&image(), &["again"], &Mode::Evaluate).unwrap()[0].sum(Kind::Float);
+    assert!(Tensor::f_run_backward(&[sum], &[&network.parameters()[0].tensor], false, false).is_ok());
+}

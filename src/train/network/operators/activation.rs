@@ -2,11 +2,11 @@
 
 use tch::{Kind, Tensor};
 
-use super::{Operator, Spec, Table, axis_of, unary};
+use super::{Operator, Spec, Table, axis_of, unary, unary_in_place};
 use crate::train::network::{convert::is_float, error::OperatorError};
 
 pub(super) const OPERATORS: Table = &[
-    ("Relu", |_| unary(Tensor::f_relu)),
+    ("Relu", |_| unary_in_place(Tensor::f_relu, Tensor::f_relu_)),
     ("Sigmoid", |_| unary(Tensor::f_sigmoid)),
     ("Tanh", |_| unary(Tensor::f_tanh)),
     ("Erf", |_| unary(Tensor::f_erf)),
@@ -96,7 +96,7 @@ fn clip(spec: &Spec<'_>) -> Result<Operator, OperatorError> {
     }
     match (low, high) {
         // One pass forwards and one backwards, where a general clamp makes several.
-        (Some(0.0), Some(6.0)) => unary(Tensor::f_relu6),
+        (Some(0.0), Some(6.0)) => unary_in_place(Tensor::f_relu6, Tensor::f_relu6_),
         (None, None) => unary(|x| Ok(x.shallow_clone())),
         _ => Ok(Box::new(move |call| Ok(vec![clamp(call.input(0)?, low, high)?]))),
     }

@@ -21,7 +21,7 @@ pub(super) const OPERATORS: Table = &[
     ("Not", |_| unary(Tensor::f_logical_not)),
     ("IsNaN", |_| unary(Tensor::f_isnan)),
     ("IsInf", is_infinite),
-    ("Add", |_| binary(Tensor::f_add)),
+    ("Add", add),
     ("Sub", |_| binary(Tensor::f_sub)),
     ("Mul", |_| binary(Tensor::f_mul)),
     ("Div", |_| binary(div)),
@@ -48,6 +48,16 @@ fn binary(run: Binary) -> Result<Operator, OperatorError> {
     Ok(Box::new(move |call| {
         let (left, right) = (call.input(0)?, call.input(1)?);
         Ok(vec![together(run, left, right)?])
+    }))
+}
+
+fn add(_: &Spec<'_>) -> Result<Operator, OperatorError> {
+    Ok(Box::new(|call| {
+        let (left, right) = (call.input(0)?, call.input(1)?);
+        if call.overwrite && left.size() == right.size() && left.kind() == right.kind() {
+            return Ok(vec![left.shallow_clone().f_add_(right)?]);
+        }
+        Ok(vec![together(Tensor::f_add, left, right)?])
     }))
 }
 

@@ -57,6 +57,9 @@ pub(super) struct Call<'a> {
     pub(super) name: &'a str,
     /// One for each input of the node; `None` for an optional one left out.
     pub(super) inputs: Vec<Option<&'a Tensor>>,
+    /// Whether the first input's memory may be reused for the output: large activations are half of a step's memory
+    /// traffic.
+    pub(super) overwrite: bool,
     /// Whether batch norm and dropout train.
     pub(super) mode: &'a Mode<'a>,
 }
@@ -86,6 +89,17 @@ impl Call<'_> {
 /// An operator of one input and one output without attributes.
 fn unary(run: fn(&Tensor) -> Result<Tensor, tch::TchError>) -> Result<Operator, OperatorError> {
     Ok(Box::new(move |call| Ok(vec![run(call.input(0)?)?])))
+}
+
+/// The same for an operator that can also overwrite its input.
+fn unary_in_place(
+    run: fn(&Tensor) -> Result<Tensor, tch::TchError>,
+    overwrite: fn(&mut Tensor) -> Result<Tensor, tch::TchError>,
+) -> Result<Operator, OperatorError> {
+    Ok(Box::new(move |call| {
+        let input = call.input(0)?;
+        Ok(vec![if call.overwrite { overwrite(&mut input.shallow_clone())? } else { run(input)? }])
+    }))
 }
 
 /// `axis` counted from the front, for a tensor of `rank` dimensions.

@@ -1,5 +1,11 @@
 //! The trainer from outside: its library on real data sets, its program on files, its models in the server.
 #![cfg(feature = "train")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "clippy exempts test functions, but not their helpers"
+)]
 
 mod agreement;
 mod learning;

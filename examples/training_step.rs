@@ -11,6 +11,7 @@ use tagpoint::{
     train::{
         network::{Mode, Network},
         optimiser::Optimiser,
+        runtime::restart_with_settings,
     },
 };
 use tch::{Device, Kind, Reduction, Tensor};
@@ -20,6 +21,7 @@ const BATCH: i64 = 64;
 const CLASSES: i64 = 10;
 
 fn main() -> Result<()> {
+    restart_with_settings()?;
     let mut arguments = std::env::args().skip(1).map(|argument| argument.parse::<usize>());
     let threads = arguments.next().transpose()?.unwrap_or(2);
     let steps = arguments.next().transpose()?.unwrap_or(8);

@@ -3,3 +3,4 @@
 pub mod network;
 pub mod optimiser;
 pub mod random;
+pub mod runtime;

@@ -9,13 +9,13 @@ serve:
 	target/release/tagpoint serve --models models
 
 # A training run to look at: `make train DATA=photos.csv ARGS='--weights FILE'`; drawn shapes where DATA is not given.
-DATA ?= runs/shapes/train.csv
+DATA ?= runs/shapes/labels.csv
 ARGS ?= --arch resnet18 --weights none --size 64 --freeze-epochs 1 --epochs 8 --lr 1e-2 --batch-size 32
 train:
 	scripts/setup
 	scripts/fetch onnxruntime libtorch
-	cargo build --release --locked --features train --bin tagpoint-train --example draw_shapes
-	[ -e $(DATA) ] || target/release/examples/draw_shapes runs/shapes
+	cargo build --release --locked --features train --bin tagpoint-train
+	[ -e $(DATA) ] || target/release/tagpoint-train draw-shapes runs/shapes
 	target/release/tagpoint-train fit --data $(DATA) --out runs/model $(ARGS)
 
 # Every test. The first call fetches ONNX Runtime, libtorch and the Python packages that the tests compare with.

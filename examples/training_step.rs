@@ -9,9 +9,9 @@ use tagpoint::{
     onnx::{OPSET_VERSION, arch::Architecture, weights::fill},
     picture::PictureSize,
     train::{
+        environment,
         network::{Mode, Network},
         optimiser::Optimiser,
-        runtime::restart_with_settings,
     },
 };
 use tch::{Device, Kind, Reduction, Tensor};
@@ -21,7 +21,7 @@ const BATCH: i64 = 64;
 const CLASSES: i64 = 10;
 
 fn main() -> Result<()> {
-    restart_with_settings()?;
+    environment::settle()?;
     let mut arguments = std::env::args().skip(1).map(|argument| argument.parse::<usize>());
     let threads = arguments.next().transpose()?.unwrap_or(2);
     let steps = arguments.next().transpose()?.unwrap_or(8);

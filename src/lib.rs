@@ -13,6 +13,7 @@
 //! Runtime; only `train` links libtorch.
 
 pub mod answer;
+pub mod error;
 pub mod infer;
 pub mod model;
 pub mod onnx;

@@ -1,2 +1,11 @@
-//! Binary.
-fn main() {}
+//! The trainer's program: parse, run.
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use tagpoint::train::{command::Cli, environment, run::run};
+
+fn main() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    environment::settle().context("cannot start again with the libraries' settings")?;
+    run(&cli)
+}

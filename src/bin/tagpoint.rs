@@ -1,2 +1,91 @@
-//! Binary.
-fn main() {}
+//! `tagpoint`: the web service, and tools on models and pictures.
+
+use std::io::Write as _;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use tagpoint::{
+    infer,
+    picture::command,
+    serve::{Application, Models, ServeArgs, Settings, init_logging},
+};
+use tokio::net::TcpListener;
+
+/// Serve picture taggers and keypoint models over HTTP
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve every model of a folder over HTTP
+    Serve(Box<ServeArgs>),
+    /// Show the pixels that a model sees of a picture
+    Pixels(command::PixelsArgs),
+}
+
+fn main() -> anyhow::Result<()> {
+    // SAFETY: first thing in main, so no other thread runs.
+    #[allow(unsafe_code, reason = "ONNX Runtime reads this switch from the environment only")]
+    unsafe {
+        infer::disable_telemetry();
+    }
+    match Cli::parse().command {
+        Command::Serve(args) => serve(Settings::resolve(*args)?),
+        Command::Pixels(args) => command::run(&args).map(|_| ()),
+    }
+}
+
+fn serve(settings: Settings) -> anyhow::Result<()> {
+    init_logging(settings.log_format).map_err(|error| anyhow::anyhow!(error))?;
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+        let listen = settings.listen;
+        let application = Application::build(settings)?;
+        let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+        tokio::spawn(say_how_to_ask(application.models(), listener.local_addr()?));
+        application.run(listener, told_to_stop()?).await?;
+        Ok(())
+    })
+}
+
+/// Once the models are loaded, prints a command that asks the first of them.
+async fn say_how_to_ask(models: std::sync::Arc<Models>, address: std::net::SocketAddr) {
+    let ready = models.loaded().await;
+    let Some(model) = ready.first() else { return };
+    let picture = sample_picture().unwrap_or_else(|| "photo.jpg".to_owned());
+    let host = if address.ip().is_unspecified() { "127.0.0.1".to_owned() } else { address.ip().to_string() };
+    let host = if host.contains(':') { format!("[{host}]") } else { host };
+    let port = address.port();
+    let line = format!(
+        "ready; try: curl --data-binary @{picture} -H 'content-type: image/jpeg' \
+         http://{host}:{port}/v1/models/{model}/predict"
+    );
+    // A closed standard output is no reason to stop serving.
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// The first JPEG of `samples/`, if it is there.
+fn sample_picture() -> Option<String> {
+    let entries = std::fs::read_dir("samples").ok()?;
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    names.filter(|name| name.ends_with(".jpg")).min().map(|name| format!("samples/{name}"))
+}
+
+/// Done on ctrl-C and on SIGTERM.
+fn told_to_stop() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
+    let interrupt = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    Ok(async move {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = interrupt => {}
+            _ = terminate.recv() => {}
+        }
+        #[cfg(not(unix))]
+        let _ = interrupt.await;
+    })
+}

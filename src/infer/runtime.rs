@@ -1,12 +1,18 @@
 //! The ONNX Runtime library and its process-wide environment.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
 
 use ort::environment::Environment;
 
 use super::InferError;
 
-/// The loaded ONNX Runtime library. Cheap to clone; sessions keep it alive.
+/// The environment of this process, once loaded: ONNX Runtime allows one, and it stays until the process ends.
+static LOADED: Mutex<Option<Environment>> = Mutex::new(None);
+
+/// The loaded ONNX Runtime library. Cheap to clone; there is one in each process.
 #[derive(Clone, Debug)]
 pub struct Runtime {
     environment: Environment,
@@ -15,14 +21,21 @@ pub struct Runtime {
 impl Runtime {
     /// Loads the library: from `library`, else from where [`default_library`] finds it.
     ///
+    /// A second call gives what the first one loaded, whatever it names.
+    ///
     /// # Errors
     /// No library there, or one that does not load.
     pub fn load(library: Option<&Path>) -> Result<Self, InferError> {
+        let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(environment) = loaded.as_ref() {
+            return Ok(Self { environment: environment.clone() });
+        }
         let path = library.map_or_else(default_library, Path::to_owned);
         let failed = |reason: String| InferError::Library { path: path.display().to_string(), reason };
         let builder = ort::init_from(&path).map_err(|error| failed(error.to_string()))?;
         let environment =
             builder.with_name("tagpoint").with_telemetry(false).build().map_err(|error| failed(error.to_string()))?;
+        *loaded = Some(environment.clone());
         Ok(Self { environment })
     }
 

@@ -3,6 +3,8 @@
 //! Coordinates are continuous: 0 is the left or top edge, and pixel i covers [i, i+1). Targets, augmentation and
 //! answers all go through [`Placement`].
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 /// Width and height in pixels.
@@ -74,6 +76,33 @@ impl Placement {
     }
 }
 
+impl FromStr for PictureSize {
+    type Err = String;
+
+    /// Width, an x, height, such as `224x160`, or one number for a square; both at least 1.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (width, height) = text.split_once('x').unwrap_or((text, text));
+        match (width.parse(), height.parse()) {
+            (Ok(width), Ok(height)) if width > 0 && height > 0 => Ok(Self { width, height }),
+            _ => Err(format!("`{text}` is not a size like 224 or 224x160")),
+        }
+    }
+}
+
+impl FromStr for ResizeMethod {
+    type Err = String;
+
+    /// `squish`, `crop` or `pad`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "squish" => Ok(Self::Squish),
+            "crop" => Ok(Self::Crop),
+            "pad" => Ok(Self::Pad),
+            _ => Err(format!("`{text}` is not squish, crop or pad")),
+        }
+    }
+}
+
 impl PictureSize {
     /// Pixels of this frame as −1…1 coordinates: −1 is the left or top edge, 1 the right or bottom edge.
     pub fn to_unit(&self, (x, y): (f64, f64)) -> (f64, f64) {
@@ -83,5 +112,40 @@ impl PictureSize {
     /// −1…1 coordinates of this frame as its pixels; the inverse of [`PictureSize::to_unit`].
     pub fn from_unit(&self, (x, y): (f64, f64)) -> (f64, f64) {
         ((x + 1.0) / 2.0 * f64::from(self.width), (y + 1.0) / 2.0 * f64::from(self.height))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_methods_are_read_from_text() {
+        assert_eq!("224x160".parse(), Ok(PictureSize { width: 224, height: 160 }));
+        assert_eq!("224".parse(), Ok(PictureSize { width: 224, height: 224 }));
+        for wrong in ["0x5", "5x0", "-1x4", "4x4x4", "x", ""] {
+            assert!(wrong.parse::<PictureSize>().is_err(), "{wrong}");
+        }
+        assert_eq!("pad".parse(), Ok(ResizeMethod::Pad));
+        assert!("Pad".parse::<ResizeMethod>().is_err());
+    }
+
+    #[test]
+    fn a_wide_picture_is_squished_cropped_and_padded_by_hand_computed_numbers() {
+        let original = PictureSize { width: 200, height: 100 };
+        let placement = |method| ResizeRule { method, size: PictureSize { width: 50, height: 50 } }.placement(original);
+        assert_eq!(placement(ResizeMethod::Squish), Placement { scale: (0.25, 0.5), offset: (0.0, 0.0) });
+        assert_eq!(placement(ResizeMethod::Crop), Placement { scale: (0.5, 0.5), offset: (-25.0, 0.0) });
+        assert_eq!(placement(ResizeMethod::Pad), Placement { scale: (0.25, 0.25), offset: (0.0, 12.5) });
+    }
+
+    #[test]
+    fn maps_and_their_inverses_cancel() {
+        let rule = ResizeRule { method: ResizeMethod::Crop, size: PictureSize { width: 64, height: 48 } };
+        let placement = rule.placement(PictureSize { width: 333, height: 777 });
+        let (x, y) = placement.to_original(placement.to_model((12.25, 700.5)));
+        assert!((x - 12.25).abs() < 1e-9 && (y - 700.5).abs() < 1e-9, "{x} {y}");
+        assert_eq!(rule.size.to_unit((64.0, 24.0)), (1.0, 0.0));
+        assert_eq!(rule.size.from_unit((1.0, 0.0)), (64.0, 24.0));
     }
 }

@@ -42,6 +42,28 @@ pub(super) fn read(bytes: &[u8]) -> Result<JpegHeader<'_>, PictureError> {
     Err(PictureError::Broken("the JPEG ends before its first scan".to_owned()))
 }
 
+/// The JPEG without what only describes it and without bytes between its segments: what decoding needs, no more.
+///
+/// Tables, frame header, restart interval and Adobe's colour transform stay, and all from the first scan on. Also
+/// where that scan starts in it.
+pub(super) fn essence(bytes: &[u8], scan_at: usize) -> (Vec<u8>, usize) {
+    let (head, scans) = bytes.split_at(scan_at);
+    let mut essence = vec![0xFF, 0xD8];
+    let mut rest = head.get(2..).unwrap_or_default();
+    while let Some((marker, segment, after)) = next_segment(rest) {
+        if matches!(marker, 0xC0..=0xCF | 0xDB | 0xDD | 0xEE) {
+            // Two bytes of length and the segment end where `after` starts.
+            let end = rest.len() - after.len();
+            essence.extend([0xFF, marker]);
+            essence.extend(&rest[end - segment.len() - 2..end]);
+        }
+        rest = after;
+    }
+    let scan_at = essence.len();
+    essence.extend(scans);
+    (essence, scan_at)
+}
+
 fn with_frame<'a>(
     frame: Option<(u8, &[u8])>,
     exif: Option<&'a [u8]>,

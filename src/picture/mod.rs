@@ -7,6 +7,7 @@
 //! Nothing here knows HTTP, libtorch or ONNX Runtime.
 
 mod colour;
+pub mod command;
 pub mod geometry;
 mod header;
 mod jpeg;
@@ -55,7 +56,7 @@ pub struct Picture {
 pub enum Detail<'a> {
     /// Every pixel.
     Full,
-    /// Enough to resize by this rule; a JPEG more than twice as large as needed is decoded at a fraction of its size.
+    /// Enough to resize by this rule; a JPEG at least 2.5 times as large as needed is decoded at 1/2, 1/4 or 1/8.
     For(&'a ResizeRule),
 }
 

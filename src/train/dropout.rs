@@ -11,19 +11,19 @@ use super::random::{Purpose, draws};
 ///
 /// Each picture has a stream of its own; the graph's dropout nodes draw from it in the order in which they run.
 #[derive(Debug)]
-pub struct DropoutMasks {
+pub(super) struct DropoutMasks {
     streams: RefCell<Vec<ChaCha8Rng>>,
 }
 
 impl DropoutMasks {
     /// The masks for a batch of `items` (places in the training split).
-    pub fn new(seed: u64, epoch: u64, items: &[u64]) -> Self {
+    pub(super) fn new(seed: u64, epoch: u64, items: &[u64]) -> Self {
         let streams = items.iter().map(|&item| draws(seed, Purpose::Dropout, epoch, item)).collect();
         Self { streams: RefCell::new(streams) }
     }
 
     /// The next mask, of `shape` [N, …] where N is the batch: 0 with probability `ratio`, else 1 / (1 − ratio).
-    pub fn next(&self, shape: &[i64], ratio: f64) -> Tensor {
+    pub(super) fn next(&self, shape: &[i64], ratio: f64) -> Tensor {
         let width = shape.iter().skip(1).product::<i64>() as usize;
         let kept = (1.0 / (1.0 - ratio)) as f32;
         let mut mask = Vec::with_capacity(width * shape.first().map_or(0, |&n| n as usize));

@@ -1,6 +1,6 @@
 //! Initial values of parameters that no weight file gives.
 
-use rand::{Rng as _, RngExt as _};
+use rand::RngExt as _;
 
 use super::random::{Purpose, draws};
 use crate::onnx::{GraphProto, OnnxError, head::HEAD_PREFIX, weights};

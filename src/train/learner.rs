@@ -1,22 +1,26 @@
 //! The learner: a data set and a recipe in, a fine-tuned graph out.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tch::{Device, Kind, Tensor};
 
 use super::{
     TrainError,
+    dataset::Dataset,
     dropout::DropoutMasks,
-    evaluate::{Evaluation, evaluate},
+    evaluate::{Evaluation, Judge, evaluate},
     groups::parameter_groups,
     initial::initialise,
-    loader::{Batch, Loader},
+    loader::{Batch, Loader, LoaderOptions},
     losses,
     network::{Mode, Network},
     observer::{EpochReport, Observer, StepReport},
     optimiser::Optimiser,
     recipe::Recipe,
-    schedule::{PhaseSteps, fine_tune},
+    schedule::{Hyper, Phase, PhasePlan},
 };
 use crate::{
     model::{Digest, Task},
@@ -25,19 +29,20 @@ use crate::{
         head::{HEAD_PREFIX, HeadSettings, LOGITS, replace_classifier},
         weights,
     },
+    picture::PictureSize,
 };
 
 /// Classes of the ImageNet classifiers that weight files come with; the head replaces them.
 const IMAGENET_CLASSES: i64 = 1000;
 
 /// A network on its way from a weight file to a fine-tuned model.
-#[derive(Debug)]
 pub struct Learner {
     recipe: Recipe,
     task: Task,
     graph: GraphProto,
     network: Network,
     optimiser: Optimiser,
+    dataset: Arc<Dataset>,
     loader: Loader,
     base_weights: Option<Digest>,
 }
@@ -48,14 +53,15 @@ impl Learner {
     /// # Errors
     /// A recipe that contradicts itself, a weight file that cannot be read or does not fit, an architecture that the
     /// interpreter cannot run.
-    pub fn new(task: Task, recipe: Recipe, loader: Loader) -> Result<Self, TrainError> {
+    pub fn new(dataset: Arc<Dataset>, task: Task, recipe: Recipe, workers: usize) -> Result<Self, TrainError> {
         recipe.validate().map_err(TrainError::Recipe)?;
         let (graph, base_weights) = starting_graph(&recipe, &task)?;
         let mut network = Network::new(&graph, OPSET_VERSION, Device::Cpu, Kind::Float)?;
         let names: Vec<&str> = network.parameters().iter().map(|parameter| parameter.name.as_str()).collect();
         let groups = parameter_groups(recipe.architecture, &names);
         let optimiser = Optimiser::new(&mut network, groups)?;
-        Ok(Self { recipe, task, graph, network, optimiser, loader, base_weights })
+        let loader = Loader::new(Arc::clone(&dataset), loader_options(&recipe, &task, workers));
+        Ok(Self { recipe, task, graph, network, optimiser, dataset, loader, base_weights })
     }
 
     /// fastai's `fine_tune`: the frozen epochs, then everything, each with a one-cycle schedule.
@@ -65,13 +71,13 @@ impl Learner {
     /// # Errors
     /// A loss that is not a number, or a failure of libtorch.
     pub fn fine_tune(&mut self, observer: &mut dyn Observer) -> Result<Evaluation, TrainError> {
-        let phases = fine_tune(&self.recipe.schedule(), self.loader.steps_per_epoch(), self.optimiser.group_count());
-        let epochs = phases.iter().map(|phase| phase.epochs).sum();
+        let phases = self.recipe.schedule().plan(self.optimiser.group_count());
+        let epochs = phases.iter().map(|phase| phase.epochs as u64).sum();
         let mut run = Run { observer, loss: SmoothedLoss::default(), epoch: 0, epochs };
         let mut evaluation = None;
         for phase in &phases {
             self.optimiser.set_trainable(&mut self.network, |parameter| {
-                !phase.frozen || parameter.role.is_norm() || parameter.name.starts_with(HEAD_PREFIX)
+                phase.phase == Phase::Unfrozen || parameter.role.is_norm() || parameter.name.starts_with(HEAD_PREFIX)
             })?;
             for epoch in 0..phase.epochs {
                 evaluation = Some(self.epoch(phase, epoch, &mut run)?);
@@ -81,30 +87,31 @@ impl Learner {
     }
 
     /// One epoch of a phase and its validation.
-    fn epoch(&mut self, phase: &PhaseSteps, epoch: u64, run: &mut Run<'_>) -> Result<Evaluation, TrainError> {
+    fn epoch(&mut self, phase: &PhasePlan, epoch: usize, run: &mut Run<'_>) -> Result<Evaluation, TrainError> {
         let start = Instant::now();
-        let steps = self.loader.steps_per_epoch();
+        let steps = self.loader.train_batches();
         let mut batches = self.loader.train_epoch(run.epoch);
-        let (mut step, mut pictures) = (0, 0);
-        while let Some(batch) = batches.next().transpose()? {
-            let rates = &phase.steps[(epoch * steps + step) as usize];
-            let loss = train_step(&mut self.network, &mut self.optimiser, &self.task, &self.recipe, &batch, run.epoch, rates)?;
+        let mut pictures = 0;
+        for step in 0..steps {
+            let Some(batch) = batches.next().transpose()? else { break };
+            let loss = self.step(&batch, run.epoch, &phase.at(epoch, step, steps))?;
             if !loss.is_finite() {
-                return Err(TrainError::LossNotFinite { epoch: run.epoch + 1, step: step + 1, lr: rates.lrs.clone() });
+                let (epoch, step) = (run.epoch + 1, step as u64 + 1);
+                return Err(TrainError::LossNotFinite { epoch, step, lr: self.recipe.learning_rate });
             }
-            step += 1;
-            pictures += batch.items.len() as u64;
-            let report = StepReport { step, steps, loss: run.loss.add(loss), pictures: batch.items.len() as u64 };
-            run.observer.step(&report);
+            let count = batch.items.len() as u64;
+            pictures += count;
+            let (step, steps) = (step as u64 + 1, steps as u64);
+            run.observer.step(&StepReport { step, steps, loss: run.loss.add(loss), pictures: count });
         }
         let (training, waited) = (start.elapsed(), batches.waited());
         drop(batches);
-        let evaluation = evaluate(&mut self.network, &self.task, &self.loader, self.recipe.accuracy_threshold)?;
+        let evaluation = self.evaluate()?;
         run.epoch += 1;
         run.observer.epoch(&EpochReport {
             epoch: run.epoch,
             epochs: run.epochs,
-            phase: if phase.frozen { "head" } else { "all" },
+            trains: if phase.phase == Phase::Frozen { "head" } else { "all" },
             train_loss: run.loss.value(),
             valid_loss: evaluation.loss,
             metrics: evaluation.metrics.clone(),
@@ -113,6 +120,32 @@ impl Learner {
             pictures_per_second: pictures as f64 / training.as_secs_f64(),
         });
         Ok(evaluation)
+    }
+
+    /// Judges the network as it is now on the validation split.
+    ///
+    /// # Errors
+    /// As [`evaluate()`].
+    pub fn evaluate(&mut self) -> Result<Evaluation, TrainError> {
+        let judge =
+            Judge { dataset: &self.dataset, rule: self.recipe.resize, threshold: self.recipe.accuracy_threshold };
+        evaluate(&mut self.network, &self.task, &self.loader, &judge)
+    }
+
+    /// Forward, loss, backward, update. Returns the loss.
+    fn step(&mut self, batch: &Batch, epoch: u64, hyper: &Hyper) -> Result<f64, TrainError> {
+        let masks = DropoutMasks::new(self.recipe.seed, epoch, &batch.items);
+        let dropout = |_: &str, shape: &[i64], ratio: f64| masks.next(shape, ratio);
+        let (loss, _) = batch_loss(
+            &mut self.network,
+            &self.task,
+            self.recipe.resize.size,
+            batch,
+            &Mode::Train { dropout: &dropout },
+        )?;
+        let value = loss.double_value(&[]);
+        self.optimiser.step(&loss, &hyper.lrs, hyper.momentum, self.recipe.weight_decay)?;
+        Ok(value)
     }
 
     /// The graph with the weights as they are now.
@@ -144,13 +177,26 @@ struct Run<'a> {
     epochs: u64,
 }
 
+fn loader_options(recipe: &Recipe, task: &Task, workers: usize) -> LoaderOptions {
+    let flip_pairs = if let Task::Points(points) = task { points.flip_pairs.clone() } else { Vec::new() };
+    LoaderOptions {
+        batch_size: recipe.batch_size,
+        seed: recipe.seed,
+        augmentation: recipe.augmentation,
+        y_range: recipe.y_range,
+        flip_pairs,
+        workers,
+        ..LoaderOptions::new(recipe.resize)
+    }
+}
+
 /// The architecture with its weights and the task's head, every parameter filled.
 fn starting_graph(recipe: &Recipe, task: &Task) -> Result<(GraphProto, Option<Digest>), TrainError> {
     let mut graph = recipe.architecture.build(recipe.resize.size, IMAGENET_CLASSES);
     let mut digest = None;
     if let Some(path) = &recipe.weights {
-        let bytes = std::fs::read(path)
-            .map_err(|source| TrainError::Io { path: path.display().to_string(), source })?;
+        let bytes =
+            std::fs::read(path).map_err(|source| TrainError::Io { path: path.display().to_string(), source })?;
         weights::load_safetensors(&mut graph, path, &bytes)?;
         digest = Some(Digest::of(&bytes));
     }
@@ -159,42 +205,28 @@ fn starting_graph(recipe: &Recipe, task: &Task) -> Result<(GraphProto, Option<Di
     Ok((graph, digest))
 }
 
-/// Forward, loss, backward, update. Returns the loss.
-fn train_step(
-    network: &mut Network,
-    optimiser: &mut Optimiser,
-    task: &Task,
-    recipe: &Recipe,
-    batch: &Batch,
-    epoch: u64,
-    rates: &super::schedule::Step,
-) -> Result<f64, TrainError> {
-    let masks = DropoutMasks::new(recipe.seed, epoch, &batch.items);
-    let dropout = |_: &str, shape: &[i64], ratio: f64| masks.next(shape, ratio);
-    let loss = batch_loss(network, task, batch, &Mode::Train { dropout: &dropout })?.0;
-    let value = loss.double_value(&[]);
-    optimiser.step(&loss, &rates.lrs, rates.momentum, recipe.weight_decay)?;
-    Ok(value)
-}
-
 /// The loss of a batch, and the task's output [N, …].
 pub(super) fn batch_loss(
     network: &mut Network,
     task: &Task,
+    frame: PictureSize,
     batch: &Batch,
     mode: &Mode<'_>,
 ) -> Result<(Tensor, Tensor), TrainError> {
-    let pixels = batch.pixels();
+    let (height, width) = (i64::from(frame.height), i64::from(frame.width));
+    let pixels = Tensor::f_from_slice(&batch.pixels)?.f_view([-1, height, width, 3])?;
     let outputs = network.forward(&pixels, &[LOGITS, task.output_name()], mode)?;
-    let [logits, output] = <[Tensor; 2]>::try_from(outputs)
-        .map_err(|_| TrainError::Recipe("the graph has no logits".into()))?;
-    let targets = batch.targets();
-    let loss = match task {
-        Task::MultiLabel { .. } => losses::binary_cross_entropy(&logits, &targets)?,
-        Task::SingleLabel { .. } => losses::cross_entropy(&logits, &targets)?,
-        Task::Points(_) | Task::Values(_) => losses::mean_squared_error(&output, &targets, &batch.mask())?,
-    };
-    Ok((loss, output))
+    let [logits, output] =
+        <[Tensor; 2]>::try_from(outputs).map_err(|_| TrainError::Recipe("the graph has no logits".into()))?;
+    let like_output = |values: &[f32]| Tensor::f_from_slice(values)?.f_view(output.size().as_slice());
+    let targets = like_output(&batch.targets)?;
+    match task {
+        Task::MultiLabel { .. } => Ok((losses::multi_label(&logits, &targets)?, output)),
+        Task::Points(_) => Ok((losses::points(&output, &targets, &like_output(&batch.mask)?)?, output)),
+        Task::SingleLabel { .. } | Task::Values(_) => {
+            Err(TrainError::Recipe(format!("the task {} cannot be trained yet", task.kind())))
+        }
+    }
 }
 
 /// fastai's smoothed training loss: exponential average with beta .98, divided by what it lacks at the start.

@@ -1,6 +1,35 @@
 //! The trainer: a data set in, a model file out.
+//!
+//! One run in reading order: [`command`] → [`run`] reads the [`dataset`] and makes a [`loader`], which decodes frames,
+//! changes them by [`augment`] and batches them → [`learner`] builds the graph, runs it by [`network`], asks [`losses`]
+//! and moves the weights by [`optimiser`] as [`schedule`] says → [`evaluate`] judges by [`metrics`] → [`thresholds`] →
+//! [`save`] assembles the model file and proves it under ONNX Runtime.
 
+pub mod augment;
+pub mod command;
+pub mod dataset;
+mod dropout;
+pub mod environment;
+mod error;
+pub mod evaluate;
+pub mod golden;
+pub mod groups;
+pub mod initial;
+pub mod learner;
+pub mod loader;
+pub mod losses;
+pub mod metrics;
 pub mod network;
+pub mod observer;
 pub mod optimiser;
+pub mod progress;
 pub mod random;
-pub mod runtime;
+pub mod recipe;
+pub mod run;
+pub mod save;
+pub mod schedule;
+pub mod shapes;
+pub mod task;
+pub mod thresholds;
+
+pub use error::TrainError;

@@ -22,14 +22,14 @@ pub struct EpochReport {
     pub epoch: u64,
     /// Epochs of the whole run.
     pub epochs: u64,
-    /// `frozen` or `all`: what trained.
-    pub phase: &'static str,
+    /// What trained: `head` (and the batch norms of the body) or `all`.
+    pub trains: &'static str,
     /// See [`StepReport::loss`].
     pub train_loss: f64,
     /// Mean loss over the validation split.
     pub valid_loss: f64,
     /// Validation metrics by name.
-    pub metrics: Vec<(&'static str, f64)>,
+    pub metrics: Vec<(String, f64)>,
     /// Time of the epoch, validation included.
     pub time: Duration,
     /// The share of the training time in which the step waited for pictures.

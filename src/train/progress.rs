@@ -57,7 +57,7 @@ impl Observer for Progress {
         self.line(&format!(
             "{:>5}   {:>6}  {:>10.5}  {:>10.5}{values}  {:>4}:{:02}  {:>10.0}  {:>6.1}%",
             format!("{}/{}", report.epoch, report.epochs),
-            report.phase,
+            report.trains,
             report.train_loss,
             report.valid_loss,
             seconds / 60,

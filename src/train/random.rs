@@ -19,6 +19,8 @@ pub enum Purpose {
     Split = 5,
     /// The drawn golden pictures; the item is the picture's place.
     Golden = 6,
+    /// The drawn data set; the item is the picture's place.
+    Shapes = 7,
 }
 
 /// The stream of random numbers for one purpose, epoch and item.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::augment::Augmentation;
+use super::{augment::Augmentation, schedule::FineTune};
 use crate::{
     model::YRange,
     onnx::arch::Architecture,
@@ -18,13 +18,14 @@ pub struct Recipe {
     #[serde(with = "architecture_name")]
     pub architecture: Architecture,
     /// The `.safetensors` file that training starts from; none for random weights.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub weights: Option<PathBuf>,
     /// How pictures become the model's pixels.
     pub resize: ResizeRule,
     /// Epochs with the backbone frozen (its batch norm trains all the same, as in fastai).
-    pub freeze_epochs: u64,
+    pub freeze_epochs: usize,
     /// Epochs with everything trained.
-    pub epochs: u64,
+    pub epochs: usize,
     /// fastai's `base_lr`.
     pub learning_rate: f64,
     /// fastai's `lr_mult`: the first layers train at `learning_rate / 2 / lr_mult` after the frozen epochs.
@@ -69,6 +70,23 @@ impl Default for Recipe {
 }
 
 impl Recipe {
+    /// fastai's `fine_tune` with these settings.
+    pub fn schedule(&self) -> FineTune {
+        FineTune {
+            epochs: self.epochs,
+            base_lr: self.learning_rate,
+            freeze_epochs: self.freeze_epochs,
+            lr_mult: self.lr_mult,
+            ..FineTune::default()
+        }
+    }
+
+    /// The recipe as a model file records it: without the path of the weight file, whose digest is recorded instead.
+    pub fn for_manifest(&self) -> serde_json::Value {
+        let recipe = Self { weights: None, ..self.clone() };
+        serde_json::to_value(recipe).unwrap_or_default()
+    }
+
     /// Checks the settings against each other.
     ///
     /// # Errors
@@ -76,7 +94,10 @@ impl Recipe {
     pub fn validate(&self) -> Result<(), String> {
         let size = self.resize.size;
         let checks = [
-            ((32..=1024).contains(&size.width) && (32..=1024).contains(&size.height), "size has to be 32 to 1024 pixels a side"),
+            (
+                (32..=1024).contains(&size.width) && (32..=1024).contains(&size.height),
+                "size has to be 32 to 1024 pixels a side",
+            ),
             (self.freeze_epochs + self.epochs > 0, "there is no epoch to train: epochs and freeze-epochs are both 0"),
             (self.learning_rate > 0.0 && self.learning_rate < 10.0, "lr has to lie between 0 and 10"),
             (self.lr_mult >= 1.0 && self.lr_mult.is_finite(), "lr-mult has to be 1 or more"),
@@ -86,7 +107,9 @@ impl Recipe {
             (self.y_range.low < self.y_range.high, "y-range has to go from low to high"),
             ((0.0..=1.0).contains(&self.accuracy_threshold), "threshold has to lie in 0…1"),
         ];
-        let mistakes: Vec<&str> = checks.iter().filter(|(right, _)| !right).map(|&(_, mistake)| mistake).collect();
+        let mut mistakes: Vec<String> =
+            checks.iter().filter(|(right, _)| !right).map(|&(_, mistake)| mistake.to_owned()).collect();
+        mistakes.extend(self.augmentation.validate().err());
         if mistakes.is_empty() { Ok(()) } else { Err(mistakes.join("; ")) }
     }
 }

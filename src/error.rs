@@ -1,0 +1,89 @@
+//! What a request can run into: the one error of the library's outer layer.
+//!
+//! It knows no status codes; `serve::http::problem` maps each variant to one. The texts are for the caller of the
+//! service. [`Error::Internal`] is the exception: its cause is for the log and is never sent.
+
+use crate::picture::PictureError;
+
+/// Why a request, or one picture of it, has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No such page.
+    #[error("there is nothing at {0}")]
+    NoSuchPath(String),
+    /// The page is there, but not for this method.
+    #[error("this address does not take {0}")]
+    MethodNotAllowed(String),
+    /// A query parameter that is unknown, or whose value does not fit.
+    #[error("parameter {name:?}: {reason}")]
+    Parameter {
+        /// The parameter.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The request's body broke off, or is not the form that its header promises.
+    #[error("the request's body cannot be read: {0}")]
+    Body(String),
+    /// No model of this name.
+    #[error("there is no model {0:?}; GET /v1/models lists the models")]
+    UnknownModel(String),
+    /// The body is neither a picture nor a form.
+    #[error(
+        "a body of type {0:?} is not taken: send a picture's bytes as image/* or application/octet-stream, \
+         or pictures as multipart/form-data"
+    )]
+    MediaType(String),
+    /// The body is over the limit.
+    #[error("the request's body is larger than {limit} bytes")]
+    BodyTooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The form has more pictures than a request may have.
+    #[error("the form has more than {limit} pictures")]
+    TooManyPictures {
+        /// The limit.
+        limit: usize,
+    },
+    /// The form has no picture.
+    #[error("the form has no picture")]
+    NoPicture,
+    /// The picture has no pixels for us.
+    #[error(transparent)]
+    Picture(#[from] PictureError),
+    /// As many pictures wait for the model as may wait.
+    #[error("{limit} pictures already wait for model {model:?}; try again")]
+    QueueFull {
+        /// The model.
+        model: String,
+        /// The queue's limit in pictures.
+        limit: usize,
+    },
+    /// The server, or this model, is still loading.
+    #[error("{0}")]
+    NotReady(String),
+    /// The model was refused when it was loaded.
+    #[error("model {model:?} version {version} is refused: {reason}")]
+    Refused {
+        /// The model.
+        model: String,
+        /// Its version.
+        version: u64,
+        /// Why.
+        reason: String,
+    },
+    /// A model's thread has ended: only a restart helps.
+    #[error("the thread of model {0:?} has ended")]
+    Unhealthy(String),
+    /// A fault of ours.
+    #[error("internal error")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    /// A fault of ours, from its cause.
+    pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Internal(cause.into())
+    }
+}

@@ -1,0 +1,93 @@
+//! The application: what `main` builds and runs, and what every test builds and runs.
+
+use std::{future::Future, sync::Arc};
+
+use tokio::{net::TcpListener, runtime::Handle, sync::Notify};
+
+use super::{
+    decode::Decoder,
+    http::{self, App},
+    models::Models,
+    settings::Settings,
+};
+use crate::infer::{InferError, Runtime};
+
+/// A server that is ready to run.
+#[derive(Debug)]
+pub struct Application {
+    settings: Arc<Settings>,
+    models: Arc<Models>,
+    runtime: Runtime,
+}
+
+/// Why there is no application.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// ONNX Runtime does not load.
+    #[error(transparent)]
+    Infer(#[from] InferError),
+}
+
+impl Application {
+    /// Loads ONNX Runtime. Models are opened later, by [`Application::run`].
+    ///
+    /// # Errors
+    /// ONNX Runtime does not load.
+    pub fn build(settings: Settings) -> Result<Self, BuildError> {
+        let runtime = Runtime::load(settings.onnxruntime.as_deref())?;
+        Ok(Self { settings: Arc::new(settings), models: Arc::new(Models::new()), runtime })
+    }
+
+    /// The models, to wait until they are loaded.
+    pub fn models(&self) -> Arc<Models> {
+        Arc::clone(&self.models)
+    }
+
+    /// Serves until `shutdown` is done, then finishes the requests that it accepted.
+    ///
+    /// Answers at once; models load in the background, and until they are there requests for them get a 503.
+    ///
+    /// # Errors
+    /// The listener fails, or the loader's thread cannot be started.
+    pub async fn run(
+        self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> std::io::Result<()> {
+        let address = listener.local_addr()?;
+        tracing::info!(%address, models = %self.settings.models.display(), "listening");
+        if !address.ip().is_loopback() {
+            tracing::warn!(%address, "anyone who reaches this address can use the service: there are no keys");
+        }
+        self.models.start_loading(self.runtime, Arc::clone(&self.settings), Handle::current())?;
+        let router = http::router(App {
+            models: Arc::clone(&self.models),
+            decoder: Decoder::new(self.settings.decode_threads, self.settings.picture),
+            settings: Arc::clone(&self.settings),
+        });
+
+        // Told once when the stop begins, so that the wait for accepted requests has an end.
+        let stopping = Arc::new(Notify::new());
+        let told = Arc::clone(&stopping);
+        let signal = async move {
+            shutdown.await;
+            tracing::info!("stopping: no new requests, finishing those accepted");
+            told.notify_one();
+        };
+        let overtime = async {
+            stopping.notified().await;
+            tokio::time::sleep(self.settings.stop_timeout).await;
+        };
+        tokio::select! {
+            served = axum::serve(listener, router).with_graceful_shutdown(signal) => served?,
+            () = overtime => {
+                // Requests that still run hold their models' queues, so the threads cannot be waited for.
+                tracing::warn!("stopped with requests unfinished: they took longer than the stop timeout");
+                return Ok(());
+            }
+        }
+        tokio::task::spawn_blocking(move || self.models.stop()).await.map_err(std::io::Error::other)?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}

@@ -1,0 +1,177 @@
+//! The OpenAPI document, and the page that shows it.
+//!
+//! Success answers are described beside their handlers. Problems are described here, once for all, from the errors
+//! themselves: the status and example of each come out of the code that answers with it.
+
+use std::sync::LazyLock;
+
+use axum::{Json, Router, extract::Request, middleware::Next, response::Response};
+use http::{HeaderValue, header};
+use serde_json::json;
+use utoipa::{
+    OpenApi as _, ToSchema as _,
+    openapi::{
+        Content, Header, Object, OpenApi, Ref, RefOr, Response as ResponseDoc, ResponseBuilder, Type,
+        example::{Example, ExampleBuilder},
+        path::Operation,
+    },
+};
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+use super::{
+    context::RequestId,
+    described_routes,
+    problem::{PROBLEM_JSON, Problem, status},
+};
+use crate::{error::Error, picture::PictureError};
+
+/// What stands above all addresses.
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(title = "tagpoint", description = "Picture taggers and keypoint models over HTTP.",
+         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")),
+    tags((name = "models", description = "Models and their answers."),
+         (name = "health", description = "For whatever watches the process."),
+         (name = "document", description = "This document.")),
+    components(schemas(Problem)),
+)]
+struct Frame;
+
+/// The document, made once.
+static DOCUMENT: LazyLock<OpenApi> = LazyLock::new(make);
+
+/// The OpenAPI 3.1 document of the service.
+pub fn openapi_document() -> &'static OpenApi {
+    &DOCUMENT
+}
+
+/// This document
+///
+/// `GET /docs` shows it to people.
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    operation_id = "openapi_json",
+    tag = "document",
+    responses((status = 200, description = "The OpenAPI document.", body = Object, example = json!({"openapi": "3.1.0"})))
+)]
+pub(super) async fn openapi_json() -> Json<&'static OpenApi> {
+    Json(openapi_document())
+}
+
+/// Swagger UI. Its files are in the program, and the browser is told to ask no other host.
+pub(super) fn pages() -> Router {
+    let config = Config::new(["/openapi.json"]).validator_url("none").try_it_out_enabled(true);
+    Router::from(SwaggerUi::new("/docs").config(config)).layer(axum::middleware::from_fn(own_host_only))
+}
+
+async fn own_host_only(request: Request, next: Next) -> Response {
+    const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+                          img-src 'self' data:; connect-src 'self'";
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    response
+}
+
+/// Puts together what the handlers say and what holds for all.
+fn make() -> OpenApi {
+    let mut document = Frame::openapi();
+    document.merge(described_routes().into_openapi());
+    for item in document.paths.paths.values_mut() {
+        for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+            describe_problems(operation);
+            describe_request_id(operation);
+        }
+    }
+    document
+}
+
+/// Every error that an operation answers with, as it would occur.
+fn problems(operation: &str) -> Vec<Error> {
+    let model = || "scenes".to_owned();
+    let parameter = || Error::Parameter { name: "top_k".into(), reason: "\"0\" is not a whole number from 1".into() };
+    let unexpected = || Error::Parameter { name: "verbose".into(), reason: "there is no such parameter here".into() };
+    let unknown = || Error::UnknownModel("scene".into());
+    let loading = || Error::NotReady("the models are still loading".into());
+    match operation {
+        "predict" => vec![
+            parameter(),
+            Error::Body("the body broke off".into()),
+            unknown(),
+            Error::BodyTooLarge { limit: 32 << 20 },
+            Error::TooManyPictures { limit: 32 },
+            Error::Picture(PictureError::TooLarge("the picture is larger than 20971520 bytes".into())),
+            Error::MediaType("text/html".into()),
+            Error::Picture(PictureError::Unsupported("HEIC is not supported: convert the picture to JPEG".into())),
+            Error::NoPicture,
+            Error::Picture(PictureError::Empty),
+            Error::Picture(PictureError::Broken("the data end early".into())),
+            Error::internal("the cause is in the log"),
+            Error::QueueFull { model: model(), limit: 256 },
+            loading(),
+            Error::Refused { model: model(), version: 1, reason: "the graph was changed".into() },
+            Error::Unhealthy(model()),
+        ],
+        "list_models" => vec![unexpected()],
+        "get_model" => vec![unexpected(), unknown(), loading()],
+        "healthz" => vec![Error::Unhealthy(model())],
+        "readyz" => vec![Error::NotReady("model \"scenes\" version 1 is still loading".into())],
+        _ => Vec::new(),
+    }
+}
+
+fn describe_problems(operation: &mut Operation) {
+    let id = RequestId::from_headers(&http::HeaderMap::from_iter([(
+        super::context::REQUEST_ID,
+        HeaderValue::from_static("0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23"),
+    )]));
+    for error in problems(operation.operation_id.as_deref().unwrap_or_default()) {
+        let problem = Problem::new(&error, &id);
+        let code = status(&error).as_str().to_owned();
+        let response = operation.responses.responses.entry(code).or_insert_with(|| problem_response(&error).into());
+        if let RefOr::T(response) = response {
+            add_problem(response, &problem);
+        }
+    }
+}
+
+fn problem_response(error: &Error) -> ResponseDoc {
+    let reason = status(error).canonical_reason().unwrap_or_default();
+    let content = Content::new(Some(Ref::from_schema_name(Problem::name())));
+    let mut response = ResponseBuilder::new().description(reason).content(PROBLEM_JSON, content).build();
+    if matches!(error, Error::QueueFull { .. } | Error::NotReady(_)) {
+        let seconds = "Seconds after which the same request may succeed: where the queue is full, or models load.";
+        response.headers.insert("Retry-After".into(), header_doc(Type::Integer, seconds, json!(1)));
+    }
+    response
+}
+
+/// Adds an example to a problem response, and its title to the description.
+fn add_problem(response: &mut ResponseDoc, problem: &Problem) {
+    let key = problem.kind.rsplit(':').next().unwrap_or_default().to_owned();
+    let example: Example =
+        ExampleBuilder::new().summary(&problem.title).value(serde_json::to_value(problem).ok()).build();
+    if let Some(RefOr::T(content)) = response.content.get_mut(PROBLEM_JSON) {
+        content.examples.insert(key, example.into());
+    }
+    let separator = if response.description.contains(':') { "; " } else { ": " };
+    response.description = format!("{}{separator}{}", response.description, problem.title);
+}
+
+/// Every answer carries the request's id.
+fn describe_request_id(operation: &mut Operation) {
+    for response in operation.responses.responses.values_mut() {
+        if let RefOr::T(response) = response {
+            let text = "The request's id: the one that the request gave, or a new one.";
+            let example = json!("0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23");
+            response.headers.insert("x-request-id".into(), header_doc(Type::String, text, example));
+        }
+    }
+}
+
+fn header_doc(kind: Type, description: &str, example: serde_json::Value) -> RefOr<Header> {
+    let mut header = Header::new(Object::with_type(kind));
+    header.description = Some(description.to_owned());
+    header.example = Some(example);
+    header.into()
+}

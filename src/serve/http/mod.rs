@@ -1,0 +1,56 @@
+//! HTTP: the addresses, and what every request passes through.
+
+mod context;
+mod document;
+mod form;
+mod health;
+mod model_views;
+mod parameters;
+mod predict;
+mod prediction;
+mod problem;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request},
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+pub use document::openapi_document;
+
+use super::{decode::Decoder, models::Models, settings::Settings};
+use crate::error::Error;
+
+/// What every handler may use. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct App {
+    pub(super) models: Arc<Models>,
+    pub(super) decoder: Decoder,
+    pub(super) settings: Arc<Settings>,
+}
+
+/// The whole service.
+pub(super) fn router(app: App) -> Router {
+    let (router, _) = described_routes().split_for_parts();
+    let max_body = app.settings.max_body;
+    let router = router
+        .with_state(app)
+        .merge(document::pages())
+        .fallback(async |request: Request| Error::NoSuchPath(request.uri().path().to_owned()))
+        .method_not_allowed_fallback(async |request: Request| Error::MethodNotAllowed(request.method().to_string()))
+        .layer(DefaultBodyLimit::max(max_body));
+    context::wrap(router)
+}
+
+/// The addresses together with their OpenAPI entries.
+fn described_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(predict::predict))
+        .routes(routes!(model_views::list_models))
+        .routes(routes!(model_views::get_model))
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(document::openapi_json))
+}

@@ -1,0 +1,160 @@
+//! `POST /v1/models/{name}/predict`.
+
+use axum::{
+    Extension, Json,
+    extract::{Path, Request, State},
+    response::{IntoResponse, Response},
+};
+use futures_util::future::join_all;
+use http::HeaderValue;
+use tracing::Span;
+
+use super::{
+    App,
+    context::{RequestId, Started, milliseconds},
+    form::{self, Body},
+    parameters::Parameters,
+    prediction::{
+        AnsweredBy, AnsweredPicture, FailedPicture, FormPrediction, FormResult, Prediction, PredictionBody,
+        answer_picture,
+    },
+    problem::Problem,
+};
+use crate::error::Error;
+
+/// Answer one picture, or the pictures of a form
+///
+/// A raw body (`image/*` or `application/octet-stream`; the format is read from the bytes) is answered with one
+/// object. A form (`multipart/form-data`, every part a picture) is answered with a list in the form's order: 200
+/// where at least one picture was answered, each failure in its own place; else the first failure's status.
+///
+/// JPEG, PNG, WebP, GIF and BMP are taken. Coordinates are pixels of the picture as EXIF orients it.
+#[utoipa::path(
+    post,
+    path = "/v1/models/{name}/predict",
+    operation_id = "predict",
+    tag = "models",
+    params(
+        ("name" = String, Path, description = "The model's name.", example = "scenes"),
+        ("all" = Option<bool>, Query, description = "Every label, whatever its score. Models with labels only."),
+        ("threshold" = Option<f32>, Query, minimum = 0, maximum = 1, example = 0.5,
+            description = "One threshold for every label (`score >= threshold`), instead of each label's own. \
+                Models with labels only."),
+        ("top_k" = Option<u32>, Query, minimum = 1, example = 3,
+            description = "At most so many labels, the best ones; cuts after the thresholds. Models with labels only."),
+        ("x-request-id" = Option<String>, Header,
+            description = "An id of your own for this request: 1 to 128 of A-Z a-z 0-9 - . _ ~ : @ / + = ,"),
+    ),
+    request_body(
+        description = "A picture's bytes, or a form with pictures.",
+        content(
+            (Vec<u8> = "image/*"),
+            (Vec<u8> = "application/octet-stream"),
+            (PictureForm = "multipart/form-data"),
+        )
+    ),
+    responses((
+        status = 200,
+        description = "The answer.",
+        body = PredictionBody,
+        headers(("Server-Timing" = String, description = "Milliseconds of each stage; for a form, of the whole.")),
+        examples(
+            ("labels" = (summary = "A picture, by a model with labels", value = json!({
+                "model": "scenes", "version": "1", "digest": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                "task": "multi_label", "picture": {"width": 1024, "height": 768},
+                "labels": [{"label": "beach", "score": 0.93, "threshold": 0.41}, {"label": "sunset", "score": 0.62, "threshold": 0.55}],
+                "batch_size": 1, "timings_ms": {"decode": 9.214, "queue": 0.127, "inference": 11.902, "total": 22.518},
+                "request_id": "0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23"}))),
+            ("points" = (summary = "A picture, by a model with points", value = json!({
+                "model": "faces", "version": "2", "digest": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                "task": "points", "picture": {"width": 1024, "height": 768},
+                "points": [{"name": "left_eye", "x": 412.6, "y": 288.1, "x_norm": 0.4029, "y_norm": 0.3751, "in_frame": true}],
+                "batch_size": 4, "timings_ms": {"decode": 9.214, "queue": 3.402, "inference": 31.77, "total": 45.911},
+                "request_id": "0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23"}))),
+            ("form" = (summary = "A form with a picture and a text file", value = json!({
+                "model": "scenes", "version": "1", "digest": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                "task": "multi_label",
+                "results": [
+                    {"file": "beach.jpg", "picture": {"width": 1024, "height": 768},
+                     "labels": [{"label": "beach", "score": 0.93, "threshold": 0.41}],
+                     "batch_size": 1, "timings_ms": {"decode": 9.214, "queue": 0.127, "inference": 11.902, "total": 22.518}},
+                    {"file": "notes.txt", "error": {"type": "urn:tagpoint:problem:picture-format",
+                     "title": "Unsupported picture format", "status": 415, "detail": "this is not a picture",
+                     "instance": "0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23"}}],
+                "request_id": "0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23"}))),
+        )
+    )),
+)]
+pub(super) async fn predict(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    parameters: Parameters,
+    Extension(request_id): Extension<RequestId>,
+    Extension(Started(started)): Extension<Started>,
+    request: Request,
+) -> Result<Response, Error> {
+    let (version, model) = app.models.ready(&name)?;
+    let selection = parameters.selection_for(&model.manifest.task)?;
+    let by = AnsweredBy {
+        model: name.clone(),
+        version: version.to_string(),
+        digest: format!("sha256:{}", model.digest),
+        task: model.manifest.task.kind().to_owned(),
+    };
+    let id = request_id.as_str().to_owned();
+    match form::read(request, app.settings.max_body, app.settings.max_pictures).await? {
+        Body::Picture(bytes) => {
+            let answer = answer_picture(&app, &name, &model, bytes, &selection, started).await?;
+            answer.record(&Span::current());
+            let timing = answer.timings_ms.server_timing();
+            Ok(answered(PredictionBody::Picture(Box::new(Prediction { by, answer, request_id: id })), &timing))
+        }
+        Body::Form(pictures) => {
+            let results = join_all(pictures.into_iter().map(async |(file, bytes)| {
+                match answer_picture(&app, &name, &model, bytes, &selection, started).await {
+                    Ok(answer) => FormResult::Answered(AnsweredPicture { file, answer }),
+                    Err(error) => {
+                        FormResult::Failed(FailedPicture { file, error: Problem::report(&error, &request_id) })
+                    }
+                }
+            }))
+            .await;
+            if let Some(problem) = all_failed(&results) {
+                return Ok(problem.into_response());
+            }
+            let timing = format!("total;dur={}", milliseconds(started.elapsed()));
+            Ok(answered(PredictionBody::Form(FormPrediction { by, results, request_id: id }), &timing))
+        }
+    }
+}
+
+/// The first failure, with every failure in it, where no picture was answered.
+fn all_failed(results: &[FormResult]) -> Option<Problem> {
+    let failed: Option<Vec<FailedPicture>> = results
+        .iter()
+        .map(|result| match result {
+            FormResult::Failed(failed) => Some(failed.clone()),
+            FormResult::Answered(_) => None,
+        })
+        .collect();
+    let failed = failed?;
+    let first = failed.first()?.error.clone();
+    Some(Problem { results: failed, ..first })
+}
+
+fn answered(body: PredictionBody, timing: &str) -> Response {
+    let mut response = Json(body).into_response();
+    if let Ok(value) = HeaderValue::from_str(timing) {
+        response.headers_mut().insert("server-timing", value);
+    }
+    response
+}
+
+/// A form of pictures, for the OpenAPI document.
+#[derive(utoipa::ToSchema)]
+#[allow(dead_code, reason = "describes the form, which is read part by part")]
+pub(super) struct PictureForm {
+    /// One picture a part; parts of any name are taken.
+    #[schema(value_type = Vec<String>, format = Binary)]
+    picture: Vec<Vec<u8>>,
+}

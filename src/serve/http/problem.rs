@@ -1,0 +1,138 @@
+//! Errors as problem documents (RFC 9457). The one place that maps an error to a status.
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{context::RequestId, prediction::FailedPicture};
+use crate::{error::Error, picture::PictureError};
+
+/// The content type of a problem document.
+pub(super) const PROBLEM_JSON: &str = "application/problem+json";
+
+/// A problem document (RFC 9457).
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub(super) struct Problem {
+    /// The kind of problem; stable, for programs.
+    #[serde(rename = "type")]
+    #[schema(example = "urn:tagpoint:problem:unknown-model")]
+    pub(super) kind: String,
+    /// The kind of problem, for people.
+    #[schema(example = "Unknown model")]
+    pub(super) title: String,
+    /// The HTTP status.
+    #[schema(example = 404)]
+    pub(super) status: u16,
+    /// What happened in this case.
+    #[schema(example = "there is no model \"scene\"; GET /v1/models lists the models")]
+    pub(super) detail: String,
+    /// The request's id, as in `x-request-id` and in the server's log.
+    #[schema(example = "0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23")]
+    pub(super) instance: String,
+    /// The query parameter that is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "top_k")]
+    pub(super) parameter: Option<String>,
+    /// The problem of each picture, where a form was sent and no picture of it could be answered.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(no_recursion)]
+    pub(super) results: Vec<FailedPicture>,
+    /// Seconds after which the same request may succeed.
+    #[serde(skip)]
+    pub(super) retry_after: Option<u32>,
+}
+
+impl Problem {
+    /// The problem document of an error that occurred. The cause of a fault of ours goes to the log, here and only
+    /// here.
+    pub(super) fn report(error: &Error, request_id: &RequestId) -> Self {
+        if let Error::Internal(cause) = error {
+            let causes: Vec<String> =
+                std::iter::successors(Some(cause.as_ref() as &dyn std::error::Error), |error| error.source())
+                    .map(ToString::to_string)
+                    .collect();
+            tracing::error!(request_id = request_id.as_str(), cause = causes.join(": "), "internal error");
+        }
+        Self::new(error, request_id)
+    }
+
+    /// The problem document of an error.
+    pub(super) fn new(error: &Error, request_id: &RequestId) -> Self {
+        let (status, kind, title) = kind(error);
+        let parameter = match error {
+            Error::Parameter { name, .. } => Some(name.clone()),
+            _ => None,
+        };
+        Self {
+            kind: format!("urn:tagpoint:problem:{kind}"),
+            title: title.to_owned(),
+            status: status.as_u16(),
+            detail: error.to_string(),
+            instance: request_id.as_str().to_owned(),
+            parameter,
+            results: Vec::new(),
+            retry_after: matches!(error, Error::QueueFull { .. } | Error::NotReady(_)).then_some(1),
+        }
+    }
+}
+
+/// The status, the kind and the title of an error.
+fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
+    use StatusCode as S;
+    match error {
+        Error::Parameter { .. } => (S::BAD_REQUEST, "parameter", "Bad query parameter"),
+        Error::Body(_) => (S::BAD_REQUEST, "body", "Unreadable request body"),
+        Error::NoSuchPath(_) => (S::NOT_FOUND, "no-such-path", "Nothing here"),
+        Error::UnknownModel(_) => (S::NOT_FOUND, "unknown-model", "Unknown model"),
+        Error::MethodNotAllowed(_) => (S::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed"),
+        Error::BodyTooLarge { .. } => (S::PAYLOAD_TOO_LARGE, "body-too-large", "Request body too large"),
+        Error::TooManyPictures { .. } => (S::PAYLOAD_TOO_LARGE, "too-many-pictures", "Too many pictures"),
+        Error::Picture(PictureError::TooLarge(_)) => {
+            (S::PAYLOAD_TOO_LARGE, "picture-too-large", "Picture over a limit")
+        }
+        Error::MediaType(_) => (S::UNSUPPORTED_MEDIA_TYPE, "media-type", "Unsupported content type"),
+        Error::Picture(PictureError::Unsupported(_)) => {
+            (S::UNSUPPORTED_MEDIA_TYPE, "picture-format", "Unsupported picture format")
+        }
+        Error::NoPicture => (S::UNPROCESSABLE_ENTITY, "no-picture", "No picture"),
+        Error::Picture(PictureError::Empty) => (S::UNPROCESSABLE_ENTITY, "picture-empty", "Empty picture"),
+        Error::Picture(PictureError::Broken(_)) => (S::UNPROCESSABLE_ENTITY, "picture-broken", "Unreadable picture"),
+        Error::QueueFull { .. } => (S::SERVICE_UNAVAILABLE, "queue-full", "Too many pictures wait"),
+        Error::NotReady(_) => (S::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
+        Error::Refused { .. } => (S::SERVICE_UNAVAILABLE, "model-refused", "Model refused"),
+        Error::Unhealthy(_) => (S::SERVICE_UNAVAILABLE, "unhealthy", "Unhealthy"),
+        Error::Internal(_) => (S::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
+    }
+}
+
+/// The status of an error.
+pub(super) fn status(error: &Error) -> StatusCode {
+    kind(error).0
+}
+
+/// An error inside a response, for [`super::context`] to render with the request's id.
+#[derive(Clone, Debug)]
+pub(super) struct Unrendered(pub(super) std::sync::Arc<Error>);
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let mut response = status(&self).into_response();
+        response.extensions_mut().insert(Unrendered(std::sync::Arc::new(self)));
+        response
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let retry_after = self.retry_after;
+        let mut response = (status, axum::Json(self)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        if let Some(seconds) = retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}

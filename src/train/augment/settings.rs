@@ -1,0 +1,152 @@
+//! How far pictures are augmented, and how often.
+
+use rand::RngExt as _;
+use serde::{Deserialize, Serialize};
+
+use super::Draw;
+use crate::train::random::{Purpose, draws};
+
+/// How far pictures are augmented, and how often. The default is fastai's `aug_transforms()`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Augmentation {
+    /// Whether every second picture is mirrored left to right.
+    pub flip: bool,
+    /// The largest turn either way, in degrees.
+    pub max_rotate: f64,
+    /// The smallest zoom.
+    pub min_zoom: f64,
+    /// The largest zoom.
+    pub max_zoom: f64,
+    /// The largest shift of the corners by the perspective, in −1…1 coordinates; below 1.
+    pub max_warp: f64,
+    /// How much brightness and contrast change; below 1.
+    pub max_lighting: f64,
+    /// How often a picture is turned, zoomed, and warped along either axis; each is drawn on its own.
+    pub p_affine: f64,
+    /// How often brightness and contrast change; each is drawn on its own.
+    pub p_lighting: f64,
+}
+
+impl Default for Augmentation {
+    fn default() -> Self {
+        Self {
+            flip: true,
+            max_rotate: 10.0,
+            min_zoom: 1.0,
+            max_zoom: 1.1,
+            max_warp: 0.2,
+            max_lighting: 0.2,
+            p_affine: 0.75,
+            p_lighting: 0.75,
+        }
+    }
+}
+
+impl Augmentation {
+    /// Changes nothing.
+    pub fn none() -> Self {
+        Self { flip: false, p_affine: 0.0, p_lighting: 0.0, ..Self::default() }
+    }
+
+    /// Whether nothing ever changes.
+    pub fn is_none(&self) -> bool {
+        !self.flip && self.p_affine == 0.0 && self.p_lighting == 0.0
+    }
+
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// A sentence about the first value that is out of its range.
+    pub fn validate(&self) -> Result<(), String> {
+        let within = |name: &str, value: f64, low: f64, high: f64| {
+            let inside = (low..=high).contains(&value);
+            if inside { Ok(()) } else { Err(format!("augmentation: {name} {value} is not in {low}…{high}")) }
+        };
+        within("max_rotate", self.max_rotate, 0.0, 180.0)?;
+        within("min_zoom", self.min_zoom, 0.1, 10.0)?;
+        within("max_zoom", self.max_zoom, self.min_zoom, 10.0)?;
+        within("max_warp", self.max_warp, 0.0, 0.5)?;
+        within("max_lighting", self.max_lighting, 0.0, 0.9)?;
+        within("p_affine", self.p_affine, 0.0, 1.0)?;
+        within("p_lighting", self.p_lighting, 0.0, 1.0)
+    }
+
+    /// Draws for one picture, by its place in the training split.
+    ///
+    /// As many numbers are drawn whatever the settings, so changing one leaves the other transforms as they were.
+    pub fn draw(&self, seed: u64, epoch: u64, item: u64) -> Draw {
+        let mut stream = draws(seed, Purpose::Augment, epoch, item);
+        let mut unit = || stream.random::<f64>();
+        // One number says whether, the next says how far.
+        let mut sometimes = |p: f64, low: f64, high: f64, otherwise: f64| {
+            let (chance, value) = (unit(), low + unit() * (high - low));
+            if chance < p { value } else { otherwise }
+        };
+        let flip = sometimes(0.5, 1.0, 1.0, 0.0) == 1.0 && self.flip;
+        let warp_x = sometimes(self.p_affine, -self.max_warp, self.max_warp, 0.0);
+        let warp_y = sometimes(self.p_affine, -self.max_warp, self.max_warp, 0.0);
+        let rotate = sometimes(self.p_affine, -self.max_rotate, self.max_rotate, 0.0);
+        let zoom = sometimes(self.p_affine, self.min_zoom, self.max_zoom, 1.0);
+        let brightness_reach = 0.5 * self.max_lighting;
+        let brightness = sometimes(self.p_lighting, 0.5 - brightness_reach, 0.5 + brightness_reach, 0.5);
+        let contrast_reach = -(1.0 - self.max_lighting).ln();
+        let contrast = sometimes(self.p_lighting, -contrast_reach, contrast_reach, 0.0).exp();
+        let centre = (unit(), unit());
+        Draw { flip, warp: (warp_x, warp_y), rotate, zoom, centre, brightness, contrast }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_draw_is_a_function_of_seed_epoch_and_item() {
+        let settings = Augmentation::default();
+        let first = settings.draw(1, 2, 3);
+        assert_eq!(first, settings.draw(1, 2, 3));
+        for other in [settings.draw(2, 2, 3), settings.draw(1, 3, 3), settings.draw(1, 2, 4)] {
+            assert_ne!(first, other);
+        }
+        let unlit = Augmentation { p_lighting: 0.0, ..settings }.draw(1, 2, 3);
+        assert_eq!(Draw { brightness: first.brightness, contrast: first.contrast, ..unlit }, first);
+    }
+
+    #[test]
+    fn draws_have_fastais_ranges_and_frequencies() {
+        let draws: Vec<Draw> = (0..4000).map(|item| Augmentation::default().draw(9, 0, item)).collect();
+        let share = |changed: &dyn Fn(&Draw) -> bool| draws.iter().filter(|d| changed(d)).count() as f64 / 4000.0;
+        assert!((share(&|d| d.flip) - 0.5).abs() < 0.03);
+        for (share, range) in [
+            (share(&|d| d.warp.0 != 0.0), draws.iter().all(|d| d.warp.0.abs() <= 0.2)),
+            (share(&|d| d.warp.1 != 0.0), draws.iter().all(|d| d.warp.1.abs() <= 0.2)),
+            (share(&|d| d.rotate != 0.0), draws.iter().all(|d| d.rotate.abs() <= 10.0)),
+            (share(&|d| d.zoom != 1.0), draws.iter().all(|d| (1.0..=1.1).contains(&d.zoom))),
+            (share(&|d| d.brightness != 0.5), draws.iter().all(|d| (0.4..=0.6).contains(&d.brightness))),
+            (share(&|d| d.contrast != 1.0), draws.iter().all(|d| (0.8..=1.25).contains(&d.contrast))),
+        ] {
+            assert!((share - 0.75).abs() < 0.03, "{share}");
+            assert!(range);
+        }
+        assert!(draws.iter().any(|d| d.rotate > 9.0) && draws.iter().any(|d| d.rotate < -9.0));
+    }
+
+    #[test]
+    fn no_augmentation_draws_nothing() {
+        let none = Augmentation::none();
+        assert!(none.is_none() && !Augmentation::default().is_none());
+        for item in 0..50 {
+            assert_eq!(Draw { centre: (0.5, 0.5), ..none.draw(1, 1, item) }, Draw::NONE);
+        }
+    }
+
+    #[test]
+    fn values_out_of_range_are_refused_by_name() {
+        assert_eq!(Augmentation::default().validate(), Ok(()));
+        let wrong = Augmentation { max_zoom: 0.9, ..Augmentation::default() };
+        assert!(wrong.validate().unwrap_err().contains("max_zoom 0.9"));
+        let wrong = Augmentation { max_warp: f64::NAN, ..Augmentation::default() };
+        assert!(wrong.validate().unwrap_err().contains("max_warp"));
+    }
+}

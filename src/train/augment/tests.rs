@@ -1,0 +1,211 @@
+//! Against fastai, and pixels against points.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+
+use super::*;
+
+#[derive(Deserialize)]
+struct Fixture {
+    width: u32,
+    height: u32,
+    picture: Vec<u8>,
+    points: Vec<(f64, f64)>,
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    draw: HashMap<String, serde_json::Value>,
+    pixels: Vec<f32>,
+    points: Vec<(f64, f64)>,
+}
+
+impl Case {
+    fn draw(&self) -> Draw {
+        let number = |name: &str, otherwise: f64| self.draw.get(name).map_or(otherwise, |v| v.as_f64().unwrap());
+        let pair = |name: &str, otherwise: f64| {
+            let at = |i: usize| self.draw.get(name).map_or(otherwise, |v| v[i].as_f64().unwrap());
+            (at(0), at(1))
+        };
+        Draw {
+            flip: self.draw.contains_key("flip"),
+            warp: pair("warp", 0.0),
+            rotate: number("rotate", 0.0),
+            zoom: number("zoom", 1.0),
+            centre: pair("centre", 0.5),
+            brightness: number("brightness", 0.5),
+            contrast: number("contrast", 1.0),
+        }
+    }
+}
+
+#[test]
+fn pixels_and_points_are_fastais() {
+    let fixture: Fixture =
+        serde_json::from_str(include_str!("../../../tests/fixtures/training/augmented.json")).unwrap();
+    let size = PictureSize { width: fixture.width, height: fixture.height };
+    let points: Vec<_> = fixture.points.iter().copied().map(Some).collect();
+    for case in &fixture.cases {
+        let draw = case.draw();
+        let mut out = vec![0.0; fixture.picture.len()];
+        draw.apply(&fixture.picture, size, &mut out, size);
+        assert_eq!(out.len(), case.pixels.len());
+        for (i, (ours, fastai)) in out.iter().zip(&case.pixels).enumerate() {
+            assert!((ours - fastai).abs() < 0.02, "{draw:?} value {i}: {ours} {fastai}");
+        }
+        for (ours, fastai) in draw.move_points(&points, size, &[]).iter().zip(&case.points) {
+            let ours = ours.unwrap();
+            assert!((ours.0 - fastai.0).hypot(ours.1 - fastai.1) < 1e-5, "{draw:?}: {ours:?} {fastai:?}");
+        }
+    }
+}
+
+#[test]
+fn nothing_drawn_changes_no_pixel() {
+    let size = PictureSize { width: 9, height: 7 };
+    let picture: Vec<u8> = (0..9 * 7 * 3).map(|i| (i * 37 % 256) as u8).collect();
+    let mut out = vec![0.0; picture.len()];
+    Draw::NONE.apply(&picture, size, &mut out, size);
+    for (ours, value) in out.iter().zip(&picture) {
+        assert!((ours - f32::from(*value)).abs() < 1e-4, "{ours} {value}");
+    }
+    Draw { flip: true, ..Draw::NONE }.apply(&picture, size, &mut out, size);
+    for y in 0..7 {
+        for x in 0..9 {
+            assert!((out[3 * (9 * y + x)] - f32::from(picture[3 * (9 * y + 8 - x)])).abs() < 1e-4);
+        }
+    }
+}
+
+#[test]
+fn a_mirror_swaps_the_declared_pairs() {
+    let draw = Draw { flip: true, ..Draw::NONE };
+    let points = [Some((-0.5, 0.1)), Some((0.4, 0.2)), Some((0.0, 0.3)), None];
+    let frame = PictureSize { width: 2, height: 2 };
+    let moved = draw.move_points(&points, frame, &[(0, 1), (2, 3)]);
+    assert_eq!(moved, [Some((-0.4, 0.2)), Some((0.5, 0.1)), None, Some((0.0, 0.3))]);
+    let still = Draw::NONE.move_points(&points, frame, &[(0, 1)]);
+    assert_eq!(still, points);
+}
+
+#[test]
+fn only_points_within_the_range_train() {
+    let range = YRange { low: -1.2, high: 1.2 };
+    assert_eq!(trainable((1.1, -1.1), &range), Some((1.1, -1.1)));
+    assert_eq!(trainable((1.3, 0.0), &range), None);
+    assert_eq!(trainable((0.0, -1.3), &range), None);
+}
+
+/// A dark picture with a bright blob at a point given in −1…1 coordinates.
+fn blob(size: PictureSize, point: (f64, f64), radius: f64) -> Vec<u8> {
+    let (x, y) = size.from_unit(point);
+    let mut picture = Vec::new();
+    for row in 0..size.height {
+        for column in 0..size.width {
+            let squared = (f64::from(column) + 0.5 - x).powi(2) + (f64::from(row) + 0.5 - y).powi(2);
+            picture.extend([(255.0 * (-squared / (2.0 * radius * radius)).exp()).round() as u8; 3]);
+        }
+    }
+    picture
+}
+
+/// The brightness-weighted mean place of the pixels near a place; `None` where there is no blob. Elsewhere there may be
+/// another one, mirrored at an edge.
+fn brightest_near(pixels: &[f32], size: PictureSize, near: (f64, f64)) -> Option<(f64, f64)> {
+    let (mut sum, mut x, mut y) = (0.0, 0.0, 0.0);
+    for (i, pixel) in pixels.chunks(3).enumerate() {
+        let place = ((i % size.width as usize) as f64 + 0.5, (i / size.width as usize) as f64 + 0.5);
+        if (place.0 - near.0).hypot(place.1 - near.1) < 6.0 {
+            let weight = f64::from(pixel[0]);
+            sum += weight;
+            x += weight * place.0;
+            y += weight * place.1;
+        }
+    }
+    (sum > 1000.0).then(|| (x / sum, y / sum))
+}
+
+/// How far, in pixels, the blob is from where its point went.
+fn astray(draw: &Draw, source: PictureSize, frame: PictureSize, point: (f64, f64)) -> Option<f64> {
+    let to = draw.move_points(&[Some(point)], frame, &[])[0]?;
+    // A blob that is cut off or mirrored at an edge has its mean elsewhere.
+    if to.0.abs() > 0.8 || to.1.abs() > 0.8 {
+        return None;
+    }
+    let mut out = vec![0.0; 3 * (frame.width * frame.height) as usize];
+    let radius = 1.5 * f64::from(source.width) / f64::from(frame.width);
+    draw.apply(&blob(source, point, radius), source, &mut out, frame);
+    let expected = frame.from_unit(to);
+    let Some(found) = brightest_near(&out, frame, expected) else { return Some(f64::INFINITY) };
+    Some((found.0 - expected.0).hypot(found.1 - expected.1))
+}
+
+#[test]
+fn a_bright_dot_is_found_where_its_keypoint_went() {
+    let everything = Augmentation::default();
+    let none =
+        Augmentation { flip: false, max_rotate: 0.0, max_zoom: 1.0, max_warp: 0.0, p_lighting: 0.0, ..everything };
+    let alone = [
+        Augmentation { flip: true, ..none },
+        Augmentation { max_rotate: 45.0, ..none },
+        Augmentation { max_zoom: 1.5, ..none },
+        Augmentation { max_warp: 0.3, ..none },
+        Augmentation { max_lighting: 0.0, ..everything },
+    ];
+    let frames = [(48, 48), (64, 40)].map(|(width, height)| PictureSize { width, height });
+    for (settings, frame) in alone.iter().flat_map(|settings| frames.map(|frame| (settings, frame))) {
+        let larger = PictureSize { width: frame.width * 3 / 2, height: frame.height * 3 / 2 };
+        let mut tried = 0;
+        for seed in 0..60 {
+            let draw = settings.draw(seed, 0, 0);
+            let point = (0.7 * (seed as f64 * 2.4).sin(), 0.7 * (seed as f64 * 1.7).cos());
+            for source in [frame, larger] {
+                let Some(distance) = astray(&draw, source, frame, point) else { continue };
+                assert!(distance < 0.5, "{draw:?} {frame:?} from {source:?}: {distance}");
+                tried += 1;
+            }
+        }
+        assert!(tried > 60, "{settings:?}: {tried}");
+    }
+}
+
+/// Lighting moves no pixel, but it lifts the dark ground, so the blob is told by its peak.
+#[test]
+fn lighting_leaves_the_brightest_pixel_in_place() {
+    let size = PictureSize { width: 32, height: 32 };
+    let picture = blob(size, (0.25, -0.5), 1.5);
+    let peak = |values: &mut dyn Iterator<Item = f32>| {
+        values.enumerate().max_by(|a, b| a.1.total_cmp(&b.1)).map(|(place, _)| place / 3)
+    };
+    let before = peak(&mut picture.iter().map(|v| f32::from(*v)));
+    let mut out = vec![0.0; picture.len()];
+    Draw { brightness: 0.6, contrast: 0.8, ..Draw::NONE }.apply(&picture, size, &mut out, size);
+    assert_eq!(before, peak(&mut out.into_iter()));
+}
+
+#[test]
+fn sizes_that_do_not_fit_write_nothing() {
+    let size = PictureSize { width: 2, height: 2 };
+    let mut out = vec![7.0; 12];
+    resample(&[0; 11], size, &Homography::scale(1.0, 1.0), &mut out, size);
+    resample(&[0; 12], size, &Homography::scale(1.0, 1.0), &mut out[..9], size);
+    assert!(out.iter().all(|value| *value == 7.0));
+}
+
+/// Prints what one picture costs; for `--ignored --nocapture` with optimisation.
+#[test]
+#[ignore = "a measurement"]
+fn cost_of_one_picture() {
+    let size = PictureSize { width: 128, height: 128 };
+    let picture = blob(size, (0.1, 0.2), 20.0);
+    let mut out = vec![0.0; picture.len()];
+    let draws: Vec<Draw> = (0..1000).map(|item| Augmentation::default().draw(0, 0, item)).collect();
+    let start = std::time::Instant::now();
+    draws.iter().for_each(|draw| resample(&picture, size, &draw.homography(size), &mut out, size));
+    println!("geometry: {:?} a picture", start.elapsed() / 1000);
+    let start = std::time::Instant::now();
+    draws.iter().for_each(|draw| draw.apply(&picture, size, &mut out, size));
+    println!("with lighting: {:?} a picture", start.elapsed() / 1000);
+}

@@ -1,0 +1,126 @@
+//! What a table's columns mean, from its header.
+
+use super::CsvTask;
+
+/// The column that says which split a picture belongs to.
+const IS_VALID: &str = "is_valid";
+/// The column with the picture's file, unless the first one is it.
+const FILE: &str = "fname";
+
+/// What a table's columns mean; all are indices into a row's fields.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Columns {
+    /// Every column's name.
+    pub(super) names: Vec<String>,
+    /// The picture's file.
+    pub(super) file: usize,
+    /// Which split it belongs to.
+    pub(super) is_valid: Option<usize>,
+    /// What a model should answer.
+    pub(super) targets: TargetColumns,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum TargetColumns {
+    /// One column with the labels, separated by a delimiter.
+    Delimited(usize),
+    /// A 0/1 column for each label.
+    OneHot(Vec<usize>),
+    /// x and y of each named point.
+    Points(Vec<(String, usize, usize)>),
+}
+
+/// Reads a header.
+///
+/// # Errors
+/// A sentence on what is wrong.
+pub(super) fn read(names: Vec<String>, task: CsvTask) -> Result<Columns, String> {
+    if let Some(name) = names.iter().enumerate().find_map(|(i, name)| names[..i].contains(name).then_some(name)) {
+        return Err(format!("the header has column {name:?} twice"));
+    }
+    let file = names.iter().position(|name| name == FILE).unwrap_or(0);
+    let is_valid = names.iter().position(|name| name == IS_VALID);
+    let rest: Vec<usize> = (0..names.len()).filter(|&i| i != file && Some(i) != is_valid).collect();
+    let targets = match task {
+        CsvTask::MultiLabel => match rest[..] {
+            [] => return Err(format!("the header has no column with labels: {FILE},labels,{IS_VALID} is expected")),
+            [labels] => TargetColumns::Delimited(labels),
+            _ => TargetColumns::OneHot(rest),
+        },
+        CsvTask::Points => TargetColumns::Points(pair_up(&names, &rest)?),
+    };
+    Ok(Columns { names, file, is_valid, targets })
+}
+
+/// Columns x0,y0,x1,y1,… name their points "0","1",…; nose_x,nose_y name theirs "nose".
+fn pair_up(names: &[String], columns: &[usize]) -> Result<Vec<(String, usize, usize)>, String> {
+    if columns.is_empty() {
+        return Err(format!("the header has no points: {FILE},x0,y0,x1,y1,…,{IS_VALID} is expected"));
+    }
+    let mut points = Vec::new();
+    for pair in columns.chunks(2) {
+        let name = match *pair {
+            [x, y] => point_name(&names[x], &names[y]).ok_or_else(|| {
+                format!(
+                    "columns {:?} and {:?} are no point: x0,y0,x1,y1,… or nose_x,nose_y,… is expected",
+                    names[x], names[y]
+                )
+            })?,
+            _ => return Err(format!("column {:?} has no partner: a point has an x and a y", names[pair[0]])),
+        };
+        points.push((name, pair[0], pair[1]));
+    }
+    Ok(points)
+}
+
+fn point_name(x: &str, y: &str) -> Option<String> {
+    let numbered = x.strip_prefix('x').filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()));
+    let (name, partner) = match numbered {
+        Some(number) => (number, format!("y{number}")),
+        None => x.strip_suffix("_x").map(|name| (name, format!("{name}_y")))?,
+    };
+    (!name.is_empty() && y == partner).then(|| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(text: &str, task: CsvTask) -> Result<Columns, String> {
+        read(text.split(',').map(str::to_owned).collect(), task)
+    }
+
+    #[test]
+    fn one_column_of_labels_is_delimited_and_several_are_one_for_each_label() {
+        let columns = header("fname,labels,is_valid", CsvTask::MultiLabel).unwrap();
+        assert_eq!((columns.file, columns.is_valid), (0, Some(2)));
+        assert_eq!(columns.targets, TargetColumns::Delimited(1));
+        let columns = header("is_valid,cat,fname,dog", CsvTask::MultiLabel).unwrap();
+        assert_eq!((columns.file, columns.is_valid), (2, Some(0)));
+        assert_eq!(columns.targets, TargetColumns::OneHot(vec![1, 3]));
+    }
+
+    #[test]
+    fn points_take_their_names_from_the_header() {
+        let columns = header("picture,x0,y0,nose_x,nose_y", CsvTask::Points).unwrap();
+        assert_eq!(columns.is_valid, None);
+        let expected = TargetColumns::Points(vec![("0".into(), 1, 2), ("nose".into(), 3, 4)]);
+        assert_eq!(columns.targets, expected);
+    }
+
+    #[test]
+    fn headers_that_make_no_sense_are_refused_with_the_column() {
+        for (text, task, named) in [
+            ("fname,cat,cat", CsvTask::MultiLabel, "\"cat\" twice"),
+            ("fname,is_valid", CsvTask::MultiLabel, "no column with labels"),
+            ("fname,is_valid", CsvTask::Points, "no points"),
+            ("fname,x0,y0,x1", CsvTask::Points, "\"x1\" has no partner"),
+            ("fname,x0,y1", CsvTask::Points, "\"x0\" and \"y1\""),
+            ("fname,x0,x1,y0,y1", CsvTask::Points, "\"x0\" and \"x1\""),
+            ("fname,x,y", CsvTask::Points, "\"x\" and \"y\""),
+        ] {
+            let error = header(text, task).unwrap_err();
+            assert!(error.contains(named), "{text}: {error}");
+        }
+    }
+}

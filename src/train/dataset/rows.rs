@@ -1,0 +1,147 @@
+//! What a table's rows say: files, targets and splits, without a look at the pictures.
+
+use std::collections::HashMap;
+
+use super::columns::{Columns, TargetColumns};
+use super::error::RowProblem;
+
+/// One row that could be read.
+#[derive(Debug, PartialEq)]
+pub(super) struct Row {
+    pub(super) file: String,
+    /// Its line in the table.
+    pub(super) line: u64,
+    pub(super) cells: Cells,
+    /// What its is_valid cell says, where the table has that column.
+    pub(super) is_valid: Option<bool>,
+}
+
+/// A row's targets, as written.
+#[derive(Debug, PartialEq)]
+pub(super) enum Cells {
+    Labels(Vec<String>),
+    /// In pixels of the frame that the table is written in.
+    Points(Vec<Option<(f64, f64)>>),
+}
+
+/// Reads the rows of a table one by one and gathers what is wrong with them.
+pub(super) struct RowReader<'a> {
+    pub(super) columns: &'a Columns,
+    /// Between the labels of one cell.
+    pub(super) delimiter: char,
+    pub(super) problems: &'a mut Vec<RowProblem>,
+}
+
+impl RowReader<'_> {
+    /// The row on this line as far as it can be read, so that its picture is looked at even where its targets are
+    /// wrong; `None` where there is no file name.
+    pub(super) fn read(&mut self, line: u64, fields: &[&str]) -> Option<Row> {
+        let file = fields.get(self.columns.file).map_or("", |field| field.trim());
+        let mut problem = |column: &str, problem: String| {
+            self.problems.push(RowProblem { file: file.to_owned(), row: line, column: column.to_owned(), problem });
+        };
+        let file_column = &self.columns.names[self.columns.file];
+        if fields.len() != self.columns.names.len() {
+            let counts = format!("{} fields where the header has {}", fields.len(), self.columns.names.len());
+            let last = fields.len().min(self.columns.names.len()).saturating_sub(1);
+            problem(&self.columns.names[last], counts);
+            let row = Row { file: file.to_owned(), line, cells: Cells::Labels(Vec::new()), is_valid: None };
+            return (!file.is_empty()).then_some(row);
+        }
+        if file.is_empty() {
+            problem(file_column, "no file name".to_owned());
+        }
+        let is_valid = self.columns.is_valid.and_then(|column| {
+            let value = parse_bool(fields[column]);
+            if value.is_none() {
+                let text = format!("{:?} is neither True nor False", fields[column]);
+                problem(&self.columns.names[column], text);
+            }
+            value
+        });
+        let cells = match &self.columns.targets {
+            TargetColumns::Delimited(column) => Cells::Labels(split_labels(fields[*column], self.delimiter)),
+            TargetColumns::OneHot(columns) => {
+                let mut labels = Vec::new();
+                for &column in columns {
+                    let name = &self.columns.names[column];
+                    match fields[column].trim() {
+                        "1" => labels.push(name.clone()),
+                        "0" => {}
+                        other => problem(name, format!("{other:?} is neither 0 nor 1")),
+                    }
+                }
+                Cells::Labels(labels)
+            }
+            TargetColumns::Points(points) => {
+                let points = points.iter().map(|&(_, x, y)| match parse_point(fields[x], fields[y]) {
+                    Ok(point) => point,
+                    Err((of_y, text)) => {
+                        problem(&self.columns.names[if of_y { y } else { x }], text);
+                        None
+                    }
+                });
+                Cells::Points(points.collect())
+            }
+        };
+        (!file.is_empty()).then(|| Row { file: file.to_owned(), line, cells, is_valid })
+    }
+}
+
+/// Reports files that are in both splits: what a model has seen says nothing about what it has not.
+pub(super) fn report_files_in_both_splits(rows: &[Row], column: &str, problems: &mut Vec<RowProblem>) {
+    let mut first_seen: HashMap<&str, &Row> = HashMap::new();
+    for row in rows.iter().filter(|row| row.is_valid.is_some()) {
+        let first = *first_seen.entry(&row.file).or_insert(row);
+        if first.is_valid != row.is_valid {
+            let split = if first.is_valid == Some(true) { "validation" } else { "training" };
+            problems.push(RowProblem {
+                file: row.file.clone(),
+                row: row.line,
+                column: column.to_owned(),
+                problem: format!("the same file is in the {split} split, row {}", first.line),
+            });
+        }
+    }
+}
+
+fn parse_bool(text: &str) -> Option<bool> {
+    match text.trim() {
+        "True" | "true" | "TRUE" | "1" => Some(true),
+        "False" | "false" | "FALSE" | "0" => Some(false),
+        _ => None,
+    }
+}
+
+/// `None` where both cells are empty; an error says whether it is the y that is wrong, and how.
+fn parse_point(x: &str, y: &str) -> Result<Option<(f64, f64)>, (bool, String)> {
+    match (parse_coordinate(x), parse_coordinate(y)) {
+        (Ok(Some(x)), Ok(Some(y))) => Ok(Some((x, y))),
+        (Ok(None), Ok(None)) => Ok(None),
+        (Err(text), _) => Err((false, text)),
+        (_, Err(text)) => Err((true, text)),
+        (Ok(None), Ok(Some(_))) => Err((false, "empty, but its y is not".to_owned())),
+        (Ok(Some(_)), Ok(None)) => Err((true, "empty, but its x is not".to_owned())),
+    }
+}
+
+/// `None` for an empty cell.
+fn parse_coordinate(text: &str) -> Result<Option<f64>, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    match text.parse::<f64>() {
+        Ok(number) if number.is_finite() => Ok(Some(number)),
+        _ => Err(format!("{text:?} is not a number")),
+    }
+}
+
+/// The labels of a cell, sorted and each once.
+fn split_labels(text: &str, delimiter: char) -> Vec<String> {
+    let mut labels: Vec<String> =
+        text.split(delimiter).map(str::trim).filter(|label| !label.is_empty()).map(str::to_owned).collect();
+    labels.sort();
+    labels.dedup();
+    labels
+}

@@ -1,0 +1,61 @@
+//! Why a run cannot begin, go on, or save.
+
+use super::{dataset::DatasetError, loader::LoaderError, network::NetworkError};
+use crate::{
+    infer::{GoldenError, InferError},
+    model::ModelError,
+    onnx::OnnxError,
+};
+
+/// Why a run cannot begin, go on, or save.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// The settings contradict themselves or the data.
+    #[error("{0}")]
+    Recipe(String),
+    /// A file cannot be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The data set cannot be read.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    /// The weight file or the architecture does not fit.
+    #[error(transparent)]
+    Onnx(#[from] OnnxError),
+    /// The interpreter cannot run the graph.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// libtorch failed.
+    #[error("libtorch: {0}")]
+    Torch(#[from] tch::TchError),
+    /// A picture that was readable when the run began no longer is.
+    #[error(transparent)]
+    Loader(#[from] LoaderError),
+    /// A golden picture cannot be drawn or decoded.
+    #[error("golden picture: {0}")]
+    GoldenPicture(String),
+    /// Training went astray.
+    #[error("the loss is not a number any more at epoch {epoch}, step {step}: try a lower --lr (it was {lr})")]
+    LossNotFinite {
+        /// Counted from 1.
+        epoch: u64,
+        /// Counted from 1.
+        step: u64,
+        /// The recipe's learning rate.
+        lr: f64,
+    },
+    /// The model file cannot be assembled or written.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// ONNX Runtime cannot run the model.
+    #[error(transparent)]
+    Infer(#[from] InferError),
+    /// ONNX Runtime gives other outputs than the trainer.
+    #[error("the trained model is not written: {0}")]
+    Golden(#[from] GoldenError),
+}

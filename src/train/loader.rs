@@ -1,0 +1,266 @@
+//! Batches of pixels and targets, made on worker threads ahead of the training loop.
+//!
+//! Content and order are a function of the data set, the options and (seed, epoch) alone, never of the number of
+//! workers: worker w of W makes batches w, w + W, w + 2W, … into a bounded queue of its own, and the loop takes from the
+//! queues in turn.
+
+mod frames;
+mod targets;
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rand::seq::SliceRandom as _;
+
+use self::frames::Frames;
+use super::augment::{Augmentation, Draw};
+use super::dataset::Dataset;
+use super::random::{Purpose, draws};
+use crate::model::YRange;
+use crate::picture::{Limits, PictureError, ResizeRule};
+
+/// What a loader makes of a data set.
+#[derive(Clone, Debug)]
+pub struct LoaderOptions {
+    /// How a picture becomes the model's pixels.
+    pub resize: ResizeRule,
+    /// What a picture may cost.
+    pub limits: Limits,
+    /// Pictures in a batch, at least 1.
+    pub batch_size: usize,
+    /// Draws order and augmentation.
+    pub seed: u64,
+    /// How training pictures are augmented.
+    pub augmentation: Augmentation,
+    /// Points outside this range are masked; unused for labels.
+    pub y_range: YRange,
+    /// Pairs of points that change places in a mirrored picture.
+    pub flip_pairs: Vec<(usize, usize)>,
+    /// Worker threads, at least 1.
+    pub workers: usize,
+    /// Finished batches that may wait for the loop, for each worker.
+    pub prefetch: usize,
+    /// Decoded and resized pictures are kept in memory as far as this many bytes go; the others are decoded each time.
+    pub cache_bytes: u64,
+}
+
+impl LoaderOptions {
+    /// Batches of 64, fastai's augmentation, points up to the frame's edges, a worker for each core, a cache of 2 GiB.
+    pub fn new(resize: ResizeRule) -> Self {
+        Self {
+            resize,
+            limits: Limits::default(),
+            batch_size: 64,
+            seed: 0,
+            augmentation: Augmentation::default(),
+            y_range: YRange { low: -1.0, high: 1.0 },
+            flip_pairs: Vec::new(),
+            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            prefetch: 2,
+            cache_bytes: 2 << 30,
+        }
+    }
+}
+
+/// Pixels and targets of some pictures.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// [B, H, W, 3], RGB, 0…255.
+    pub pixels: Vec<f32>,
+    /// [B, L], 0 or 1; or [B, K, 2] in −1…1 coordinates of the model's frame, 0 where the mask is 0.
+    pub targets: Vec<f32>,
+    /// [B, K, 2], 1 for coordinates that count and 0 for those of points that are missing or out of range; empty for
+    /// labels.
+    pub mask: Vec<f32>,
+    /// The pictures' places in their split.
+    pub items: Vec<u64>,
+}
+
+/// Why a picture that was read when the data set was checked has no pixels now.
+#[derive(Debug, thiserror::Error)]
+pub enum LoaderError {
+    /// The file cannot be read.
+    #[error("{path}: {source}")]
+    File {
+        /// The picture.
+        path: std::path::PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The file cannot be decoded.
+    #[error("{path}: {source}")]
+    Picture {
+        /// The picture.
+        path: std::path::PathBuf,
+        /// What the decoder says.
+        source: PictureError,
+    },
+    /// A worker thread ended without its batch.
+    #[error("a loader thread stopped before its batch was made")]
+    Worker,
+}
+
+/// Which pictures a batch is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Split {
+    Train { epoch: u64 },
+    Valid,
+}
+
+/// Makes batches of a data set.
+pub struct Loader {
+    /// Shared with the worker threads of every running [`Batches`].
+    work: Arc<Work>,
+}
+
+struct Work {
+    options: LoaderOptions,
+    dataset: Arc<Dataset>,
+    train: Frames,
+    valid: Frames,
+}
+
+impl Loader {
+    /// A loader with an empty cache; the training split has the cache first.
+    pub fn new(dataset: Arc<Dataset>, mut options: LoaderOptions) -> Self {
+        options.batch_size = options.batch_size.max(1);
+        options.workers = options.workers.max(1);
+        let frame_bytes = 3 * u64::from(options.resize.size.width) * u64::from(options.resize.size.height);
+        let room = (options.cache_bytes / frame_bytes.max(1)) as usize;
+        let train = Frames::new(dataset.train.len().min(room));
+        let valid = Frames::new(dataset.valid.len().min(room - dataset.train.len().min(room)));
+        Self { work: Arc::new(Work { options, dataset, train, valid }) }
+    }
+
+    /// The number of batches in an epoch. The last short one is dropped, unless it is the only one.
+    pub fn train_batches(&self) -> usize {
+        (self.work.dataset.train.len() / self.work.options.batch_size).max(1)
+    }
+
+    /// The number of batches of the validation split; the last one may be short.
+    pub fn valid_batches(&self) -> usize {
+        self.work.dataset.valid.len().div_ceil(self.work.options.batch_size)
+    }
+
+    /// The training split, augmented, in the epoch's own order.
+    pub fn train_epoch(&self, epoch: u64) -> Batches {
+        let mut order: Vec<u64> = (0..self.work.dataset.train.len() as u64).collect();
+        order.shuffle(&mut draws(self.work.options.seed, Purpose::Shuffle, epoch, 0));
+        order.truncate(self.train_batches() * self.work.options.batch_size);
+        Batches::start(Arc::clone(&self.work), Split::Train { epoch }, order)
+    }
+
+    /// The validation split, complete, in order and as it is.
+    pub fn valid(&self) -> Batches {
+        let order = (0..self.work.dataset.valid.len() as u64).collect();
+        Batches::start(Arc::clone(&self.work), Split::Valid, order)
+    }
+}
+
+impl Work {
+    fn batch(&self, split: Split, items: &[u64]) -> Result<Batch, LoaderError> {
+        let size = self.options.resize.size;
+        let (examples, frames) = match split {
+            Split::Train { .. } => (&self.dataset.train, &self.train),
+            Split::Valid => (&self.dataset.valid, &self.valid),
+        };
+        let picture_len = 3 * size.width as usize * size.height as usize;
+        let mut pixels = vec![0.0; items.len() * picture_len];
+        let mut batch = Batch { pixels: Vec::new(), targets: Vec::new(), mask: Vec::new(), items: items.to_vec() };
+        for (&item, pixels) in items.iter().zip(pixels.chunks_exact_mut(picture_len)) {
+            let example = &examples[item as usize];
+            let frame = frames.get(item as usize, &self.dataset.path(example), &self.options)?;
+            let draw = self.draw(split, item);
+            if draw == Draw::NONE {
+                pixels.iter_mut().zip(frame.iter()).for_each(|(pixel, byte)| *pixel = f32::from(*byte));
+            } else {
+                draw.apply(&frame, size, pixels, size);
+            }
+            targets::append(example, self.dataset.targets.len(), &draw, &self.options, &mut batch);
+        }
+        Ok(Batch { pixels, ..batch })
+    }
+
+    fn draw(&self, split: Split, item: u64) -> Draw {
+        match split {
+            Split::Train { epoch } if !self.options.augmentation.is_none() => {
+                self.options.augmentation.draw(self.options.seed, epoch, item)
+            }
+            _ => Draw::NONE,
+        }
+    }
+}
+
+/// The batches of one pass, in order; worker threads make them ahead. Dropping it stops the threads.
+pub struct Batches {
+    /// One for each worker, whose thread holds the other end. Dropping them makes the threads end.
+    queues: Vec<Receiver<Result<Batch, LoaderError>>>,
+    threads: Vec<JoinHandle<()>>,
+    taken: usize,
+    total: usize,
+    waited: Duration,
+}
+
+impl Batches {
+    fn start(work: Arc<Work>, split: Split, order: Vec<u64>) -> Self {
+        let total = order.len().div_ceil(work.options.batch_size);
+        let workers = work.options.workers.min(total.max(1));
+        let order = Arc::new(order);
+        let (mut queues, mut threads) = (Vec::new(), Vec::new());
+        for worker in 0..workers {
+            let (sender, queue) = sync_channel(work.options.prefetch);
+            let (work, order) = (Arc::clone(&work), Arc::clone(&order));
+            threads.push(std::thread::spawn(move || make(&work, split, &order, (worker, workers), &sender)));
+            queues.push(queue);
+        }
+        Self { queues, threads, taken: 0, total, waited: Duration::ZERO }
+    }
+
+    /// How long the loop has waited for batches so far.
+    pub fn waited(&self) -> Duration {
+        self.waited
+    }
+}
+
+/// A worker's share of the batches. Ends early where nobody takes them any more.
+fn make(
+    work: &Work,
+    split: Split,
+    order: &[u64],
+    (worker, workers): (usize, usize),
+    sender: &SyncSender<Result<Batch, LoaderError>>,
+) {
+    for items in order.chunks(work.options.batch_size).skip(worker).step_by(workers) {
+        if sender.send(work.batch(split, items)).is_err() {
+            return;
+        }
+    }
+}
+
+impl Iterator for Batches {
+    type Item = Result<Batch, LoaderError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.taken == self.total {
+            return None;
+        }
+        let queue = &self.queues[self.taken % self.queues.len()];
+        self.taken += 1;
+        let before = Instant::now();
+        let batch = queue.recv().unwrap_or(Err(LoaderError::Worker));
+        self.waited += before.elapsed();
+        Some(batch)
+    }
+}
+
+impl Drop for Batches {
+    fn drop(&mut self) {
+        self.queues.clear();
+        for thread in self.threads.drain(..) {
+            // A worker that panicked has already been reported as a missing batch.
+            let _ = thread.join();
+        }
+    }
+}

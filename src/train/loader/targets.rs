@@ -1,0 +1,28 @@
+//! Targets as the loss takes them.
+
+use super::super::augment::{Draw, trainable};
+use super::super::dataset::{Example, Target};
+use super::{Batch, LoaderOptions};
+
+/// Appends a picture's targets, and its mask where it has points. `count` is the number of labels or points.
+pub(super) fn append(example: &Example, count: usize, draw: &Draw, options: &LoaderOptions, batch: &mut Batch) {
+    match &example.target {
+        Target::Labels(labels) => {
+            let start = batch.targets.len();
+            batch.targets.resize(start + count, 0.0);
+            labels.iter().for_each(|&label| batch.targets[start + label] = 1.0);
+        }
+        Target::Points(points) => {
+            let frame = options.resize.size;
+            let placement = options.resize.placement(example.size);
+            let unit: Vec<_> =
+                points.iter().map(|point| point.map(|point| frame.to_unit(placement.to_model(point)))).collect();
+            for point in draw.move_points(&unit, frame, &options.flip_pairs) {
+                let kept = point.and_then(|point| trainable(point, &options.y_range));
+                let (x, y) = kept.unwrap_or_default();
+                batch.targets.extend([x as f32, y as f32]);
+                batch.mask.extend([f32::from(u8::from(kept.is_some())); 2]);
+            }
+        }
+    }
+}

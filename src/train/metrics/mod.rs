@@ -1,0 +1,160 @@
+//! What a model is worth on a validation split. Pure, in f64; one metric for each file, with hand-computed cases.
+
+mod accuracy;
+mod average_precision;
+mod f1;
+mod nme;
+mod pck;
+mod point_error;
+
+pub use accuracy::accuracy_multi;
+pub use average_precision::{MeanAveragePrecision, average_precision, mean_average_precision};
+pub use f1::{Counts, Judgement, judge};
+pub use nme::normalised_mean_error;
+pub use pck::correct_keypoints;
+pub use point_error::mean_point_error;
+
+use crate::picture::PictureSize;
+
+/// Scores and true labels of pictures, one row for each.
+#[derive(Clone, Debug)]
+pub struct ScoreTable {
+    labels: usize,
+    scores: Vec<f32>,
+    truth: Vec<bool>,
+}
+
+impl ScoreTable {
+    /// An empty table for this many labels.
+    pub fn new(labels: usize) -> Self {
+        Self { labels, scores: Vec::new(), truth: Vec::new() }
+    }
+
+    /// Adds pictures: scores in 0…1 and 0/1 targets, both [pictures, labels] in row-major order. Of slices that differ
+    /// in length, the shorter counts; an incomplete last row does not.
+    pub fn extend(&mut self, scores: &[f32], targets: &[f32]) {
+        let rows = scores.len().min(targets.len()) / self.labels.max(1);
+        self.scores.extend_from_slice(&scores[..rows * self.labels]);
+        self.truth.extend(targets[..rows * self.labels].iter().map(|&target| target > 0.5));
+    }
+
+    /// The number of labels.
+    pub fn labels(&self) -> usize {
+        self.labels
+    }
+
+    /// The number of pictures.
+    pub fn pictures(&self) -> usize {
+        self.scores.len() / self.labels.max(1)
+    }
+
+    /// Score and truth of one label for every picture.
+    pub fn column(&self, label: usize) -> impl Iterator<Item = (f32, bool)> + '_ {
+        let scores = self.scores.iter().skip(label).step_by(self.labels.max(1)).copied();
+        scores.zip(self.truth.iter().skip(label).step_by(self.labels.max(1)).copied())
+    }
+
+    /// Label, score and truth of every cell.
+    pub fn cells(&self) -> impl Iterator<Item = (usize, f32, bool)> + '_ {
+        let cells = self.scores.iter().zip(&self.truth).enumerate();
+        cells.map(|(i, (score, truth))| (i % self.labels.max(1), *score, *truth))
+    }
+}
+
+/// One picture's points, in pixels of the original picture as EXIF orients it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PointSample {
+    /// What the model says, one for each name.
+    pub predicted: Vec<(f64, f64)>,
+    /// What is labelled.
+    pub truth: Vec<Option<(f64, f64)>>,
+    /// The original picture's size.
+    pub size: PictureSize,
+}
+
+impl PointSample {
+    /// The distance between prediction and truth of every labelled point, in pixels.
+    pub fn distances(&self) -> impl Iterator<Item = f64> + '_ {
+        let pairs = self.predicted.iter().zip(&self.truth);
+        pairs.filter_map(|(predicted, truth)| truth.map(|truth| distance(*predicted, truth)))
+    }
+}
+
+fn distance(a: (f64, f64), b: (f64, f64)) -> f64 {
+    (a.0 - b.0).hypot(a.1 - b.1)
+}
+
+/// `None` where there is nothing to average.
+fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let (sum, count) = values.fold((0.0, 0_u64), |(sum, count), value| (sum + value, count + 1));
+    (count > 0).then(|| sum / count as f64)
+}
+
+#[cfg(test)]
+pub(super) mod fixture {
+    //! What scikit-learn says; scripts/fixtures/training.py writes it.
+
+    use serde::Deserialize;
+
+    use super::ScoreTable;
+
+    #[derive(Deserialize)]
+    pub(crate) struct Case {
+        labels: usize,
+        scores: Vec<f32>,
+        truth: Vec<bool>,
+        pub(crate) thresholds: Vec<f32>,
+        /// None for a label without a positive example.
+        pub(crate) average_precision: Vec<Option<f64>>,
+        pub(crate) mean_average_precision: f64,
+        /// Threshold and accuracy.
+        pub(crate) accuracy_multi: Vec<(f32, f64)>,
+        pub(crate) label_precision: Vec<f64>,
+        pub(crate) label_recall: Vec<f64>,
+        pub(crate) label_f1: Vec<f64>,
+        pub(crate) micro_precision: f64,
+        pub(crate) micro_recall: f64,
+        pub(crate) micro_f1: f64,
+        pub(crate) macro_precision: f64,
+        pub(crate) macro_recall: f64,
+        pub(crate) macro_f1: f64,
+    }
+
+    impl Case {
+        pub(crate) fn table(&self) -> ScoreTable {
+            let mut table = ScoreTable::new(self.labels);
+            let targets: Vec<f32> = self.truth.iter().map(|&truth| f32::from(u8::from(truth))).collect();
+            table.extend(&self.scores, &targets);
+            table
+        }
+    }
+
+    pub(crate) fn cases() -> Vec<Case> {
+        serde_json::from_str(include_str!("../../../tests/fixtures/training/score_metrics.json")).unwrap()
+    }
+
+    pub(crate) fn assert_near(ours: f64, expected: f64) {
+        assert!((ours - expected).abs() < 1e-6, "{ours} {expected}");
+    }
+}
+
+#[cfg(test)]
+pub(super) fn sample(predicted: &[(f64, f64)], truth: &[Option<(f64, f64)>]) -> PointSample {
+    let size = PictureSize { width: 200, height: 100 };
+    PointSample { predicted: predicted.to_vec(), truth: truth.to_vec(), size }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_labels_and_rows_are_pictures() {
+        let mut table = ScoreTable::new(2);
+        table.extend(&[0.1, 0.2], &[0.0, 1.0]);
+        table.extend(&[0.3, 0.4, 0.5], &[1.0, 0.0, 1.0]);
+        assert_eq!((table.labels(), table.pictures()), (2, 2));
+        assert_eq!(table.column(1).collect::<Vec<_>>(), [(0.2, true), (0.4, false)]);
+        assert_eq!(table.cells().last(), Some((1, 0.4, false)));
+    }
+}

@@ -1,0 +1,143 @@
+//! From a trained network to a model file that has proved itself under ONNX Runtime.
+
+use std::collections::BTreeMap;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use tch::{Tensor, no_grad};
+
+use super::{
+    TrainError,
+    evaluate::Evaluation,
+    golden::{draw_pictures, spread},
+    network::{Mode, Network},
+    recipe::Recipe,
+};
+use crate::{
+    infer::{Runtime, Session, SessionOptions, Tolerance, check_golden},
+    model::{
+        Digest, Golden, GoldenSample, InputSpec, Manifest, ModelFile, OutputSpec, Provenance, SCHEMA_VERSION, Task,
+    },
+    onnx::{GraphProto, IR_VERSION, ModelProto, OPSET_VERSION, proto::OperatorSetIdProto},
+    picture::{Detail, Limits, Picture, ResizeRule},
+};
+
+/// Golden pictures that are drawn, of which [`KEPT`] are kept.
+const DRAWN: u64 = 64;
+/// Golden samples of a model.
+const KEPT: usize = 6;
+
+/// What a model file says beside its graph.
+#[derive(Debug)]
+pub struct Description {
+    /// The task, thresholds fitted.
+    pub task: Task,
+    /// The validation metrics.
+    pub metrics: BTreeMap<String, f64>,
+    /// The data set's fingerprint.
+    pub data: Digest,
+    /// Pictures in the training and in the validation split.
+    pub pictures: (u64, u64),
+    /// The weight file's digest.
+    pub base_weights: Option<Digest>,
+    /// Golden pictures, encoded; drawn ones where there are none.
+    pub golden_pictures: Option<Vec<Vec<u8>>>,
+}
+
+/// Assembles the model file and runs its golden samples through ONNX Runtime.
+///
+/// The golden outputs are the interpreter's, so the check also proves that the trainer and ONNX Runtime agree.
+///
+/// # Errors
+/// A model that ONNX Runtime refuses or answers differently by more than 1e-3.
+pub fn assemble_and_check(
+    network: &mut Network,
+    graph: GraphProto,
+    recipe: &Recipe,
+    description: Description,
+    runtime: &Runtime,
+) -> Result<ModelFile, TrainError> {
+    let golden = golden_samples(network, &description, &recipe.resize, recipe.seed)?;
+    let manifest = manifest(recipe, description, golden);
+    let model = ModelProto {
+        ir_version: Some(IR_VERSION),
+        producer_name: Some("tagpoint-train".to_owned()),
+        producer_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+        opset_import: vec![OperatorSetIdProto { domain: None, version: Some(OPSET_VERSION) }],
+        graph: Some(graph),
+        ..ModelProto::default()
+    };
+    let file = ModelFile::assemble(model, manifest)?;
+    let mut session = Session::open(runtime, &file, &SessionOptions::default())?;
+    check_golden(&mut session, &file.manifest, Tolerance::FLOAT32)?;
+    Ok(file)
+}
+
+fn manifest(recipe: &Recipe, description: Description, golden: Golden) -> Manifest {
+    let Description { task, metrics, data, pictures, base_weights, .. } = description;
+    Manifest {
+        schema_version: SCHEMA_VERSION,
+        input: InputSpec { name: "image".to_owned(), resize: recipe.resize },
+        output: OutputSpec { name: task.output_name().to_owned() },
+        task,
+        // `ModelFile::assemble` sets the graph's.
+        graph_digest: Digest::of(&[]),
+        golden,
+        metrics: [("fp32".to_owned(), metrics)].into(),
+        provenance: Provenance {
+            architecture: recipe.architecture.name().to_owned(),
+            base_weights,
+            data: Some(data),
+            train_pictures: pictures.0,
+            valid_pictures: pictures.1,
+            settings: recipe.for_manifest(),
+            tool: format!("tagpoint-train {}", env!("CARGO_PKG_VERSION")),
+            created: humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(),
+        },
+    }
+}
+
+/// The samples whose outputs lie farthest apart.
+fn golden_samples(
+    network: &mut Network,
+    description: &Description,
+    rule: &ResizeRule,
+    seed: u64,
+) -> Result<Golden, TrainError> {
+    let drawn;
+    let pictures = match &description.golden_pictures {
+        Some(pictures) => pictures,
+        None => {
+            drawn = draw_pictures(seed, DRAWN).map_err(|error| TrainError::GoldenPicture(error.to_string()))?;
+            &drawn
+        }
+    };
+    let mut outputs = Vec::with_capacity(pictures.len());
+    for bytes in pictures {
+        outputs.push(output_of(network, description.task.output_name(), rule, bytes)?);
+    }
+    let samples = spread(&outputs, KEPT)
+        .into_iter()
+        .map(|place| GoldenSample { picture: BASE64.encode(&pictures[place]), output: outputs[place].clone() })
+        .collect();
+    Ok(Golden { samples })
+}
+
+/// The interpreter's output for one encoded picture.
+fn output_of(network: &mut Network, output: &str, rule: &ResizeRule, bytes: &[u8]) -> Result<Vec<f32>, TrainError> {
+    let mut pixels = vec![0; 3 * rule.size.width as usize * rule.size.height as usize];
+    Picture::decode(bytes, &Limits::default(), Detail::For(rule))
+        .and_then(|picture| picture.resize_into(rule, &mut pixels))
+        .map_err(|error| TrainError::GoldenPicture(error.to_string()))?;
+    let shape = [1, i64::from(rule.size.height), i64::from(rule.size.width), 3];
+    let image = Tensor::from_slice(&pixels).f_view(shape)?;
+    let outputs = no_grad(|| network.forward(&image, &[output], &Mode::Evaluate))?;
+    Ok(super::network::to_f32(&outputs[0])?)
+}
+
+impl Description {
+    /// The metrics of an evaluation, loss included.
+    pub fn metrics_of(evaluation: &Evaluation) -> BTreeMap<String, f64> {
+        let shown = evaluation.metrics.iter().chain(&evaluation.details).map(|(name, value)| (name.clone(), *value));
+        std::iter::once(("loss".to_owned(), evaluation.loss)).chain(shown).filter(|(_, v)| v.is_finite()).collect()
+    }
+}

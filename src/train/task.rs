@@ -1,0 +1,85 @@
+//! The task of a model, from its data set and the names given on the command line.
+
+use super::{
+    TrainError,
+    dataset::{Dataset, Targets, points::ibug68},
+};
+use crate::model::{Label, Points, Task, YRange};
+
+/// What the data set does not say about points.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PointSettings {
+    /// Whether the points are iBUG's 68 facial points, whose names and pairs are known.
+    pub ibug68: bool,
+    /// Pairs that change places in a mirror image, as `a:b`, by name or place.
+    pub flip_pairs: Vec<String>,
+    /// The pair that normalises the error, as `a:b`, by name or place.
+    pub nme_pair: Option<String>,
+}
+
+/// The data set's task, thresholds not yet fitted.
+///
+/// # Errors
+/// Pairs that name no points, or a known set of points that the data set does not have.
+pub fn task_of(dataset: &Dataset, y_range: YRange, settings: &PointSettings) -> Result<Task, TrainError> {
+    match &dataset.targets {
+        Targets::MultiLabel { labels } => {
+            let train = dataset.targets.counts(&dataset.train);
+            let valid = dataset.targets.counts(&dataset.valid);
+            let label = |(place, name): (usize, &String)| Label {
+                name: name.clone(),
+                thresholds: [(Label::DEFAULT_OPERATING_POINT.to_owned(), 0.5)].into(),
+                train_count: train[place],
+                valid_count: valid[place],
+            };
+            Ok(Task::MultiLabel { labels: labels.iter().enumerate().map(label).collect() })
+        }
+        Targets::Points { names } => points(names, y_range, settings).map(Task::Points).map_err(TrainError::Recipe),
+    }
+}
+
+fn points(names: &[String], y_range: YRange, settings: &PointSettings) -> Result<Points, String> {
+    let (names, mut flip_pairs, mut nme_pair) = if settings.ibug68 {
+        let known = ibug68::names();
+        if names.len() != known.len() {
+            return Err(format!("the data set has {} points, ibug68 has {}", names.len(), known.len()));
+        }
+        (known, ibug68::flip_pairs(), Some(ibug68::OUTER_EYE_CORNERS))
+    } else {
+        (names.to_vec(), Vec::new(), None)
+    };
+    for pair in &settings.flip_pairs {
+        flip_pairs.push(parse_pair(pair, &names)?);
+    }
+    if let Some(pair) = &settings.nme_pair {
+        nme_pair = Some(parse_pair(pair, &names)?);
+    }
+    Ok(Points { names, flip_pairs, y_range, nme_pair })
+}
+
+/// `a:b`, each a point's name or its place from 0.
+fn parse_pair(text: &str, names: &[String]) -> Result<(usize, usize), String> {
+    let place = |part: &str| {
+        let part = part.trim();
+        let by_name = names.iter().position(|name| name == part);
+        by_name.or_else(|| part.parse().ok().filter(|&place: &usize| place < names.len()))
+    };
+    text.split_once(':').and_then(|(a, b)| Some((place(a)?, place(b)?))).filter(|(a, b)| a != b).ok_or_else(|| {
+        format!("{text:?} is not a pair of two of the {} points: write a:b, by name or place from 0", names.len())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_are_given_by_name_or_place() {
+        let names = ["nose", "left_eye", "right_eye"].map(str::to_owned);
+        assert_eq!(parse_pair("left_eye:right_eye", &names), Ok((1, 2)));
+        assert_eq!(parse_pair("0: 2", &names), Ok((0, 2)));
+        for wrong in ["left_eye", "0:3", "1:1", "ear:nose"] {
+            assert!(parse_pair(wrong, &names).unwrap_err().contains(wrong));
+        }
+    }
+}

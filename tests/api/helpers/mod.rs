@@ -1,0 +1,119 @@
+//! An application with models of its own, on a free port.
+
+pub mod graphs;
+pub mod models;
+pub mod pictures;
+
+use std::{net::SocketAddr, path::Path, sync::Arc};
+
+use reqwest::{Client, RequestBuilder, Response};
+use serde_json::Value;
+use tagpoint::{
+    model::ModelFile,
+    serve::{Application, Models, Settings},
+};
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+
+/// A running application.
+pub struct App {
+    pub address: SocketAddr,
+    pub client: Client,
+    pub models: Arc<Models>,
+    /// Tells the application to stop; dropping it does too.
+    pub stop: oneshot::Sender<()>,
+    pub task: JoinHandle<std::io::Result<()>>,
+    /// Deleted with the application.
+    _folder: tempfile::TempDir,
+}
+
+/// Writes version 1 of a model into a models folder.
+pub fn put(folder: &Path, name: &str, file: &ModelFile) {
+    file.write(&folder.join(name).join("1/model.onnx")).unwrap();
+}
+
+impl App {
+    /// Starts an application with these models and waits until they are loaded.
+    pub async fn start(models: &[(&str, &ModelFile)]) -> Self {
+        Self::start_with(models, |_| {}).await
+    }
+
+    /// The same with other settings.
+    pub async fn start_with(models: &[(&str, &ModelFile)], adjust: impl FnOnce(&mut Settings)) -> Self {
+        let app = Self::start_loading(models, adjust).await;
+        app.models.loaded().await;
+        app
+    }
+
+    /// The same without waiting for the models.
+    pub async fn start_loading(models: &[(&str, &ModelFile)], adjust: impl FnOnce(&mut Settings)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, file) in models {
+            put(folder.path(), name, file);
+        }
+        let mut settings = Settings { models: folder.path().to_owned(), ..Settings::default() };
+        adjust(&mut settings);
+        let application = Application::build(settings).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let models = application.models();
+        let task = tokio::spawn(application.run(listener, async move {
+            let _ = stopped.await;
+        }));
+        Self { address, client: Client::new(), models, stop, task, _folder: folder }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub async fn get(&self, path: &str) -> Response {
+        self.client.get(self.url(path)).send().await.unwrap()
+    }
+
+    /// A prediction's request: a raw body of any type.
+    pub fn predict(&self, target: &str, body: &[u8]) -> RequestBuilder {
+        let url = self.url(&format!("/v1/models/{target}"));
+        self.client.post(url).header("content-type", "application/octet-stream").body(body.to_vec())
+    }
+
+    /// The answer to a picture, which has to be a 200.
+    pub async fn answer(&self, target: &str, picture: &[u8]) -> Value {
+        let response = self.predict(target, picture).send().await.unwrap();
+        let status = response.status();
+        let body: Value = response.json().await.unwrap();
+        assert_eq!(status, 200, "{body}");
+        body
+    }
+
+    /// The answer to a form of pictures, with its status.
+    pub async fn form(&self, target: &str, parts: &[(&str, &[u8])]) -> (u16, Value) {
+        let mut form = reqwest::multipart::Form::new();
+        for (name, bytes) in parts {
+            let part = reqwest::multipart::Part::bytes(bytes.to_vec()).file_name((*name).to_owned());
+            form = form.part("picture", part);
+        }
+        let url = self.url(&format!("/v1/models/{target}"));
+        let response = self.client.post(url).multipart(form).send().await.unwrap();
+        (response.status().as_u16(), response.json().await.unwrap())
+    }
+}
+
+/// The problem document of a response, after checking what holds for every problem.
+pub async fn problem(response: Response, status: u16, kind: &str) -> Value {
+    let found = response.status().as_u16();
+    let headers = response.headers().clone();
+    let body: Value = response.json().await.unwrap();
+    assert_eq!(found, status, "{body}");
+    assert_eq!(headers["content-type"], "application/problem+json");
+    assert_eq!(body["status"], status);
+    assert_eq!(body["type"], format!("urn:tagpoint:problem:{kind}"), "{body}");
+    assert_eq!(body["instance"], headers["x-request-id"].to_str().unwrap());
+    assert!(!body["title"].as_str().unwrap().is_empty() && !body["detail"].as_str().unwrap().is_empty());
+    body
+}
+
+/// The labels of an answer, in order.
+pub fn label_names(answer: &Value) -> Vec<&str> {
+    answer["labels"].as_array().unwrap().iter().map(|label| label["label"].as_str().unwrap()).collect()
+}

@@ -1,0 +1,104 @@
+//! Model files: a graph, a manifest, and golden samples that the graph itself gave.
+
+use std::collections::BTreeMap;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use tagpoint::{
+    infer::{Runtime, Session, SessionOptions, golden_outputs},
+    model::{
+        Digest, Golden, GoldenSample, InputSpec, Label, Manifest, ModelFile, OutputSpec, Points, Provenance,
+        SCHEMA_VERSION, Task, Values, YRange,
+    },
+    onnx::ModelProto,
+    picture::{PictureSize, ResizeMethod, ResizeRule},
+};
+
+use super::{graphs, pictures};
+
+/// Labels red, green and blue, each on its own; blue has the threshold .9, the others .5.
+pub fn colours() -> ModelFile {
+    seal(graphs::colours(), colour_task(), rule(graphs::SIDE), 3)
+}
+
+/// The best of red, green and blue.
+pub fn best_colour() -> ModelFile {
+    let labels = ["red", "green", "blue"].map(|name| label(name, None)).to_vec();
+    seal(graphs::best_colour(), Task::SingleLabel { labels }, rule(graphs::SIDE), 3)
+}
+
+/// Colours, but without an answer for a picture that lacks one.
+pub fn undefined_for_black() -> ModelFile {
+    seal(graphs::undefined_for_black(), colour_task(), rule(graphs::SIDE), 1)
+}
+
+/// Points nose = (red, green) and tail = (blue, red), where 0 is the left or top edge and 255 the right or bottom one.
+pub fn points(method: ResizeMethod) -> ModelFile {
+    let task = Task::Points(Points {
+        names: vec!["nose".to_owned(), "tail".to_owned()],
+        flip_pairs: Vec::new(),
+        y_range: YRange { low: -1.0, high: 1.0 },
+        nme_pair: None,
+    });
+    seal(graphs::points(), task, ResizeRule { method, ..rule(graphs::SIDE) }, 3)
+}
+
+/// The mean of red, as a number.
+pub fn redness() -> ModelFile {
+    let task = Task::Values(Values { names: vec!["redness".to_owned()], y_ranges: Vec::new() });
+    seal(graphs::redness(), task, rule(graphs::SIDE), 2)
+}
+
+/// A model that takes its time; loading it takes `golden_samples` times as much.
+pub fn slow(golden_samples: usize) -> ModelFile {
+    seal(graphs::slow(), colour_task(), rule(graphs::SLOW_SIDE), golden_samples)
+}
+
+/// A session of a model, one thread wide.
+pub fn session(file: &ModelFile) -> Session {
+    let options = SessionOptions { intra_threads: 1, spinning: false };
+    Session::open(&Runtime::load(None).unwrap(), file, &options).unwrap()
+}
+
+pub fn colour_task() -> Task {
+    let labels = [("red", 0.5), ("green", 0.5), ("blue", 0.9)];
+    Task::MultiLabel { labels: labels.map(|(name, threshold)| label(name, Some(threshold))).to_vec() }
+}
+
+/// The whole picture in a square.
+fn rule(side: u32) -> ResizeRule {
+    ResizeRule { method: ResizeMethod::Squish, size: PictureSize { width: side, height: side } }
+}
+
+fn label(name: &str, threshold: Option<f32>) -> Label {
+    let thresholds = threshold.map(|threshold| ("balanced".to_owned(), threshold)).into_iter().collect();
+    Label { name: name.to_owned(), thresholds, train_count: 30, valid_count: 10 }
+}
+
+/// Runs the graph for its golden outputs and puts everything into one file.
+fn seal(graph: ModelProto, task: Task, resize: ResizeRule, golden_samples: usize) -> ModelFile {
+    let output = match task {
+        Task::MultiLabel { .. } | Task::SingleLabel { .. } => "scores",
+        Task::Points(_) => "points",
+        Task::Values(_) => "values",
+    };
+    let blank = GoldenSample { picture: String::new(), output: vec![0.0; task.output_len()] };
+    let mut manifest = Manifest {
+        schema_version: SCHEMA_VERSION,
+        task,
+        input: InputSpec { name: "image".to_owned(), resize },
+        output: OutputSpec { name: output.to_owned() },
+        graph_digest: Digest::of(b""),
+        golden: Golden { samples: vec![blank] },
+        metrics: BTreeMap::from([("fp32".to_owned(), BTreeMap::from([("map".to_owned(), 0.5)]))]),
+        provenance: Provenance { architecture: "test".to_owned(), ..Provenance::default() },
+    };
+    let unsealed = ModelFile::assemble(graph.clone(), manifest.clone()).unwrap();
+    let colours = [[250, 120, 10], [20, 240, 60], [90, 30, 200]];
+    let pictures: Vec<Vec<u8>> =
+        (0..golden_samples).map(|i| pictures::plain(resize.size.width, resize.size.height, colours[i % 3])).collect();
+    let outputs = golden_outputs(&mut session(&unsealed), &resize, &pictures).unwrap();
+    let samples = pictures.iter().zip(outputs);
+    manifest.golden.samples =
+        samples.map(|(picture, output)| GoldenSample { picture: BASE64.encode(picture), output }).collect();
+    ModelFile::assemble(graph, manifest).unwrap()
+}

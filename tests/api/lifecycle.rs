@@ -1,0 +1,60 @@
+//! Stopping: what was accepted is finished, nothing new is taken.
+
+use std::time::Duration;
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+use crate::helpers::{App, models, pictures};
+
+/// Sends a request's head and waits until the server asks for the body: then it has accepted the request.
+async fn begin_request(app: &App, body_len: usize) -> TcpStream {
+    let mut stream = TcpStream::connect(app.address).await.unwrap();
+    let head = format!(
+        "POST /v1/models/colours/predict HTTP/1.1\r\nhost: test\r\ncontent-length: {body_len}\r\n\
+         content-type: image/png\r\nexpect: 100-continue\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut interim = [0; 25];
+    stream.read_exact(&mut interim).await.unwrap();
+    assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream
+}
+
+#[tokio::test]
+async fn a_request_that_was_accepted_is_answered_after_the_server_was_told_to_stop() {
+    let app = App::start(&[("colours", &models::colours())]).await;
+    let picture = pictures::plain(4, 4, [255, 0, 0]);
+    let mut stream = begin_request(&app, picture.len()).await;
+    app.stop.send(()).unwrap();
+    // No new connection is taken once the stop has begun.
+    while TcpStream::connect(app.address).await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(!app.task.is_finished());
+    stream.write_all(&picture).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains("\"label\":\"red\""), "{answer}");
+    app.task.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_request_that_never_ends_does_not_keep_the_server_from_stopping() {
+    let app = App::start_with(&[("colours", &models::colours())], |settings| {
+        settings.stop_timeout = Duration::from_millis(50);
+    })
+    .await;
+    let _stream = begin_request(&app, 100).await;
+    app.stop.send(()).unwrap();
+    app.task.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_still_loads_stops() {
+    let app = App::start_loading(&[("slow", &models::slow(10)), ("slow_too", &models::slow(10))], |_| {}).await;
+    app.stop.send(()).unwrap();
+    app.task.await.unwrap().unwrap();
+}

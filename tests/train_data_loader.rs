@@ -1,0 +1,203 @@
+//! Batches: their order, contents and targets.
+#![cfg(feature = "train")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests state what they expect by panicking"
+)]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tagpoint::model::YRange;
+use tagpoint::picture::{Detail, Limits, Picture, PictureSize, ResizeMethod, ResizeRule};
+use tagpoint::train::augment::Augmentation;
+use tagpoint::train::dataset::points::ibug68;
+use tagpoint::train::dataset::{CsvOptions, CsvTask, Dataset, read_csv};
+use tagpoint::train::loader::{Batch, Loader, LoaderError, LoaderOptions};
+
+const FRAME: PictureSize = PictureSize { width: 16, height: 12 };
+
+fn rule(method: ResizeMethod) -> ResizeRule {
+    ResizeRule { method, size: FRAME }
+}
+
+/// Twelve noisy pictures of different sizes, nine to train and three to validate, with a label or a point each.
+fn drawn(task: CsvTask) -> (tempfile::TempDir, Arc<Dataset>) {
+    let folder = tempfile::tempdir().unwrap();
+    let header = if task == CsvTask::Points { "fname,x0,y0,x1,y1,is_valid" } else { "fname,labels,is_valid" };
+    let mut table = header.to_owned() + "\n";
+    for i in 0..12_u32 {
+        let picture = image::RgbImage::from_fn(40 + i, 60 - i, |x, y| image::Rgb([(x * 37 + y * 91 + i * 7) as u8; 3]));
+        picture.save(folder.path().join(format!("{i}.png"))).unwrap();
+        let target = match task {
+            CsvTask::MultiLabel => ["a", "a b", ""][i as usize % 3].to_owned(),
+            CsvTask::Points => format!("{},{},{}", 10 + i, 5, if i % 2 == 0 { "," } else { "39,200" }),
+        };
+        table += &format!("{i}.png,{target},{}\n", i % 4 == 3);
+    }
+    let csv = folder.path().join("train.csv");
+    std::fs::write(&csv, table).unwrap();
+    let dataset = read_csv(&CsvOptions::new(csv, task)).unwrap();
+    (folder, Arc::new(dataset))
+}
+
+fn options() -> LoaderOptions {
+    LoaderOptions { batch_size: 4, workers: 2, seed: 5, ..LoaderOptions::new(rule(ResizeMethod::Squish)) }
+}
+
+fn all(batches: impl Iterator<Item = Result<Batch, LoaderError>>) -> Vec<Batch> {
+    batches.map(|batch| batch.unwrap()).collect()
+}
+
+#[test]
+fn the_number_of_workers_and_the_cache_change_no_bit() {
+    for task in [CsvTask::MultiLabel, CsvTask::Points] {
+        let (_folder, dataset) = drawn(task);
+        let reference = Loader::new(Arc::clone(&dataset), LoaderOptions { workers: 1, prefetch: 0, ..options() });
+        let expected = (all(reference.train_epoch(3)), all(reference.valid()));
+        // Room for two frames, for none, and for all.
+        for (workers, cache_bytes) in [(2, 16 * 12 * 3 * 2), (3, 0), (8, 1 << 20)] {
+            let loader = Loader::new(Arc::clone(&dataset), LoaderOptions { workers, cache_bytes, ..options() });
+            for _pass in 0..2 {
+                assert_eq!(all(loader.train_epoch(3)), expected.0);
+                assert_eq!(all(loader.valid()), expected.1);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_epoch_is_shuffled_and_its_short_batch_dropped() {
+    let (_folder, dataset) = drawn(CsvTask::MultiLabel);
+    let loader = Loader::new(Arc::clone(&dataset), options());
+    assert_eq!((loader.train_batches(), loader.valid_batches()), (2, 1));
+    let items = |epoch| all(loader.train_epoch(epoch)).iter().flat_map(|b| b.items.clone()).collect::<Vec<u64>>();
+    let (first, second) = (items(0), items(1));
+    assert_eq!(first.len(), 8);
+    assert_ne!(first, second);
+    let distinct: std::collections::BTreeSet<u64> = first.iter().copied().collect();
+    assert!(distinct.len() == 8 && distinct.iter().all(|item| *item < 9));
+    let only = Loader::new(dataset, LoaderOptions { batch_size: 64, ..options() });
+    assert_eq!(all(only.train_epoch(0)).iter().map(|b| b.items.len()).collect::<Vec<_>>(), [9]);
+}
+
+#[test]
+fn validation_is_complete_in_order_and_the_pictures_own_pixels() {
+    let (_folder, dataset) = drawn(CsvTask::MultiLabel);
+    let loader = Loader::new(Arc::clone(&dataset), LoaderOptions { batch_size: 2, ..options() });
+    let batches = all(loader.valid());
+    assert_eq!(batches.iter().map(|b| b.items.clone()).collect::<Vec<_>>(), [vec![0, 1], vec![2]]);
+    let pixels: Vec<f32> = batches.iter().flat_map(|b| b.pixels.clone()).collect();
+    let mut expected = Vec::new();
+    for example in &dataset.valid {
+        let bytes = std::fs::read(dataset.path(example)).unwrap();
+        let picture = Picture::decode(&bytes, &Limits::default(), Detail::Full).unwrap();
+        let mut frame = vec![0; 16 * 12 * 3];
+        picture.resize_into(&rule(ResizeMethod::Squish), &mut frame).unwrap();
+        expected.extend(frame.into_iter().map(f32::from));
+    }
+    assert_eq!(pixels, expected);
+    // Pictures 3, 7 and 11: none, "a b", "a"… by their remainders 0, 1, 2 of three.
+    let targets: Vec<f32> = batches.iter().flat_map(|b| b.targets.clone()).collect();
+    assert_eq!(targets, [1.0, 0.0, 1.0, 1.0, 0.0, 0.0]);
+    assert!(batches.iter().all(|b| b.mask.is_empty()));
+}
+
+#[test]
+fn point_targets_lie_in_the_models_frame_and_others_are_masked() {
+    let (_folder, dataset) = drawn(CsvTask::Points);
+    for method in [ResizeMethod::Squish, ResizeMethod::Crop, ResizeMethod::Pad] {
+        let loader = Loader::new(Arc::clone(&dataset), LoaderOptions { resize: rule(method), ..options() });
+        let batch = all(loader.valid()).remove(0);
+        assert_eq!((batch.targets.len(), batch.mask.len()), (3 * 2 * 2, 3 * 2 * 2));
+        for (i, example) in dataset.valid.iter().enumerate() {
+            let point = (10.0 + [3.0, 7.0, 11.0][i], 5.0);
+            let model = rule(method).placement(example.size).to_model(point);
+            let (x, y) = (model.0 / 8.0 - 1.0, model.1 / 6.0 - 1.0);
+            let inside = x.abs() <= 1.0 && y.abs() <= 1.0;
+            assert_eq!(inside, method != ResizeMethod::Crop, "the crop cuts the upper edge off");
+            let expected = if inside { [x as f32, y as f32] } else { [0.0; 2] };
+            assert_eq!(batch.targets[4 * i..4 * i + 2], expected);
+            assert_eq!(batch.mask[4 * i..4 * i + 2], [f32::from(u8::from(inside)); 2]);
+            // The second point lies far below the picture.
+            assert_eq!(batch.mask[4 * i + 2..4 * i + 4], [0.0; 2]);
+        }
+    }
+}
+
+#[test]
+fn a_picture_that_has_gone_is_an_error_with_its_path() {
+    let (folder, dataset) = drawn(CsvTask::MultiLabel);
+    std::fs::remove_file(folder.path().join("7.png")).unwrap();
+    let loader = Loader::new(Arc::clone(&dataset), options());
+    let error = loader.valid().next().unwrap().unwrap_err();
+    assert!(error.to_string().contains("7.png"), "{error}");
+    // A pass that nobody finishes leaves no thread behind that would hang this test.
+    drop(loader.train_epoch(0));
+}
+
+fn shared(name: &str) -> Option<PathBuf> {
+    let csv = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name).join("train.csv");
+    if !csv.is_file() {
+        println!("skipped: {} is not there", csv.display());
+        return None;
+    }
+    Some(csv)
+}
+
+/// Writes pictures to look at, and prints how fast batches come. Run with `--ignored --nocapture`.
+#[test]
+#[ignore = "for the eye"]
+fn contact_sheets() {
+    for (name, task) in [("scenes", CsvTask::MultiLabel), ("faces", CsvTask::Points)] {
+        let Some(csv) = shared(name) else { return };
+        let dataset = Arc::new(read_csv(&CsvOptions::new(csv, task)).unwrap());
+        let resize = ResizeRule { method: ResizeMethod::Squish, size: PictureSize { width: 128, height: 128 } };
+        let options = LoaderOptions {
+            y_range: YRange { low: -1.2, high: 1.2 },
+            flip_pairs: if task == CsvTask::Points { ibug68::flip_pairs() } else { Vec::new() },
+            ..LoaderOptions::new(resize)
+        };
+        let plain = LoaderOptions { augmentation: Augmentation::none(), ..options.clone() };
+        let loader = Loader::new(Arc::clone(&dataset), options);
+        for (pass, loader) in [("decoding", &loader), ("cached", &loader), ("plain", &Loader::new(dataset, plain))] {
+            let start = std::time::Instant::now();
+            let mut batches = loader.train_epoch(0);
+            let pictures: usize = batches.by_ref().map(|batch| batch.unwrap().items.len()).sum();
+            let waited = batches.waited();
+            println!("{name}, {pass}: {pictures} pictures in {:?}, waited {waited:?}", start.elapsed());
+        }
+        let batch = loader.train_epoch(0).next().unwrap().unwrap();
+        let path = std::env::temp_dir().join(format!("tagpoint-{name}.png"));
+        sheet(&batch, 128, 8).save(&path).unwrap();
+        println!("{}", path.display());
+    }
+}
+
+/// 8 × 4 pictures with their points: the first third of the order in red, the second in green, the last in blue.
+fn sheet(batch: &Batch, side: u32, columns: u32) -> image::RgbImage {
+    let mut sheet = image::RgbImage::new(columns * side, 4 * side);
+    let points = batch.mask.len() / batch.items.len();
+    for picture in 0..4 * columns {
+        let (left, top) = (picture % columns * side, picture / columns * side);
+        let pixels = &batch.pixels[(3 * side * side * picture) as usize..][..(3 * side * side) as usize];
+        for (i, pixel) in pixels.chunks(3).enumerate() {
+            let colour = image::Rgb([pixel[0], pixel[1], pixel[2]].map(|value| value.round() as u8));
+            sheet.put_pixel(left + i as u32 % side, top + i as u32 / side, colour);
+        }
+        let targets = &batch.targets[points * picture as usize..][..points];
+        for (i, (target, mask)) in targets.chunks(2).zip(batch.mask[points * picture as usize..].chunks(2)).enumerate()
+        {
+            let (x, y) = ((target[0] + 1.0) / 2.0 * side as f32, (target[1] + 1.0) / 2.0 * side as f32);
+            let inside = (0.0..side as f32).contains(&x) && (0.0..side as f32).contains(&y);
+            if mask[0] == 1.0 && inside {
+                let mut colour = [0; 3];
+                colour[i * 3 / (points / 2)] = 255;
+                sheet.put_pixel(left + x as u32, top + y as u32, image::Rgb(colour));
+            }
+        }
+    }
+    sheet
+}

@@ -1,0 +1,72 @@
+//! The trainer from outside: its library on real data sets, its program on files, its models in the server.
+#![cfg(feature = "train")]
+
+mod agreement;
+mod learning;
+mod program;
+mod shipped;
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use tagpoint::serve::{Application, Settings};
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+
+/// The repository's folder.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A file of ../shared; none, saying so, where that folder is absent.
+fn shared(file: &str) -> Option<PathBuf> {
+    let path = root().join("../shared").join(file);
+    if path.exists() {
+        return Some(path);
+    }
+    println!("skipped: {} is absent", path.display());
+    None
+}
+
+/// A data set of drawn shapes in a folder of its own, which is removed when the handle is dropped.
+fn shapes(count: u64) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    tagpoint::train::shapes::draw_data_set(folder.path(), count, 1).unwrap();
+    folder
+}
+
+/// The real server on a free port.
+struct Server {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<std::io::Result<()>>,
+}
+
+impl Server {
+    /// Serves the models of a folder, and waits until they are loaded.
+    async fn start(models: PathBuf) -> Self {
+        let application = Application::build(Settings { models, ..Settings::default() }).unwrap();
+        let models = application.models();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(application.run(listener, async move { stopped.await.unwrap_or_default() }));
+        models.loaded().await;
+        Self { address, stop, task }
+    }
+
+    /// The answer for a picture, which has to be a 200.
+    async fn predict(&self, target: &str, picture: Vec<u8>) -> serde_json::Value {
+        let request = reqwest::Client::new().post(format!("http://{}/v1/models/{target}", self.address));
+        let request = request.header("content-type", "application/octet-stream").body(picture);
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        response.json().await.unwrap()
+    }
+
+    async fn stop(self) {
+        self.stop.send(()).unwrap();
+        self.task.await.unwrap().unwrap();
+    }
+}

@@ -1,0 +1,111 @@
+//! The program `tagpoint-train` on files.
+
+use std::{path::Path, process::Output};
+
+use crate::shapes;
+
+fn tagpoint_train(arguments: &[&str]) -> Output {
+    std::process::Command::new(env!("CARGO_BIN_EXE_tagpoint-train")).args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+/// A run of seconds: a small network on small pictures.
+fn fit(csv: &Path, out: &Path, more: &[&str]) -> Output {
+    let (csv, out) = (csv.to_str().unwrap(), out.to_str().unwrap());
+    let mut arguments = vec!["fit", "--data", csv, "--out", out, "--arch", "resnet18", "--weights", "none"];
+    arguments.extend(["--size", "64", "--freeze-epochs", "1", "--epochs", "1", "--batch-size", "16"]);
+    arguments.extend(more);
+    tagpoint_train(&arguments)
+}
+
+#[test]
+fn each_run_writes_the_next_version_which_evaluate_judges_as_fit_did() {
+    let folder = shapes(60);
+    let (csv, out) = (folder.path().join("labels.csv"), folder.path().join("models/shapes"));
+    for version in ["1", "2"] {
+        let output = fit(&csv, &out, &[]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        assert!(out.join(version).join("model.onnx").is_file(), "{}", text(&output.stdout));
+    }
+    let model = tagpoint::model::ModelFile::read(&out.join("1/model.onnx")).unwrap();
+    let metrics = &model.manifest.metrics["fp32"];
+    let output =
+        tagpoint_train(&["evaluate", out.join("1/model.onnx").to_str().unwrap(), "--data", csv.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    for name in ["loss", "map", "accuracy_multi", "average_precision/circle"] {
+        let line = format!("{name:<24} {:.6}", metrics[name]);
+        assert!(text(&output.stdout).contains(&line), "{line:?} is not in {}", text(&output.stdout));
+    }
+}
+
+#[test]
+fn the_table_has_a_line_for_each_epoch() {
+    let folder = shapes(60);
+    let output = fit(&folder.path().join("labels.csv"), &folder.path().join("m"), &[]);
+    let lines: Vec<&str> = text(&output.stdout).lines().collect();
+    assert!(lines[1].contains("valid_loss") && lines[1].contains("map") && lines[1].contains("pictures/s"));
+    assert!(lines[2].trim_start().starts_with("1/2") && lines[2].contains("head"));
+    assert!(lines[3].trim_start().starts_with("2/2") && lines[3].contains("all"));
+}
+
+#[test]
+fn every_bad_row_is_named_before_the_first_epoch_and_nothing_is_written() {
+    let folder = shapes(20);
+    let csv = folder.path().join("labels.csv");
+    let mut table = std::fs::read_to_string(&csv).unwrap();
+    table.push_str("absent.png,circle,False\n00001.png.txt,circle,perhaps\n");
+    std::fs::write(&csv, table).unwrap();
+    std::fs::write(folder.path().join("images/00003.png"), b"not a picture").unwrap();
+    let out = folder.path().join("models/shapes");
+    let output = fit(&csv, &out, &[]);
+    assert!(!output.status.success());
+    let message = text(&output.stderr);
+    for part in
+        ["row 5, column fname, picture \"00003.png\"", "row 22", "absent.png", "row 23, column is_valid", "perhaps"]
+    {
+        assert!(message.contains(part), "{part:?} is not in {message}");
+    }
+    assert!(!text(&output.stdout).contains("valid_loss"), "no epoch ran");
+    assert_eq!(std::fs::read_dir(&out).unwrap().count(), 0, "nothing was written");
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_refused_before_the_first_epoch() {
+    let folder = shapes(20);
+    let output = fit(&folder.path().join("labels.csv"), &folder.path().join("labels.csv"), &[]);
+    assert!(!output.status.success());
+    assert!(text(&output.stderr).contains("cannot write into"), "{}", text(&output.stderr));
+    assert!(!text(&output.stdout).contains("valid_loss"));
+}
+
+#[test]
+fn a_table_without_a_split_needs_valid_pct() {
+    let folder = shapes(60);
+    let csv = folder.path().join("no-split.csv");
+    let table = std::fs::read_to_string(folder.path().join("labels.csv")).unwrap();
+    let rows = table.lines().map(|line| line.rsplit_once(',').unwrap().0);
+    std::fs::write(&csv, rows.collect::<Vec<_>>().join("\n")).unwrap();
+    let refused = fit(&csv, &folder.path().join("m"), &[]);
+    assert!(!refused.status.success());
+    assert!(text(&refused.stderr).contains("--valid-pct"), "{}", text(&refused.stderr));
+    let output = fit(&csv, &folder.path().join("m"), &["--valid-pct", "0.25"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("45 training and 15 validation"), "{}", text(&output.stdout));
+}
+
+#[test]
+fn wrong_settings_and_wrong_weights_are_named_at_once() {
+    let folder = shapes(20);
+    let csv = folder.path().join("labels.csv");
+    let output = fit(&csv, &folder.path().join("m"), &["--lr", "-1", "--dropout", "2"]);
+    let message = text(&output.stderr);
+    assert!(message.contains("lr has to") && message.contains("dropout has to"), "{message}");
+    let weights = folder.path().join("w.safetensors");
+    std::fs::write(&weights, b"no weights").unwrap();
+    let arguments = ["fit", "--data", csv.to_str().unwrap(), "--out", folder.path().to_str().unwrap()];
+    let output = tagpoint_train(&[&arguments[..], &["--weights", weights.to_str().unwrap()]].concat());
+    assert!(text(&output.stderr).contains("w.safetensors: not a safetensors file"), "{}", text(&output.stderr));
+}

@@ -23,8 +23,7 @@ mod tests {
 
     #[test]
     fn a_resnet_splits_after_layer2_and_before_the_head() {
-        let names =
-            ["conv1.weight", "layer2.0.bn1.bias", "layer3.0.conv1.weight", "layer4.1.bn2.bias", "head.norm1.weight"];
+        let names = ["conv1.weight", "layer2.0.bn1.bias", "layer3.0.conv1.weight", "layer4.1.bn2.bias", "head.norm1.weight"];
         assert_eq!(parameter_groups(Architecture::Resnet18, &names), [vec![0, 1], vec![2, 3], vec![4]]);
     }
 

@@ -9,11 +9,11 @@ use tch::{Device, Kind, Tensor};
 
 use super::{
     TrainError,
-    dataset::Dataset,
     dropout::DropoutMasks,
     evaluate::{Evaluation, Judge, evaluate},
     groups::parameter_groups,
     initial::initialise,
+    dataset::Dataset,
     loader::{Batch, Loader, LoaderOptions},
     losses,
     network::{Mode, Network},
@@ -127,8 +127,7 @@ impl Learner {
     /// # Errors
     /// As [`evaluate()`].
     pub fn evaluate(&mut self) -> Result<Evaluation, TrainError> {
-        let judge =
-            Judge { dataset: &self.dataset, rule: self.recipe.resize, threshold: self.recipe.accuracy_threshold };
+        let judge = Judge { dataset: &self.dataset, rule: self.recipe.resize, threshold: self.recipe.accuracy_threshold };
         evaluate(&mut self.network, &self.task, &self.loader, &judge)
     }
 
@@ -136,13 +135,7 @@ impl Learner {
     fn step(&mut self, batch: &Batch, epoch: u64, hyper: &Hyper) -> Result<f64, TrainError> {
         let masks = DropoutMasks::new(self.recipe.seed, epoch, &batch.items);
         let dropout = |_: &str, shape: &[i64], ratio: f64| masks.next(shape, ratio);
-        let (loss, _) = batch_loss(
-            &mut self.network,
-            &self.task,
-            self.recipe.resize.size,
-            batch,
-            &Mode::Train { dropout: &dropout },
-        )?;
+        let (loss, _) = batch_loss(&mut self.network, &self.task, self.recipe.resize.size, batch, &Mode::Train { dropout: &dropout })?;
         let value = loss.double_value(&[]);
         self.optimiser.step(&loss, &hyper.lrs, hyper.momentum, self.recipe.weight_decay)?;
         Ok(value)
@@ -195,8 +188,8 @@ fn starting_graph(recipe: &Recipe, task: &Task) -> Result<(GraphProto, Option<Di
     let mut graph = recipe.architecture.build(recipe.resize.size, IMAGENET_CLASSES);
     let mut digest = None;
     if let Some(path) = &recipe.weights {
-        let bytes =
-            std::fs::read(path).map_err(|source| TrainError::Io { path: path.display().to_string(), source })?;
+        let bytes = std::fs::read(path)
+            .map_err(|source| TrainError::Io { path: path.display().to_string(), source })?;
         weights::load_safetensors(&mut graph, path, &bytes)?;
         digest = Some(Digest::of(&bytes));
     }
@@ -216,8 +209,8 @@ pub(super) fn batch_loss(
     let (height, width) = (i64::from(frame.height), i64::from(frame.width));
     let pixels = Tensor::f_from_slice(&batch.pixels)?.f_view([-1, height, width, 3])?;
     let outputs = network.forward(&pixels, &[LOGITS, task.output_name()], mode)?;
-    let [logits, output] =
-        <[Tensor; 2]>::try_from(outputs).map_err(|_| TrainError::Recipe("the graph has no logits".into()))?;
+    let [logits, output] = <[Tensor; 2]>::try_from(outputs)
+        .map_err(|_| TrainError::Recipe("the graph has no logits".into()))?;
     let like_output = |values: &[f32]| Tensor::f_from_slice(values)?.f_view(output.size().as_slice());
     let targets = like_output(&batch.targets)?;
     match task {

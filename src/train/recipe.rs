@@ -94,10 +94,7 @@ impl Recipe {
     pub fn validate(&self) -> Result<(), String> {
         let size = self.resize.size;
         let checks = [
-            (
-                (32..=1024).contains(&size.width) && (32..=1024).contains(&size.height),
-                "size has to be 32 to 1024 pixels a side",
-            ),
+            ((32..=1024).contains(&size.width) && (32..=1024).contains(&size.height), "size has to be 32 to 1024 pixels a side"),
             (self.freeze_epochs + self.epochs > 0, "there is no epoch to train: epochs and freeze-epochs are both 0"),
             (self.learning_rate > 0.0 && self.learning_rate < 10.0, "lr has to lie between 0 and 10"),
             (self.lr_mult >= 1.0 && self.lr_mult.is_finite(), "lr-mult has to be 1 or more"),

@@ -142,8 +142,9 @@ fn cores() -> usize {
 /// The encoded bytes of validation pictures, evenly over the split.
 fn golden_from(dataset: &Dataset) -> Result<Vec<Vec<u8>>, TrainError> {
     let step = dataset.valid.len().div_ceil(GOLDEN_CANDIDATES);
-    let read =
-        |path: &Path| std::fs::read(path).map_err(|source| TrainError::Io { path: path.display().to_string(), source });
+    let read = |path: &Path| {
+        std::fs::read(path).map_err(|source| TrainError::Io { path: path.display().to_string(), source })
+    };
     dataset.valid.iter().step_by(step).map(|example| read(&dataset.path(example))).collect()
 }
 

@@ -64,9 +64,10 @@ fn parse_pair(text: &str, names: &[String]) -> Result<(usize, usize), String> {
         let by_name = names.iter().position(|name| name == part);
         by_name.or_else(|| part.parse().ok().filter(|&place: &usize| place < names.len()))
     };
-    text.split_once(':').and_then(|(a, b)| Some((place(a)?, place(b)?))).filter(|(a, b)| a != b).ok_or_else(|| {
-        format!("{text:?} is not a pair of two of the {} points: write a:b, by name or place from 0", names.len())
-    })
+    text.split_once(':')
+        .and_then(|(a, b)| Some((place(a)?, place(b)?)))
+        .filter(|(a, b)| a != b)
+        .ok_or_else(|| format!("{text:?} is not a pair of two of the {} points: write a:b, by name or place from 0", names.len()))
 }
 
 #[cfg(test)]

@@ -96,8 +96,13 @@ fn it_learns_where_the_circles_are_and_passes_over_missing_ones() {
 #[test]
 fn the_same_seed_gives_the_same_weights_whatever_the_number_of_workers() {
     let folder = shapes(60);
-    let recipe =
-        Recipe { freeze_epochs: 1, epochs: 1, dropout: 0.5, augmentation: Augmentation::default(), ..by_heart() };
+    let recipe = Recipe {
+        freeze_epochs: 1,
+        epochs: 1,
+        dropout: 0.5,
+        augmentation: Augmentation::default(),
+        ..by_heart()
+    };
     let train = |seed: u64, workers: usize| {
         let dataset = few(&folder.path().join("labels.csv"), CsvTask::MultiLabel, 40);
         let mut learner = learner(dataset, &Recipe { seed, ..recipe.clone() }, workers);

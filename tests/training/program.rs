@@ -32,8 +32,12 @@ fn each_run_writes_the_next_version_which_evaluate_judges_as_fit_did() {
     }
     let model = tagpoint::model::ModelFile::read(&out.join("1/model.onnx")).unwrap();
     let metrics = &model.manifest.metrics["fp32"];
-    let output =
-        tagpoint_train(&["evaluate", out.join("1/model.onnx").to_str().unwrap(), "--data", csv.to_str().unwrap()]);
+    let output = tagpoint_train(&[
+        "evaluate",
+        out.join("1/model.onnx").to_str().unwrap(),
+        "--data",
+        csv.to_str().unwrap(),
+    ]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     for name in ["loss", "map", "accuracy_multi", "average_precision/circle"] {
         let line = format!("{name:<24} {:.6}", metrics[name]);
@@ -63,9 +67,7 @@ fn every_bad_row_is_named_before_the_first_epoch_and_nothing_is_written() {
     let output = fit(&csv, &out, &[]);
     assert!(!output.status.success());
     let message = text(&output.stderr);
-    for part in
-        ["row 5, column fname, picture \"00003.png\"", "row 22", "absent.png", "row 23, column is_valid", "perhaps"]
-    {
+    for part in ["row 5, column fname, picture \"00003.png\"", "row 22", "absent.png", "row 23, column is_valid", "perhaps"] {
         assert!(message.contains(part), "{part:?} is not in {message}");
     }
     assert!(!text(&output.stdout).contains("valid_loss"), "no epoch ran");

@@ -9,6 +9,7 @@ use tagpoint::{
     onnx::{OPSET_VERSION, arch::Architecture, weights::fill},
     picture::PictureSize,
     train::{
+        environment,
         network::{Mode, Network},
         optimiser::Optimiser,
     },
@@ -20,6 +21,7 @@ const BATCH: i64 = 64;
 const CLASSES: i64 = 10;
 
 fn main() -> Result<()> {
+    environment::settle()?;
     let mut arguments = std::env::args().skip(1).map(|argument| argument.parse::<usize>());
     let threads = arguments.next().transpose()?.unwrap_or(2);
     let steps = arguments.next().transpose()?.unwrap_or(8);

@@ -1,4 +1,4 @@
-//! Filling a graph's parameters: from a `.safetensors` file by name, or from a function.
+//! Filling a graph's parameters by name from a `.safetensors` file or another graph, or from a function.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -66,6 +66,29 @@ pub fn load_safetensors(graph: &mut GraphProto, path: &Path, bytes: &[u8]) -> Re
     Ok(())
 }
 
+/// Fills parameters without values from another graph's by name, as far as it has them in the same shape, such as those
+/// of a model that was trained before; parameters that it lacks stay unfilled.
+///
+/// # Errors
+/// A graph of another architecture, which gives fewer than half of the parameters, or unreadable values.
+pub fn load_graph(graph: &mut GraphProto, other: &GraphProto) -> Result<(), OnnxError> {
+    let found: BTreeMap<&str, &TensorProto> = other.initializer.iter().map(|tensor| (tensor.name(), tensor)).collect();
+    let (mut filled, mut count) = (0, 0);
+    for tensor in graph.initializer.iter_mut().filter(|tensor| is_unfilled(tensor)) {
+        count += 1;
+        if let Some(other) = found.get(tensor.name()).filter(|other| other.dims == tensor.dims) {
+            *tensor = TensorProto::from_f32(tensor.name(), &tensor.dims, &other.to_f32()?);
+            filled += 1;
+        }
+    }
+    if 2 * filled < count {
+        return Err(OnnxError::Weights(format!(
+            "only {filled} of {count} parameters fit: is it another architecture?"
+        )));
+    }
+    Ok(())
+}
+
 fn is_unfilled(tensor: &TensorProto) -> bool {
     tensor.raw_data.is_none()
         && tensor.data_type() == super::proto::DataType::Float
@@ -124,6 +147,19 @@ mod tests {
             assert!(message.contains(part), "{part:?} is not in {message}");
         }
         assert!(graph == before, "a refused file changes nothing");
+    }
+
+    #[test]
+    fn another_graph_gives_what_fits_and_the_rest_stays_unfilled() {
+        let mut other = mobilenet();
+        fill(&mut other, |_, dims| vec![3.0; dims.iter().product::<i64>() as usize]).unwrap();
+        let mut graph = Architecture::MobilenetV2.build(PictureSize { width: 64, height: 64 }, 5);
+        load_graph(&mut graph, &other).unwrap();
+        let names: Vec<&str> = unfilled(&graph).map(TensorProto::name).collect();
+        assert_eq!(names, ["classifier.1.weight", "classifier.1.bias"]);
+        assert_eq!(graph.initializer[0].dims, [1, 3, 1, 1]);
+        let mut resnet = Architecture::Resnet18.build(PictureSize { width: 64, height: 64 }, 5);
+        assert!(load_graph(&mut resnet, &other).unwrap_err().to_string().contains("another architecture"));
     }
 
     #[test]

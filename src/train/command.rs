@@ -95,7 +95,7 @@ pub struct FitArgs {
     /// resnet18, resnet34, resnet50, resnet101 or mobilenet_v2.
     #[arg(long, default_value = "mobilenet_v2")]
     pub arch: Architecture,
-    /// Weights to start from: a .safetensors file with torchvision's names, or `none`.
+    /// Weights to start from: a .safetensors file with torchvision's names, a model.onnx of your own, or `none`.
     #[arg(long)]
     pub weights: PathBuf,
     /// Pixels a side, such as 224, or WIDTHxHEIGHT.

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use prost::Message as _;
 use tch::{Device, Kind, Tensor};
 
 use super::{
@@ -25,7 +26,7 @@ use super::{
 use crate::{
     model::{Digest, Task},
     onnx::{
-        GraphProto, OPSET_VERSION,
+        GraphProto, ModelProto, OPSET_VERSION, OnnxError,
         head::{HEAD_PREFIX, HeadSettings, LOGITS, replace_classifier},
         weights,
     },
@@ -191,16 +192,27 @@ fn loader_options(recipe: &Recipe, task: &Task, workers: usize) -> LoaderOptions
 }
 
 /// The architecture with its weights and the task's head, every parameter filled.
+///
+/// A `.safetensors` file fills the whole architecture, classifier included; a model file of our own fills what it has
+/// in the same shape, its head too where the outputs are as many.
 fn starting_graph(recipe: &Recipe, task: &Task) -> Result<(GraphProto, Option<Digest>), TrainError> {
     let mut graph = recipe.architecture.build(recipe.resize.size, IMAGENET_CLASSES);
-    let mut digest = None;
+    let mut start = None;
     if let Some(path) = &recipe.weights {
         let bytes =
             std::fs::read(path).map_err(|source| TrainError::Io { path: path.display().to_string(), source })?;
-        weights::load_safetensors(&mut graph, path, &bytes)?;
-        digest = Some(Digest::of(&bytes));
+        start = Some((path, bytes));
+    }
+    let digest = start.as_ref().map(|(_, bytes)| Digest::of(bytes));
+    let model = start.as_ref().filter(|(path, _)| path.extension().is_some_and(|extension| extension == "onnx"));
+    if let (Some((path, bytes)), None) = (&start, model) {
+        weights::load_safetensors(&mut graph, path, bytes)?;
     }
     let mut graph = replace_classifier(graph, task, HeadSettings { dropout: recipe.dropout })?;
+    if let Some((_, bytes)) = model {
+        let model = ModelProto::decode(bytes.as_slice()).map_err(OnnxError::from)?;
+        weights::load_graph(&mut graph, &model.graph.unwrap_or_default())?;
+    }
     initialise(&mut graph, recipe.seed)?;
     Ok((graph, digest))
 }

@@ -17,7 +17,7 @@ pub struct Recipe {
     /// The backbone.
     #[serde(with = "architecture_name")]
     pub architecture: Architecture,
-    /// The `.safetensors` file that training starts from; none for random weights.
+    /// The `.safetensors` file or model of our own that training starts from; none for random weights.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub weights: Option<PathBuf>,
     /// How pictures become the model's pixels.

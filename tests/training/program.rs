@@ -42,6 +42,48 @@ fn each_run_writes_the_next_version_which_evaluate_judges_as_fit_did() {
 }
 
 #[test]
+fn a_run_can_start_from_a_model_of_ones_own_head_included() {
+    let folder = shapes(60);
+    let (csv, out) = (folder.path().join("labels.csv"), folder.path().join("models/shapes"));
+    assert!(fit(&csv, &out, &[]).status.success());
+    let first = out.join("1/model.onnx");
+    let recorded = tagpoint::model::ModelFile::read(&first).unwrap();
+    // Steps this small change nothing but the running statistics.
+    let output = tagpoint_train(&[
+        "fit",
+        "--data",
+        csv.to_str().unwrap(),
+        "--out",
+        out.to_str().unwrap(),
+        "--arch",
+        "resnet18",
+        "--weights",
+        first.to_str().unwrap(),
+        "--size",
+        "64",
+        "--freeze-epochs",
+        "0",
+        "--epochs",
+        "1",
+        "--lr",
+        "1e-12",
+        "--batch-size",
+        "16",
+    ]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let second = tagpoint::model::ModelFile::read(&out.join("2/model.onnx")).unwrap();
+    assert_eq!(second.manifest.provenance.base_weights, Some(recorded.digest));
+    let weights = |file: &tagpoint::model::ModelFile| {
+        let model: tagpoint::onnx::ModelProto = prost::Message::decode(file.bytes.as_slice()).unwrap();
+        let graph = model.graph.unwrap();
+        let head = graph.initializer.iter().find(|tensor| tensor.name() == "head.linear2.weight").unwrap();
+        head.to_f32().unwrap()
+    };
+    let pairs = weights(&recorded).into_iter().zip(weights(&second));
+    assert!(pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) < 1e-6, "the head started anew");
+}
+
+#[test]
 fn the_table_has_a_line_for_each_epoch() {
     let folder = shapes(60);
     let output = fit(&folder.path().join("labels.csv"), &folder.path().join("m"), &[]);

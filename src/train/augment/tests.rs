@@ -193,19 +193,3 @@ fn sizes_that_do_not_fit_write_nothing() {
     resample(&[0; 12], size, &Homography::scale(1.0, 1.0), &mut out[..9], size);
     assert!(out.iter().all(|value| *value == 7.0));
 }
-
-/// Prints what one picture costs; for `--ignored --nocapture` with optimisation.
-#[test]
-#[ignore = "a measurement"]
-fn cost_of_one_picture() {
-    let size = PictureSize { width: 128, height: 128 };
-    let picture = blob(size, (0.1, 0.2), 20.0);
-    let mut out = vec![0.0; picture.len()];
-    let draws: Vec<Draw> = (0..1000).map(|item| Augmentation::default().draw(0, 0, item)).collect();
-    let start = std::time::Instant::now();
-    draws.iter().for_each(|draw| resample(&picture, size, &draw.homography(size), &mut out, size));
-    println!("geometry: {:?} a picture", start.elapsed() / 1000);
-    let start = std::time::Instant::now();
-    draws.iter().for_each(|draw| draw.apply(&picture, size, &mut out, size));
-    println!("with lighting: {:?} a picture", start.elapsed() / 1000);
-}

@@ -7,13 +7,9 @@
     reason = "tests state what they expect by panicking"
 )]
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tagpoint::model::YRange;
 use tagpoint::picture::{Detail, Limits, Picture, PictureSize, ResizeMethod, ResizeRule};
-use tagpoint::train::augment::Augmentation;
-use tagpoint::train::dataset::points::ibug68;
 use tagpoint::train::dataset::{CsvOptions, CsvTask, Dataset, read_csv};
 use tagpoint::train::loader::{Batch, Loader, LoaderError, LoaderOptions};
 

@@ -51,27 +51,26 @@ fn serve(settings: Settings) -> anyhow::Result<()> {
     })
 }
 
-/// Once the models are loaded, prints a command that asks the first of them.
+/// Once the models are loaded, prints commands that ask the first few of them.
 async fn say_how_to_ask(models: std::sync::Arc<Models>, address: std::net::SocketAddr) {
-    let ready = models.loaded().await;
-    let Some(model) = ready.first() else { return };
-    let picture = sample_picture().unwrap_or_else(|| "photo.jpg".to_owned());
     let host = if address.ip().is_unspecified() { "127.0.0.1".to_owned() } else { address.ip().to_string() };
     let host = if host.contains(':') { format!("[{host}]") } else { host };
     let port = address.port();
-    let line = format!(
-        "ready; try: curl --data-binary @{picture} -H 'content-type: image/jpeg' \
-         http://{host}:{port}/v1/models/{model}/predict"
-    );
-    // A closed standard output is no reason to stop serving.
-    let _ = writeln!(std::io::stdout(), "{line}");
+    for model in models.loaded().await.iter().take(3) {
+        let picture = sample_picture(model);
+        let line = format!(
+            "ready; try: curl --data-binary @{picture} -H 'content-type: image/jpeg' \
+             http://{host}:{port}/v1/models/{model}/predict"
+        );
+        // A closed standard output is no reason to stop serving.
+        let _ = writeln!(std::io::stdout(), "{line}");
+    }
 }
 
-/// The first JPEG of `samples/`, if it is there.
-fn sample_picture() -> Option<String> {
-    let entries = std::fs::read_dir("samples").ok()?;
-    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    names.filter(|name| name.ends_with(".jpg")).min().map(|name| format!("samples/{name}"))
+/// The model's picture in `samples/`, or a name to put one's own in place of.
+fn sample_picture(model: &str) -> String {
+    let sample = format!("samples/{model}.jpg");
+    if std::path::Path::new(&sample).is_file() { sample } else { "photo.jpg".to_owned() }
 }
 
 /// Done on ctrl-C and on SIGTERM.

@@ -85,7 +85,7 @@ impl GraphBuilder {
         self.node("BatchNormalization", name, &[input, weight, bias, mean, variance], attributes)
     }
 
-    /// A linear layer, `weight` being `<name>.weight` [out, in], with `<name>.bias` [out] where `bias` is set.
+    /// A linear layer: `<name>.weight` has shape out × in, and `<name>.bias`, where `bias` is set, has length out.
     pub fn linear(&mut self, name: &str, input: &str, (channels, outputs): (i64, i64), bias: bool) -> String {
         let weight = self.parameter(&format!("{name}.weight"), &[outputs, channels]);
         let attributes = vec![int("transB", 1)];

@@ -82,7 +82,7 @@ pub struct ServeArgs {
     /// TOML file with settings, named as the flags but with underscores; flags and environment win over it
     #[arg(long, env = "TAGPOINT_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Folder of <name>/<version>/model.onnx [default: models]
+    /// Folder of NAME/VERSION/model.onnx [default: models]
     #[arg(long, env = "TAGPOINT_MODELS", value_name = "DIR")]
     pub models: Option<String>,
     /// Address and port to listen on [default: 127.0.0.1:8000]

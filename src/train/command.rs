@@ -27,7 +27,7 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Fine-tune a model on a CSV of pictures and write <out>/<next version>/model.onnx.
+    /// Fine-tune a model on a CSV of pictures and write OUT/NEXT-VERSION/model.onnx.
     Fit(Box<FitArgs>),
     /// Judge a model file on the validation split of a CSV.
     Evaluate(EvaluateArgs),
@@ -137,7 +137,7 @@ pub struct FitArgs {
     /// Points: names, flip pairs and NME pair of a known set.
     #[arg(long, value_enum)]
     pub point_set: Option<PointSet>,
-    /// Points: pairs that change places in a mirror image, such as `0:16,1:15`, by name or place.
+    /// Points: pairs that change places in a mirror image, such as `0:16,1:15`, by name or place, or `none`.
     #[arg(long, value_delimiter = ',')]
     pub flip_pairs: Vec<String>,
     /// Points: the two whose distance normalises the error, such as `36:45`, by name or place.

@@ -56,6 +56,7 @@ fn fit(args: &FitArgs) -> anyhow::Result<()> {
     let dataset = read(&args.data, task, args.seed)?;
     let points = PointSettings {
         ibug68: args.point_set == Some(PointSet::Ibug68),
+        flips: recipe.augmentation.flip,
         flip_pairs: args.flip_pairs.clone(),
         nme_pair: args.nme_pair.clone(),
     };

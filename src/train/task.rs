@@ -11,7 +11,9 @@ use crate::model::{Label, Points, Task, YRange};
 pub struct PointSettings {
     /// Whether the points are iBUG's 68 facial points, whose names and pairs are known.
     pub ibug68: bool,
-    /// Pairs that change places in a mirror image, as `a:b`, by name or place.
+    /// Whether training pictures are mirrored.
+    pub flips: bool,
+    /// Pairs that change places in a mirror image, as `a:b`, by name or place; `none` alone where there are none.
     pub flip_pairs: Vec<String>,
     /// The pair that normalises the error, as `a:b`, by name or place.
     pub nme_pair: Option<String>,
@@ -48,8 +50,16 @@ fn points(names: &[String], y_range: YRange, settings: &PointSettings) -> Result
     } else {
         (names.to_vec(), Vec::new(), None)
     };
-    for pair in &settings.flip_pairs {
-        flip_pairs.push(parse_pair(pair, &names)?);
+    let none = settings.flip_pairs == ["none"];
+    if !none {
+        for pair in &settings.flip_pairs {
+            flip_pairs.push(parse_pair(pair, &names)?);
+        }
+    }
+    if settings.flips && flip_pairs.is_empty() && names.len() > 1 && !none {
+        return Err("a mirrored picture shows left points on the right: name the pairs that change places with \
+                    --flip-pairs a:b,c:d, say --flip-pairs none where there are none, or train with --no-flip"
+            .to_owned());
     }
     if let Some(pair) = &settings.nme_pair {
         nme_pair = Some(parse_pair(pair, &names)?);
@@ -72,6 +82,20 @@ fn parse_pair(text: &str, names: &[String]) -> Result<(usize, usize), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn mirrored_pictures_of_several_points_need_pairs_or_a_word_that_there_are_none() {
+        let names = ["left", "right"].map(str::to_owned);
+        let range = YRange { low: -1.0, high: 1.0 };
+        let with = |flips, pairs: &[&str]| {
+            let flip_pairs = pairs.iter().map(|&pair| pair.to_owned()).collect();
+            points(&names, range, &PointSettings { flips, flip_pairs, ..PointSettings::default() })
+        };
+        assert!(with(true, &[]).unwrap_err().contains("--flip-pairs"));
+        assert_eq!(with(true, &["left:right"]).unwrap().flip_pairs, [(0, 1)]);
+        assert_eq!(with(true, &["none"]).unwrap().flip_pairs, []);
+        assert_eq!(with(false, &[]).unwrap().flip_pairs, []);
+    }
 
     #[test]
     fn pairs_are_given_by_name_or_place() {

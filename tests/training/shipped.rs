@@ -31,12 +31,12 @@ fn shipped_models_are_at_most_15_mb_and_have_a_card() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sample_pictures_get_the_right_answers() {
     let server = Server::start(root().join("models")).await;
-    let cat = server.predict("scenes/predict", sample("cat.jpg")).await;
+    let cat = server.predict("scenes/predict", sample("scenes.jpg")).await;
     let labels: Vec<&str> =
         cat["labels"].as_array().unwrap().iter().map(|entry| entry["label"].as_str().unwrap()).collect();
     assert_eq!(labels, ["cat"], "{cat}");
 
-    let face = server.predict("faces/predict", sample("face.jpg")).await;
+    let face = server.predict("faces/predict", sample("faces.jpg")).await;
     let points = face["points"].as_array().unwrap();
     assert_eq!(points.len(), 68);
     let place = |i: usize| (points[i]["x"].as_f64().unwrap(), points[i]["y"].as_f64().unwrap());

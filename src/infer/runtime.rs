@@ -19,7 +19,8 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// Loads the library: from `library`, else from `ORT_DYLIB_PATH` says, else from beside the program or below a folder above it.
+    /// Loads the library: from `library`, else from where `ORT_DYLIB_PATH` says, else from
+    /// beside the program, or from `lib/` or `.deps/onnxruntime/` of a folder above it.
     ///
     /// A second call gives what the first one loaded, whatever it names.
     ///

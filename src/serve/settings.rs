@@ -61,7 +61,7 @@ impl Default for Settings {
         Self {
             models: "models".into(),
             listen: SocketAddr::from(([127, 0, 0, 1], 8000)),
-            max_batch: 16,
+            max_batch: 8,
             max_delay: Duration::ZERO,
             queue_limit: 256,
             decode_threads: cores,
@@ -88,7 +88,7 @@ pub struct ServeArgs {
     /// Address and port to listen on [default: 127.0.0.1:8000]
     #[arg(long, env = "TAGPOINT_LISTEN", value_name = "ADDR:PORT")]
     pub listen: Option<String>,
-    /// Most pictures that run through a model together [default: 16]
+    /// Most pictures that run through a model together [default: 8]
     #[arg(long, env = "TAGPOINT_MAX_BATCH", value_name = "N")]
     pub max_batch: Option<String>,
     /// Milliseconds that a picture waits for company [default: 0]

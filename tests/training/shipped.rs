@@ -2,7 +2,12 @@
 
 use std::process::Command;
 
-use tagpoint::model::{ModelFile, Task};
+use prost::Message as _;
+use tagpoint::{
+    infer::{GoldenError, Runtime, Session, SessionOptions, Tolerance, check_golden},
+    model::{ModelError, ModelFile, Task},
+    onnx::{ModelProto, TensorProto},
+};
 
 use crate::{Server, root, shared};
 
@@ -45,6 +50,43 @@ async fn the_sample_pictures_get_the_right_answers() {
     assert!(left_eye.0 < nose.0 && nose.0 < right_eye.0, "the nose lies between the eyes: {face}");
     assert!(left_eye.1 < nose.1 && right_eye.1 < nose.1 && nose.1 < chin.1, "eyes, nose, chin from above: {face}");
     server.stop().await;
+}
+
+/// The model file's ONNX model with the kernels of its first layer changed.
+fn with_first_kernels(file: &ModelFile, change: impl Fn(&mut [f32])) -> ModelProto {
+    let mut model = ModelProto::decode(file.bytes.as_slice()).unwrap();
+    let initializers = &mut model.graph.as_mut().unwrap().initializer;
+    let kernels = initializers.iter_mut().find(|tensor| tensor.name() == "features.0.0.weight").unwrap();
+    assert_eq!(kernels.dims, [32, 3, 3, 3]);
+    let mut values = kernels.to_f32().unwrap();
+    change(&mut values);
+    *kernels = TensorProto::from_f32("features.0.0.weight", &[32, 3, 3, 3], &values);
+    model
+}
+
+#[test]
+fn a_shipped_model_with_red_and_blue_swapped_fails_its_golden_check() {
+    let runtime = Runtime::load(None).unwrap();
+    for name in ["scenes", "faces"] {
+        let file = shipped(name);
+        let swapped = with_first_kernels(&file, |values| {
+            for kernel in values.chunks_exact_mut(27) {
+                (0..9).for_each(|i| kernel.swap(i, 18 + i));
+            }
+        });
+        // Sealed anew, so that nothing but the golden samples can tell.
+        let sealed = ModelFile::assemble(swapped, file.manifest.clone()).unwrap();
+        let mut session = Session::open(&runtime, &sealed, &SessionOptions::default()).unwrap();
+        let error = check_golden(&mut session, &sealed.manifest, Tolerance::FLOAT32).unwrap_err();
+        assert!(matches!(error, GoldenError::Drift { .. }), "{name}: {error}");
+    }
+}
+
+#[test]
+fn a_shipped_model_with_one_weight_changed_is_refused_by_its_digest() {
+    let changed = with_first_kernels(&shipped("scenes"), |values| values[5] += 1e-6);
+    let error = ModelFile::parse(changed.encode_to_vec()).unwrap_err();
+    assert!(matches!(error, ModelError::GraphChanged { .. }), "{error}");
 }
 
 #[test]

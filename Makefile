@@ -10,7 +10,7 @@ serve:
 
 # A training run to look at: `make train DATA=photos.csv ARGS='--weights FILE'`; drawn shapes where DATA is not given.
 DATA ?= runs/shapes/labels.csv
-ARGS ?= --arch resnet18 --weights none --size 64 --freeze-epochs 1 --epochs 8 --lr 1e-2 --batch-size 32
+ARGS ?= --arch resnet18 --weights none --size 64 --freeze-epochs 0 --epochs 20 --lr 6e-3 --lr-mult 1 --batch-size 16
 train:
 	scripts/setup
 	scripts/fetch onnxruntime libtorch

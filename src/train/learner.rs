@@ -1,6 +1,7 @@
 //! The learner: a data set and a recipe in, a fine-tuned graph out.
 
 use std::{
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -196,25 +197,26 @@ fn loader_options(recipe: &Recipe, task: &Task, workers: usize) -> LoaderOptions
 /// A `.safetensors` file fills the whole architecture, classifier included; a model file of our own fills what it has
 /// in the same shape, its head too where the outputs are as many.
 fn starting_graph(recipe: &Recipe, task: &Task) -> Result<(GraphProto, Option<Digest>), TrainError> {
+    let read = |path: &PathBuf| {
+        std::fs::read(path).map_err(|source| TrainError::Io { path: path.display().to_string(), source })
+    };
+    let attach_head = |graph| replace_classifier(graph, task, HeadSettings { dropout: recipe.dropout });
     let mut graph = recipe.architecture.build(recipe.resize.size, IMAGENET_CLASSES);
-    let mut start = None;
-    if let Some(path) = &recipe.weights {
-        let bytes =
-            std::fs::read(path).map_err(|source| TrainError::Io { path: path.display().to_string(), source })?;
-        start = Some((path, bytes));
-    }
-    let digest = start.as_ref().map(|(_, bytes)| Digest::of(bytes));
-    let model = start.as_ref().filter(|(path, _)| path.extension().is_some_and(|extension| extension == "onnx"));
-    if let (Some((path, bytes)), None) = (&start, model) {
-        weights::load_safetensors(&mut graph, path, bytes)?;
-    }
-    let mut graph = replace_classifier(graph, task, HeadSettings { dropout: recipe.dropout })?;
-    if let Some((_, bytes)) = model {
-        let model = ModelProto::decode(bytes.as_slice()).map_err(OnnxError::from)?;
-        weights::load_graph(&mut graph, &model.graph.unwrap_or_default())?;
+    let bytes = recipe.weights.as_ref().map(read).transpose()?;
+    match (&recipe.weights, &bytes) {
+        (Some(path), Some(bytes)) if path.extension().is_some_and(|extension| extension == "onnx") => {
+            let model = ModelProto::decode(bytes.as_slice()).map_err(OnnxError::from)?;
+            graph = attach_head(graph)?;
+            weights::load_graph(&mut graph, &model.graph.unwrap_or_default())?;
+        }
+        (Some(path), Some(bytes)) => {
+            weights::load_safetensors(&mut graph, path, bytes)?;
+            graph = attach_head(graph)?;
+        }
+        _ => graph = attach_head(graph)?,
     }
     initialise(&mut graph, recipe.seed)?;
-    Ok((graph, digest))
+    Ok((graph, bytes.map(|bytes| Digest::of(&bytes))))
 }
 
 /// The loss of a batch, and the task's output [N, …].

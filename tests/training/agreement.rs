@@ -83,17 +83,21 @@ fn assert_close(what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
     }
 }
 
+fn assert_python_agrees(folder: &Path, model: &Path, rows: &[(String, Vec<f64>)], files: &[String]) {
+    let Some(outputs) = in_python(folder, model, files, "96x72") else { return };
+    assert_eq!(outputs.len(), rows.len());
+    for ((file, expected), found) in rows.iter().zip(&outputs) {
+        assert_close(&format!("{file} in Python"), found, expected, TOLERANCE);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn scores_agree_between_evaluate_server_and_python() {
     let folder = shapes(60);
     let model = train(folder.path(), "labels.csv", "labels");
     let rows = evaluated(&model, &folder.path().join("labels.csv"));
     let files: Vec<String> = rows.iter().map(|(file, _)| file.clone()).collect();
-    if let Some(outputs) = in_python(folder.path(), &model, &files, "96x72") {
-        for ((file, expected), found) in rows.iter().zip(&outputs) {
-            assert_close(&format!("{file} in Python"), found, expected, TOLERANCE);
-        }
-    }
+    assert_python_agrees(folder.path(), &model, &rows, &files);
     let file = ModelFile::read(&model).unwrap();
     let Task::MultiLabel { labels } = &file.manifest.task else { panic!("another task") };
     for ((name, expected), answer) in rows.iter().zip(served(folder.path(), "labels", &files, "?all=true").await) {
@@ -112,11 +116,7 @@ async fn points_agree_between_evaluate_server_and_python() {
     let model = train(folder.path(), "points.csv", "points");
     let rows = evaluated(&model, &folder.path().join("points.csv"));
     let files: Vec<String> = rows.iter().map(|(file, _)| file.clone()).collect();
-    if let Some(outputs) = in_python(folder.path(), &model, &files, "96x72") {
-        for ((file, expected), found) in rows.iter().zip(&outputs) {
-            assert_close(&format!("{file} in Python"), found, expected, TOLERANCE);
-        }
-    }
+    assert_python_agrees(folder.path(), &model, &rows, &files);
     for ((name, expected), answer) in rows.iter().zip(served(folder.path(), "points", &files, "").await) {
         let point = &answer["points"][0];
         // −1…1 of the frame, which is the whole picture here, as fractions of the picture.

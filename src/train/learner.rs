@@ -1,12 +1,10 @@
 //! The learner: a data set and a recipe in, a fine-tuned graph out.
 
 use std::{
-    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use prost::Message as _;
 use tch::{Device, Kind, Tensor};
 
 use super::{
@@ -15,7 +13,6 @@ use super::{
     dropout::DropoutMasks,
     evaluate::{Evaluation, Judge, evaluate},
     groups::parameter_groups,
-    initial::initialise,
     loader::{Batch, Loader, LoaderOptions},
     losses,
     network::{Mode, Network},
@@ -23,19 +20,16 @@ use super::{
     optimiser::Optimiser,
     recipe::Recipe,
     schedule::{Hyper, Phase, PhasePlan},
+    start::starting_graph,
 };
 use crate::{
     model::{Digest, Task},
     onnx::{
-        GraphProto, ModelProto, OPSET_VERSION, OnnxError,
-        head::{HEAD_PREFIX, HeadSettings, LOGITS, replace_classifier},
-        weights,
+        GraphProto, OPSET_VERSION,
+        head::{HEAD_PREFIX, LOGITS},
     },
     picture::PictureSize,
 };
-
-/// Classes of the ImageNet classifiers that weight files come with; the head replaces them.
-const IMAGENET_CLASSES: i64 = 1000;
 
 /// A network on its way from a weight file to a fine-tuned model.
 pub struct Learner {
@@ -190,33 +184,6 @@ fn loader_options(recipe: &Recipe, task: &Task, workers: usize) -> LoaderOptions
         workers,
         ..LoaderOptions::new(recipe.resize)
     }
-}
-
-/// The architecture with its weights and the task's head, every parameter filled.
-///
-/// A `.safetensors` file fills the whole architecture, classifier included; a model file of our own fills what it has
-/// in the same shape, its head too where the outputs are as many.
-fn starting_graph(recipe: &Recipe, task: &Task) -> Result<(GraphProto, Option<Digest>), TrainError> {
-    let read = |path: &PathBuf| {
-        std::fs::read(path).map_err(|source| TrainError::Io { path: path.display().to_string(), source })
-    };
-    let attach_head = |graph| replace_classifier(graph, task, HeadSettings { dropout: recipe.dropout });
-    let mut graph = recipe.architecture.build(recipe.resize.size, IMAGENET_CLASSES);
-    let bytes = recipe.weights.as_ref().map(read).transpose()?;
-    match (&recipe.weights, &bytes) {
-        (Some(path), Some(bytes)) if path.extension().is_some_and(|extension| extension == "onnx") => {
-            let model = ModelProto::decode(bytes.as_slice()).map_err(OnnxError::from)?;
-            graph = attach_head(graph)?;
-            weights::load_graph(&mut graph, &model.graph.unwrap_or_default())?;
-        }
-        (Some(path), Some(bytes)) => {
-            weights::load_safetensors(&mut graph, path, bytes)?;
-            graph = attach_head(graph)?;
-        }
-        _ => graph = attach_head(graph)?,
-    }
-    initialise(&mut graph, recipe.seed)?;
-    Ok((graph, bytes.map(|bytes| Digest::of(&bytes))))
 }
 
 /// The loss of a batch, and the task's output [N, …].

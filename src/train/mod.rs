@@ -29,6 +29,7 @@ pub mod run;
 pub mod save;
 pub mod schedule;
 pub mod shapes;
+mod start;
 pub mod task;
 pub mod thresholds;
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use tagpoint::train::dataset::points::ibug68;
 use tagpoint::train::dataset::{
-    CsvOptions, CsvTask, Dataset, DatasetError, PointFrame, RowProblem, Target, Targets, read_csv,
+    CsvOptions, Dataset, DatasetError, PointFrame, RowProblem, Target, Targets, TaskKind, read_csv,
 };
 
 /// A folder with a table and some 40 × 30 pictures, 0.png and up, in `images`.
@@ -27,7 +27,7 @@ fn folder(table: &str, pictures: usize) -> (tempfile::TempDir, PathBuf) {
     (folder, csv)
 }
 
-fn read(table: &str, pictures: usize, task: CsvTask) -> Result<Dataset, DatasetError> {
+fn read(table: &str, pictures: usize, task: TaskKind) -> Result<Dataset, DatasetError> {
     let (_folder, csv) = folder(table, pictures);
     read_csv(&CsvOptions::new(csv, task))
 }
@@ -42,14 +42,14 @@ fn problems(result: Result<Dataset, DatasetError>) -> Vec<RowProblem> {
 fn labels(dataset: &Dataset) -> &[String] {
     match &dataset.targets {
         Targets::MultiLabel { labels } => labels,
-        Targets::Points { .. } => panic!("points"),
+        other => panic!("{other:?}"),
     }
 }
 
 #[test]
 fn labels_in_one_cell_become_a_sorted_vocabulary() {
     let table = "fname,labels,is_valid\n0.png,dog cat,False\n1.png,,0\n2.png,dog,True\n3.png,bird bird,1\n";
-    let dataset = read(table, 4, CsvTask::MultiLabel).unwrap();
+    let dataset = read(table, 4, TaskKind::MultiLabel).unwrap();
     assert_eq!(labels(&dataset), ["bird", "cat", "dog"]);
     let targets: Vec<&Target> = dataset.train.iter().chain(&dataset.valid).map(|example| &example.target).collect();
     let expected = [vec![1, 2], vec![], vec![2], vec![0]].map(Target::Labels);
@@ -67,8 +67,8 @@ fn labels_in_one_cell_become_a_sorted_vocabulary() {
 
 #[test]
 fn a_column_for_each_label_is_the_same_data_set() {
-    let cells = read("fname,labels,is_valid\n0.png,b a,False\n1.png,b,True\n", 2, CsvTask::MultiLabel).unwrap();
-    let columns = read("fname,b,a,is_valid\n0.png,1,1,false\n1.png,1,0,true\n", 2, CsvTask::MultiLabel).unwrap();
+    let cells = read("fname,labels,is_valid\n0.png,b a,False\n1.png,b,True\n", 2, TaskKind::MultiLabel).unwrap();
+    let columns = read("fname,b,a,is_valid\n0.png,1,1,false\n1.png,1,0,true\n", 2, TaskKind::MultiLabel).unwrap();
     assert_eq!(cells.targets, columns.targets);
     assert_eq!((cells.train, cells.valid), (columns.train, columns.valid));
     assert_eq!(cells.fingerprint, columns.fingerprint);
@@ -77,7 +77,7 @@ fn a_column_for_each_label_is_the_same_data_set() {
 #[test]
 fn points_may_be_missing_or_outside_the_picture() {
     let table = "fname,x0,y0,nose_x,nose_y,is_valid\n0.png,1.5,2,,,False\n1.png,-3,50,4,5,True\n";
-    let dataset = read(table, 2, CsvTask::Points).unwrap();
+    let dataset = read(table, 2, TaskKind::Points).unwrap();
     assert_eq!(dataset.targets, Targets::Points { names: vec!["0".into(), "nose".into()] });
     assert_eq!(dataset.train[0].target, Target::Points(vec![Some((1.5, 2.0)), None]));
     assert_eq!(dataset.valid[0].target, Target::Points(vec![Some((-3.0, 50.0)), Some((4.0, 5.0))]));
@@ -90,7 +90,7 @@ fn everything_that_is_wrong_with_points_is_said_at_once() {
                  broken.png,1,2,True\n0.png,1,2,True\n";
     let (folder, csv) = folder(table, 3);
     std::fs::write(folder.path().join("images/broken.png"), b"\x89PNG\r\n\x1a\nnothing more").unwrap();
-    let found = problems(read_csv(&CsvOptions::new(csv, CsvTask::Points)));
+    let found = problems(read_csv(&CsvOptions::new(csv, TaskKind::Points)));
     let expected = [
         ("0.png", 2, "x0", "\"one\" is not a number"),
         ("1.png", 4, "y0", "empty, but its x is not"),
@@ -112,7 +112,7 @@ fn everything_that_is_wrong_with_points_is_said_at_once() {
 
 #[test]
 fn everything_that_is_wrong_with_label_columns_is_said_at_once() {
-    let found = problems(read("fname,a,b,is_valid\n0.png,2,,True\n,1,1,False\n", 1, CsvTask::MultiLabel));
+    let found = problems(read("fname,a,b,is_valid\n0.png,2,,True\n,1,1,False\n", 1, TaskKind::MultiLabel));
     let places: Vec<(u64, &str, &str)> = found.iter().map(|p| (p.row, p.column.as_str(), p.problem.as_str())).collect();
     let expected =
         [(2, "a", "\"2\" is neither 0 nor 1"), (2, "b", "\"\" is neither 0 nor 1"), (3, "fname", "no file name")];
@@ -121,14 +121,14 @@ fn everything_that_is_wrong_with_label_columns_is_said_at_once() {
 
 #[test]
 fn an_empty_split_is_refused_and_a_drawn_one_needs_a_fraction() {
-    let error = read("fname,labels,is_valid\n0.png,a,False\n", 1, CsvTask::MultiLabel).unwrap_err();
+    let error = read("fname,labels,is_valid\n0.png,a,False\n", 1, TaskKind::MultiLabel).unwrap_err();
     assert!(error.to_string().contains("validation split is empty"));
-    let error = read("fname,labels,is_valid\n0.png,a,True\n", 1, CsvTask::MultiLabel).unwrap_err();
+    let error = read("fname,labels,is_valid\n0.png,a,True\n", 1, TaskKind::MultiLabel).unwrap_err();
     assert!(error.to_string().contains("training split is empty"));
     let table = "fname,labels\n0.png,a\n1.png,b\n2.png,a\n3.png,\n";
-    assert!(read(table, 4, CsvTask::MultiLabel).unwrap_err().to_string().contains("--valid-pct"));
+    assert!(read(table, 4, TaskKind::MultiLabel).unwrap_err().to_string().contains("--valid-pct"));
     let (_folder, csv) = folder(table, 4);
-    let options = CsvOptions { valid_pct: Some(0.25), seed: 7, ..CsvOptions::new(csv, CsvTask::MultiLabel) };
+    let options = CsvOptions { valid_pct: Some(0.25), seed: 7, ..CsvOptions::new(csv, TaskKind::MultiLabel) };
     let dataset = read_csv(&options).unwrap();
     assert_eq!((dataset.train.len(), dataset.valid.len()), (3, 1));
     assert_eq!(dataset.fingerprint, read_csv(&options).unwrap().fingerprint);
@@ -136,21 +136,21 @@ fn an_empty_split_is_refused_and_a_drawn_one_needs_a_fraction() {
 
 #[test]
 fn the_fingerprint_follows_targets_split_and_contents() {
-    let of = |table: &str| read(table, 3, CsvTask::MultiLabel).unwrap().fingerprint;
+    let of = |table: &str| read(table, 3, TaskKind::MultiLabel).unwrap().fingerprint;
     let first = of("fname,labels,is_valid\n0.png,a,False\n1.png,b,True\n");
     assert_eq!(first, of("fname,labels,is_valid\n0.png, a ,0\n1.png,b,1\n"));
     assert_ne!(first, of("fname,labels,is_valid\n0.png,a b,False\n1.png,b,True\n"));
     assert_ne!(first, of("fname,labels,is_valid\n0.png,a,True\n1.png,b,False\n"));
     let (folder, csv) = folder("fname,labels,is_valid\n0.png,a,False\n1.png,b,True\n", 3);
     std::fs::copy(folder.path().join("images/2.png"), folder.path().join("images/1.png")).unwrap();
-    assert_ne!(first, read_csv(&CsvOptions::new(csv, CsvTask::MultiLabel)).unwrap().fingerprint);
+    assert_ne!(first, read_csv(&CsvOptions::new(csv, TaskKind::MultiLabel)).unwrap().fingerprint);
 }
 
 #[test]
 fn a_table_with_a_byte_order_mark_and_windows_lines_is_read() {
     let table = "\u{feff}fname,labels,is_valid\r\n0.png,a;b c,False\r\n\r\n1.png,a,True\r\n";
     let (_folder, csv) = folder(table, 2);
-    let options = CsvOptions { label_delimiter: ';', ..CsvOptions::new(csv, CsvTask::MultiLabel) };
+    let options = CsvOptions { label_delimiter: ';', ..CsvOptions::new(csv, TaskKind::MultiLabel) };
     let dataset = read_csv(&options).unwrap();
     assert_eq!(labels(&dataset), ["a", "b c"]);
     assert_eq!(dataset.valid[0].row, 4);
@@ -167,7 +167,7 @@ fn stored_points_follow_every_exif_orientation() {
         picture.save(&path).unwrap();
         let bytes = with_orientation(&std::fs::read(&path).unwrap(), orientation);
         std::fs::write(&path, &bytes).unwrap();
-        let options = CsvOptions { point_frame: PointFrame::Stored, ..CsvOptions::new(csv, CsvTask::Points) };
+        let options = CsvOptions { point_frame: PointFrame::Stored, ..CsvOptions::new(csv, TaskKind::Points) };
         let example = read_csv(&options).unwrap().train.remove(0);
         let Target::Points(points) = example.target else { panic!("no points") };
         let (x, y) = points[0].unwrap();
@@ -204,12 +204,12 @@ fn shared(name: &str) -> Option<PathBuf> {
 #[test]
 fn the_real_data_sets_are_read_whole() {
     let Some(csv) = shared("scenes") else { return };
-    let scenes = read_csv(&CsvOptions::new(csv, CsvTask::MultiLabel)).unwrap();
+    let scenes = read_csv(&CsvOptions::new(csv, TaskKind::MultiLabel)).unwrap();
     assert_eq!(labels(&scenes), ["bus", "car", "cat", "person", "train"]);
     assert_eq!((scenes.train.len(), scenes.valid.len()), (1225, 293));
     assert!(scenes.valid.iter().any(|example| example.target == Target::Labels(Vec::new())));
     let Some(csv) = shared("posters") else { return };
-    let posters = read_csv(&CsvOptions { label_delimiter: ';', ..CsvOptions::new(csv, CsvTask::MultiLabel) }).unwrap();
+    let posters = read_csv(&CsvOptions { label_delimiter: ';', ..CsvOptions::new(csv, TaskKind::MultiLabel) }).unwrap();
     assert_eq!((posters.train.len(), posters.valid.len()), (2947, 719));
 }
 
@@ -217,7 +217,7 @@ fn the_real_data_sets_are_read_whole() {
 #[test]
 fn flip_pairs_fit_real_faces() {
     let Some(csv) = shared("faces") else { return };
-    let faces = read_csv(&CsvOptions::new(csv, CsvTask::Points)).unwrap();
+    let faces = read_csv(&CsvOptions::new(csv, TaskKind::Points)).unwrap();
     assert_eq!((faces.train.len(), faces.valid.len(), faces.targets.len()), (3090, 498, 68));
     let mean = mean_shape(&faces);
     let mut mirrored: Vec<(f64, f64)> = mean.iter().map(|&(x, y)| (-x, y)).collect();

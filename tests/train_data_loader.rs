@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use tagpoint::picture::{Detail, Limits, Picture, PictureSize, ResizeMethod, ResizeRule};
-use tagpoint::train::dataset::{CsvOptions, CsvTask, Dataset, read_csv};
+use tagpoint::train::dataset::{CsvOptions, Dataset, TaskKind, read_csv};
 use tagpoint::train::loader::{Batch, Loader, LoaderError, LoaderOptions};
 
 const FRAME: PictureSize = PictureSize { width: 16, height: 12 };
@@ -20,16 +20,16 @@ fn rule(method: ResizeMethod) -> ResizeRule {
 }
 
 /// Twelve noisy pictures of different sizes, nine to train and three to validate, with a label or a point each.
-fn drawn(task: CsvTask) -> (tempfile::TempDir, Arc<Dataset>) {
+fn drawn(task: TaskKind) -> (tempfile::TempDir, Arc<Dataset>) {
     let folder = tempfile::tempdir().unwrap();
-    let header = if task == CsvTask::Points { "fname,x0,y0,x1,y1,is_valid" } else { "fname,labels,is_valid" };
+    let header = if task == TaskKind::Points { "fname,x0,y0,x1,y1,is_valid" } else { "fname,labels,is_valid" };
     let mut table = header.to_owned() + "\n";
     for i in 0..12_u32 {
         let picture = image::RgbImage::from_fn(40 + i, 60 - i, |x, y| image::Rgb([(x * 37 + y * 91 + i * 7) as u8; 3]));
         picture.save(folder.path().join(format!("{i}.png"))).unwrap();
         let target = match task {
-            CsvTask::MultiLabel => ["a", "a b", ""][i as usize % 3].to_owned(),
-            CsvTask::Points => format!("{},{},{}", 10 + i, 5, if i % 2 == 0 { "," } else { "39,200" }),
+            TaskKind::MultiLabel => ["a", "a b", ""][i as usize % 3].to_owned(),
+            TaskKind::Points => format!("{},{},{}", 10 + i, 5, if i % 2 == 0 { "," } else { "39,200" }),
         };
         table += &format!("{i}.png,{target},{}\n", i % 4 == 3);
     }
@@ -49,7 +49,7 @@ fn all(batches: impl Iterator<Item = Result<Batch, LoaderError>>) -> Vec<Batch> 
 
 #[test]
 fn the_number_of_workers_and_the_cache_change_no_bit() {
-    for task in [CsvTask::MultiLabel, CsvTask::Points] {
+    for task in [TaskKind::MultiLabel, TaskKind::Points] {
         let (_folder, dataset) = drawn(task);
         let reference = Loader::new(Arc::clone(&dataset), LoaderOptions { workers: 1, prefetch: 0, ..options() });
         let expected = (all(reference.train_epoch(3)), all(reference.valid()));
@@ -66,7 +66,7 @@ fn the_number_of_workers_and_the_cache_change_no_bit() {
 
 #[test]
 fn an_epoch_is_shuffled_and_its_short_batch_dropped() {
-    let (_folder, dataset) = drawn(CsvTask::MultiLabel);
+    let (_folder, dataset) = drawn(TaskKind::MultiLabel);
     let loader = Loader::new(Arc::clone(&dataset), options());
     assert_eq!((loader.train_batches(), loader.valid_batches()), (2, 1));
     let items = |epoch| all(loader.train_epoch(epoch)).iter().flat_map(|b| b.items.clone()).collect::<Vec<u64>>();
@@ -81,7 +81,7 @@ fn an_epoch_is_shuffled_and_its_short_batch_dropped() {
 
 #[test]
 fn validation_is_complete_in_order_and_the_pictures_own_pixels() {
-    let (_folder, dataset) = drawn(CsvTask::MultiLabel);
+    let (_folder, dataset) = drawn(TaskKind::MultiLabel);
     let loader = Loader::new(Arc::clone(&dataset), LoaderOptions { batch_size: 2, ..options() });
     let batches = all(loader.valid());
     assert_eq!(batches.iter().map(|b| b.items.clone()).collect::<Vec<_>>(), [vec![0, 1], vec![2]]);
@@ -103,7 +103,7 @@ fn validation_is_complete_in_order_and_the_pictures_own_pixels() {
 
 #[test]
 fn point_targets_lie_in_the_models_frame_and_others_are_masked() {
-    let (_folder, dataset) = drawn(CsvTask::Points);
+    let (_folder, dataset) = drawn(TaskKind::Points);
     for method in [ResizeMethod::Squish, ResizeMethod::Crop, ResizeMethod::Pad] {
         let loader = Loader::new(Arc::clone(&dataset), LoaderOptions { resize: rule(method), ..options() });
         let batch = all(loader.valid()).remove(0);
@@ -125,7 +125,7 @@ fn point_targets_lie_in_the_models_frame_and_others_are_masked() {
 
 #[test]
 fn a_picture_that_has_gone_is_an_error_with_its_path() {
-    let (folder, dataset) = drawn(CsvTask::MultiLabel);
+    let (folder, dataset) = drawn(TaskKind::MultiLabel);
     std::fs::remove_file(folder.path().join("7.png")).unwrap();
     let loader = Loader::new(Arc::clone(&dataset), options());
     let error = loader.valid().next().unwrap().unwrap_err();

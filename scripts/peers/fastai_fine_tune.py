@@ -1,6 +1,7 @@
 """fastai's fine_tune on the same pictures, weights, size and schedule as `tagpoint-train fit`, for comparison.
 
     python scripts/peers/fastai_fine_tune.py scenes ../shared --size 128 --freeze-epochs 4 --epochs 3 --lr 3e-3 --seed 1
+    python scripts/peers/fastai_fine_tune.py posters ../shared --size 128 --freeze-epochs 4 --epochs 3 --lr 3e-3 --seed 1
     python scripts/peers/fastai_fine_tune.py faces ../shared --size 128 --freeze-epochs 1 --epochs 3 --lr 1e-2 --seed 1
 
 Prints one line of JSON: validation mAP, or NME (outer eye corners) and MSE, and seconds.
@@ -26,7 +27,7 @@ from torchvision.models import mobilenet_v2
 
 def arguments():
     parser = argparse.ArgumentParser()
-    parser.add_argument("task", choices=["scenes", "faces"])
+    parser.add_argument("task", choices=["scenes", "posters", "faces"])
     parser.add_argument("shared", type=pathlib.Path)
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--freeze-epochs", type=int, default=1)
@@ -51,8 +52,9 @@ def data(args, rows, images):
         item_tfms=Resize(args.size, method="squish"),
         batch_tfms=[*aug_transforms(), Normalize.from_stats(*imagenet_stats)],
     )
-    if args.task == "scenes":
-        block = DataBlock(blocks=(ImageBlock, MultiCategoryBlock), get_y=ColReader("labels", label_delim=" "), **common)
+    if args.task != "faces":
+        labels = ColReader("labels", label_delim=" " if args.task == "scenes" else ";")
+        block = DataBlock(blocks=(ImageBlock, MultiCategoryBlock), get_y=labels, **common)
     else:
         columns = [column for column in rows.columns if column[0] in "xy"]
         points = lambda row: torch.tensor(row[columns].to_numpy(dtype=float)).float().view(-1, 2)
@@ -75,8 +77,10 @@ def main():
     seconds = time.time() - start
     scores, targets = (tensor.numpy() for tensor in learn.get_preds(dl=dls.valid))
     result = vars(args) | {"shared": None, "seconds": round(seconds, 1)}
-    if args.task == "scenes":
-        result["map"] = float(np.mean([average_precision_score(targets[:, i], scores[:, i]) for i in range(targets.shape[1])]))
+    if args.task != "faces":
+        # A label without a positive example has no average precision.
+        measured = [i for i in range(targets.shape[1]) if targets[:, i].any()]
+        result["map"] = float(np.mean([average_precision_score(targets[:, i], scores[:, i]) for i in measured]))
     else:
         valid = rows[rows["is_valid"].astype(str) == "True"]
         sizes = np.array([Image.open(folder / "images" / name).size for name in valid["fname"]])[:, None, :]

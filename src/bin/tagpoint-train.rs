@@ -2,10 +2,13 @@
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use tagpoint::train::{command::Cli, environment, run::run};
+use tagpoint::train::{
+    commands::{self, Cli},
+    environment,
+};
 
 fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     environment::settle().context("cannot start again with the libraries' settings")?;
-    run(&cli)
+    commands::run(&cli)
 }

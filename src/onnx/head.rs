@@ -33,15 +33,26 @@ pub struct Cut {
 
 /// Settings of the head.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct HeadSettings {
+pub struct HeadSettings<'a> {
     /// Dropout before the last layer; half of it before the first one (fastai's `ps`).
     pub dropout: f32,
+    /// How values without a range are scaled, one for each; unused for other tasks.
+    pub standards: &'a [Standard],
 }
 
-impl Default for HeadSettings {
+impl Default for HeadSettings<'_> {
     fn default() -> Self {
-        Self { dropout: 0.5 }
+        Self { dropout: 0.5, standards: &[] }
     }
+}
+
+/// Where a value lies and how far it spreads: the network's output 0 is the mean, 1 is one deviation above it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Standard {
+    /// The mean.
+    pub mean: f32,
+    /// The standard deviation, above 0.
+    pub deviation: f32,
 }
 
 /// Finds where a graph's classifier begins.
@@ -87,7 +98,7 @@ fn classifier_inputs(graph: &GraphProto, classifier: &NodeProto) -> Result<i64, 
 ///
 /// # Errors
 /// As [`find_cut`].
-pub fn replace_classifier(graph: GraphProto, task: &Task, settings: HeadSettings) -> Result<GraphProto, OnnxError> {
+pub fn replace_classifier(graph: GraphProto, task: &Task, settings: HeadSettings<'_>) -> Result<GraphProto, OnnxError> {
     let cut = find_cut(&graph)?;
     let name = graph.name().to_owned();
     let mut builder = GraphBuilder::extend(without_output(graph));
@@ -101,7 +112,7 @@ pub fn replace_classifier(graph: GraphProto, task: &Task, settings: HeadSettings
     let outputs = task.output_len() as i64;
     let x = builder.linear("head.linear2", &x, (HIDDEN, outputs), false);
     builder.node("Identity", LOGITS, &[&x], vec![]);
-    finish(&mut builder, task, outputs);
+    finish(&mut builder, task, outputs, settings.standards);
     let mut graph = builder.finish(&name);
     prune(&mut graph);
     Ok(graph)
@@ -131,7 +142,7 @@ fn dropout(builder: &mut GraphBuilder, name: &str, input: &str, ratio: f32) -> S
 }
 
 /// From logits to the task's output.
-fn finish(builder: &mut GraphBuilder, task: &Task, outputs: i64) {
+fn finish(builder: &mut GraphBuilder, task: &Task, outputs: i64, standards: &[Standard]) {
     match task {
         Task::MultiLabel { .. } => {
             builder.node("Sigmoid", task.output_name(), &[LOGITS], vec![]);
@@ -149,7 +160,7 @@ fn finish(builder: &mut GraphBuilder, task: &Task, outputs: i64) {
         }
         Task::Values(values) => {
             if values.y_ranges.is_empty() {
-                builder.node("Identity", task.output_name(), &[LOGITS], vec![]);
+                spread(builder, task.output_name(), standards);
             } else {
                 confine(builder, task.output_name(), &values.y_ranges);
             }
@@ -168,6 +179,21 @@ fn confine(builder: &mut GraphBuilder, name: &str, ranges: &[YRange]) -> String 
     let sigmoid = builder.node("Sigmoid", "y_range.sigmoid", &[LOGITS], vec![]);
     let scaled = builder.node("Mul", "y_range.scaled", &[&sigmoid, &width], vec![]);
     builder.node("Add", name, &[&scaled, &low], vec![])
+}
+
+/// `x·deviation + mean`, for each output its own; as it is where there are no standards.
+fn spread(builder: &mut GraphBuilder, name: &str, standards: &[Standard]) {
+    if standards.is_empty() {
+        builder.node("Identity", name, &[LOGITS], vec![]);
+        return;
+    }
+    let dims = [1, standards.len() as i64];
+    let deviations: Vec<f32> = standards.iter().map(|standard| standard.deviation).collect();
+    let means: Vec<f32> = standards.iter().map(|standard| standard.mean).collect();
+    let deviation = builder.constant("y_range.deviation", &dims, &deviations);
+    let mean = builder.constant("y_range.mean", &dims, &means);
+    let scaled = builder.node("Mul", "y_range.scaled", &[LOGITS, &deviation], vec![]);
+    builder.node("Add", name, &[&scaled, &mean], vec![]);
 }
 
 #[cfg(test)]

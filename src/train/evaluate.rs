@@ -5,10 +5,10 @@ use tch::no_grad;
 use super::{
     TrainError,
     dataset::{Dataset, Example, Target},
-    learner::batch_loss,
     loader::Loader,
     metrics::{self, PointSample, ScoreTable},
     network::{Mode, Network, to_f32},
+    objective::Objective,
 };
 use crate::{
     model::{Label, Points, Task},
@@ -47,12 +47,13 @@ pub fn evaluate(
     network: &mut Network,
     task: &Task,
     loader: &Loader,
+    objective: &Objective,
     judge: &Judge<'_>,
 ) -> Result<Evaluation, TrainError> {
     let (mut outputs, mut total, mut count) = (Vec::new(), 0.0, 0);
     for batch in loader.valid() {
         let batch = batch?;
-        let (loss, output) = no_grad(|| batch_loss(network, task, judge.rule.size, &batch, &Mode::Evaluate))?;
+        let (loss, output) = no_grad(|| objective.run(network, judge.rule.size, &batch, &Mode::Evaluate))?;
         total += loss.double_value(&[]) * batch.items.len() as f64;
         count += batch.items.len();
         outputs.extend(to_f32(&output)?);
@@ -114,7 +115,7 @@ fn point_sample(row: &[f32], example: &Example, rule: &ResizeRule) -> PointSampl
     let predicted = row.as_chunks::<2>().0.iter().map(|&[x, y]| to_original((f64::from(x), f64::from(y)))).collect();
     let truth = match &example.target {
         Target::Points(truth) => truth.clone(),
-        Target::Labels(_) => Vec::new(),
+        Target::Labels(_) | Target::Values(_) => Vec::new(),
     };
     PointSample { predicted, truth, size: example.size }
 }

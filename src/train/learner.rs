@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Kind};
 
 use super::{
     TrainError,
@@ -14,8 +14,8 @@ use super::{
     evaluate::{Evaluation, Judge, evaluate},
     groups::parameter_groups,
     loader::{Batch, Loader, LoaderOptions},
-    losses,
     network::{Mode, Network},
+    objective::Objective,
     observer::{EpochReport, Observer, StepReport},
     optimiser::Optimiser,
     recipe::Recipe,
@@ -24,11 +24,7 @@ use super::{
 };
 use crate::{
     model::{Digest, Task},
-    onnx::{
-        GraphProto, OPSET_VERSION,
-        head::{HEAD_PREFIX, LOGITS},
-    },
-    picture::PictureSize,
+    onnx::{GraphProto, OPSET_VERSION, head::HEAD_PREFIX},
 };
 
 /// A network on its way from a weight file to a fine-tuned model.
@@ -40,6 +36,7 @@ pub struct Learner {
     optimiser: Optimiser,
     dataset: Arc<Dataset>,
     loader: Loader,
+    objective: Objective,
     base_weights: Option<Digest>,
 }
 
@@ -51,13 +48,14 @@ impl Learner {
     /// interpreter cannot run.
     pub fn new(dataset: Arc<Dataset>, task: Task, recipe: Recipe, workers: usize) -> Result<Self, TrainError> {
         recipe.validate().map_err(TrainError::Recipe)?;
-        let (graph, base_weights) = starting_graph(&recipe, &task)?;
+        let objective = Objective::new(&task, &dataset);
+        let (graph, base_weights) = starting_graph(&recipe, &task, objective.standards())?;
         let mut network = Network::new(&graph, OPSET_VERSION, Device::Cpu, Kind::Float)?;
         let names: Vec<&str> = network.parameters().iter().map(|parameter| parameter.name.as_str()).collect();
         let groups = parameter_groups(recipe.architecture, &names);
         let optimiser = Optimiser::new(&mut network, groups)?;
         let loader = Loader::new(Arc::clone(&dataset), loader_options(&recipe, &task, workers));
-        Ok(Self { recipe, task, graph, network, optimiser, dataset, loader, base_weights })
+        Ok(Self { recipe, task, graph, network, optimiser, dataset, loader, objective, base_weights })
     }
 
     /// fastai's `fine_tune`: the frozen epochs, then everything, each with a one-cycle schedule.
@@ -90,7 +88,8 @@ impl Learner {
         let mut pictures = 0;
         for step in 0..steps {
             let Some(batch) = batches.next().transpose()? else { break };
-            let loss = self.step(&batch, run.epoch, &phase.at(epoch, step, steps))?;
+            let hyper = phase.at(epoch, step, steps);
+            let loss = self.step(&batch, run.epoch, &hyper)?;
             if !loss.is_finite() {
                 let (epoch, step) = (run.epoch + 1, step as u64 + 1);
                 return Err(TrainError::LossNotFinite { epoch, step, lr: self.recipe.learning_rate });
@@ -98,7 +97,15 @@ impl Learner {
             let count = batch.items.len() as u64;
             pictures += count;
             let (step, steps) = (step as u64 + 1, steps as u64);
-            run.observer.step(&StepReport { step, steps, loss: run.loss.add(loss), pictures: count });
+            run.observer.step(&StepReport {
+                epoch: run.epoch,
+                step,
+                steps,
+                lrs: hyper.lrs,
+                momentum: hyper.momentum,
+                loss: run.loss.add(loss),
+                pictures: count,
+            });
         }
         let (training, waited) = (start.elapsed(), batches.waited());
         drop(batches);
@@ -107,7 +114,7 @@ impl Learner {
         run.observer.epoch(&EpochReport {
             epoch: run.epoch,
             epochs: run.epochs,
-            trains: if phase.phase == Phase::Frozen { "head" } else { "all" },
+            trains: if phase.phase == Phase::Frozen { "head" } else { "all" }.to_owned(),
             train_loss: run.loss.value(),
             valid_loss: evaluation.loss,
             metrics: evaluation.metrics.clone(),
@@ -125,20 +132,15 @@ impl Learner {
     pub fn evaluate(&mut self) -> Result<Evaluation, TrainError> {
         let judge =
             Judge { dataset: &self.dataset, rule: self.recipe.resize, threshold: self.recipe.accuracy_threshold };
-        evaluate(&mut self.network, &self.task, &self.loader, &judge)
+        evaluate(&mut self.network, &self.task, &self.loader, &self.objective, &judge)
     }
 
     /// Forward, loss, backward, update. Returns the loss.
     fn step(&mut self, batch: &Batch, epoch: u64, hyper: &Hyper) -> Result<f64, TrainError> {
         let masks = DropoutMasks::new(self.recipe.seed, epoch, &batch.items);
         let dropout = |_: &str, shape: &[i64], ratio: f64| masks.next(shape, ratio);
-        let (loss, _) = batch_loss(
-            &mut self.network,
-            &self.task,
-            self.recipe.resize.size,
-            batch,
-            &Mode::Train { dropout: &dropout },
-        )?;
+        let mode = Mode::Train { dropout: &dropout };
+        let (loss, _) = self.objective.run(&mut self.network, self.recipe.resize.size, batch, &mode)?;
         let value = loss.double_value(&[]);
         self.optimiser.step(&loss, &hyper.lrs, hyper.momentum, self.recipe.weight_decay)?;
         Ok(value)
@@ -174,39 +176,12 @@ struct Run<'a> {
 }
 
 fn loader_options(recipe: &Recipe, task: &Task, workers: usize) -> LoaderOptions {
-    let flip_pairs = if let Task::Points(points) = task { points.flip_pairs.clone() } else { Vec::new() };
     LoaderOptions {
         batch_size: recipe.batch_size,
         seed: recipe.seed,
         augmentation: recipe.augmentation,
-        y_range: recipe.y_range,
-        flip_pairs,
         workers,
-        ..LoaderOptions::new(recipe.resize)
-    }
-}
-
-/// The loss of a batch, and the task's output [N, …].
-pub(super) fn batch_loss(
-    network: &mut Network,
-    task: &Task,
-    frame: PictureSize,
-    batch: &Batch,
-    mode: &Mode<'_>,
-) -> Result<(Tensor, Tensor), TrainError> {
-    let (height, width) = (i64::from(frame.height), i64::from(frame.width));
-    let pixels = Tensor::f_from_slice(&batch.pixels)?.f_view([-1, height, width, 3])?;
-    let outputs = network.forward(&pixels, &[LOGITS, task.output_name()], mode)?;
-    let [logits, output] =
-        <[Tensor; 2]>::try_from(outputs).map_err(|_| TrainError::Recipe("the graph has no logits".into()))?;
-    let like_output = |values: &[f32]| Tensor::f_from_slice(values)?.f_view(output.size().as_slice());
-    let targets = like_output(&batch.targets)?;
-    match task {
-        Task::MultiLabel { .. } => Ok((losses::multi_label(&logits, &targets)?, output)),
-        Task::Points(_) => Ok((losses::points(&output, &targets, &like_output(&batch.mask)?)?, output)),
-        Task::SingleLabel { .. } | Task::Values(_) => {
-            Err(TrainError::Recipe(format!("the task {} cannot be trained yet", task.kind())))
-        }
+        ..LoaderOptions::new(recipe.resize).of_task(task)
     }
 }
 

@@ -18,7 +18,7 @@ use self::frames::Frames;
 use super::augment::{Augmentation, Draw};
 use super::dataset::Dataset;
 use super::random::{Purpose, draws};
-use crate::model::YRange;
+use crate::model::{Task, YRange};
 use crate::picture::{Limits, PictureError, ResizeRule};
 
 /// What a loader makes of a data set.
@@ -62,6 +62,16 @@ impl LoaderOptions {
             cache_bytes: 2 << 30,
         }
     }
+
+    /// The same, for the targets of a task: a point model's range and flip pairs.
+    #[must_use]
+    pub fn of_task(mut self, task: &Task) -> Self {
+        if let Task::Points(points) = task {
+            self.y_range = points.y_range;
+            self.flip_pairs.clone_from(&points.flip_pairs);
+        }
+        self
+    }
 }
 
 /// Pixels and targets of some pictures.
@@ -69,10 +79,10 @@ impl LoaderOptions {
 pub struct Batch {
     /// [B, H, W, 3], RGB, 0…255.
     pub pixels: Vec<f32>,
-    /// [B, L], 0 or 1; or [B, K, 2] in −1…1 coordinates of the model's frame, 0 where the mask is 0.
+    /// [B, L], 0 or 1; [B, K, 2] in −1…1 coordinates of the model's frame; or [B, K] values. 0 where the mask is 0.
     pub targets: Vec<f32>,
-    /// [B, K, 2], 1 for coordinates that count and 0 for those of points that are missing or out of range; empty for
-    /// labels.
+    /// Of the targets' shape: 1 for what counts and 0 for points and values that are missing and points that are out of
+    /// range; empty for labels.
     pub mask: Vec<f32>,
     /// The pictures' places in their split.
     pub items: Vec<u64>,

@@ -1,12 +1,12 @@
 //! The trainer: a data set in, a model file out.
 //!
-//! One run in reading order: [`command`] → [`run`] reads the [`dataset`] and makes a [`loader`], which decodes frames,
-//! changes them by [`augment`] and batches them → [`learner`] builds the graph, runs it by [`network`], asks [`losses`]
+//! One run in reading order: [`commands`] read the [`dataset`] and make a [`loader`], which decodes frames,
+//! changes them by [`augment`] and batches them → [`learner`] builds the graph, runs it by [`network`], asks the [`objective`] for its loss
 //! and moves the weights by [`optimiser`] as [`schedule`] says → [`evaluate`] judges by [`metrics`] → [`thresholds`] →
 //! [`save`] assembles the model file and proves it under ONNX Runtime.
 
 pub mod augment;
-pub mod command;
+pub mod commands;
 pub mod dataset;
 mod dropout;
 pub mod environment;
@@ -20,12 +20,12 @@ pub mod loader;
 pub mod losses;
 pub mod metrics;
 pub mod network;
+pub mod objective;
 pub mod observer;
 pub mod optimiser;
 pub mod progress;
 pub mod random;
 pub mod recipe;
-pub mod run;
 pub mod save;
 pub mod schedule;
 pub mod shapes;

@@ -2,13 +2,21 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// One step of training.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepReport {
+    /// Epochs done, this one not included.
+    pub epoch: u64,
     /// Steps done in this epoch, this one included.
     pub step: u64,
     /// Steps of this epoch.
     pub steps: u64,
+    /// Learning rate of each parameter group, from the first layers to the head.
+    pub lrs: Vec<f64>,
+    /// Adam's first beta.
+    pub momentum: f64,
     /// Training loss: debiased exponential average with beta .98, over the whole fit (fastai's `train_loss`).
     pub loss: f64,
     /// Pictures in this step.
@@ -16,21 +24,22 @@ pub struct StepReport {
 }
 
 /// One epoch.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochReport {
     /// Epochs done, this one included, over all phases.
     pub epoch: u64,
     /// Epochs of the whole run.
     pub epochs: u64,
     /// What trained: `head` (and the batch norms of the body) or `all`.
-    pub trains: &'static str,
+    pub trains: String,
     /// See [`StepReport::loss`].
     pub train_loss: f64,
     /// Mean loss over the validation split.
     pub valid_loss: f64,
     /// Validation metrics by name.
     pub metrics: Vec<(String, f64)>,
-    /// Time of the epoch, validation included.
+    /// Time of the epoch, validation included, in seconds in files.
+    #[serde(with = "seconds")]
     pub time: Duration,
     /// The share of the training time in which the step waited for pictures.
     pub waiting: f64,
@@ -53,4 +62,20 @@ pub struct Silent;
 impl Observer for Silent {
     fn step(&mut self, _: &StepReport) {}
     fn epoch(&mut self, _: &EpochReport) {}
+}
+
+/// A duration as a number of seconds.
+mod seconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(time.as_secs_f64())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        let seconds = f64::deserialize(deserializer)?;
+        Duration::try_from_secs_f64(seconds).map_err(serde::de::Error::custom)
+    }
 }

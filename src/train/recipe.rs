@@ -40,8 +40,9 @@ pub struct Recipe {
     pub seed: u64,
     /// Augmentation of the training pictures.
     pub augmentation: Augmentation,
-    /// What the coordinates are confined to, in units of the frame (−1…1 is the frame); keypoints only.
-    pub y_range: YRange,
+    /// What the outputs are confined to. Points: one range, in units of the frame (−1…1 is the frame), −1.2…1.2 where
+    /// there is none. Values: one range, one for each, or none.
+    pub y_range: Vec<YRange>,
     /// The threshold of `accuracy_multi`; labels only.
     pub accuracy_threshold: f64,
 }
@@ -63,7 +64,7 @@ impl Default for Recipe {
             batch_size: 64,
             seed: 1,
             augmentation: Augmentation::default(),
-            y_range: YRange { low: -1.2, high: 1.2 },
+            y_range: Vec::new(),
             accuracy_threshold: 0.5,
         }
     }
@@ -104,7 +105,7 @@ impl Recipe {
             ((0.0..1.0).contains(&self.weight_decay), "weight-decay has to lie in 0…1"),
             ((0.0..1.0).contains(&self.dropout), "dropout has to lie in 0…1"),
             (self.batch_size >= 2, "batch-size has to be 2 or more: batch norm has no variance over one picture"),
-            (self.y_range.low < self.y_range.high, "y-range has to go from low to high"),
+            (self.y_range.iter().all(|range| range.low < range.high), "y-range has to go from low to high"),
             ((0.0..=1.0).contains(&self.accuracy_threshold), "threshold has to lie in 0…1"),
         ];
         let mut mistakes: Vec<String> =

@@ -9,7 +9,7 @@ use crate::{
     model::{Digest, Task},
     onnx::{
         GraphProto, ModelProto, OnnxError,
-        head::{HeadSettings, replace_classifier},
+        head::{HeadSettings, Standard, replace_classifier},
         weights,
     },
 };
@@ -21,11 +21,15 @@ const IMAGENET_CLASSES: i64 = 1000;
 ///
 /// A `.safetensors` file fills the whole architecture, classifier included; a model file of our own fills what it has
 /// in the same shape, its head too where the outputs are as many.
-pub(super) fn starting_graph(recipe: &Recipe, task: &Task) -> Result<(GraphProto, Option<Digest>), TrainError> {
+pub(super) fn starting_graph(
+    recipe: &Recipe,
+    task: &Task,
+    standards: &[Standard],
+) -> Result<(GraphProto, Option<Digest>), TrainError> {
     let read = |path: &PathBuf| {
         std::fs::read(path).map_err(|source| TrainError::Io { path: path.display().to_string(), source })
     };
-    let attach_head = |graph| replace_classifier(graph, task, HeadSettings { dropout: recipe.dropout });
+    let attach_head = |graph| replace_classifier(graph, task, HeadSettings { dropout: recipe.dropout, standards });
     let mut graph = recipe.architecture.build(recipe.resize.size, IMAGENET_CLASSES);
     let bytes = recipe.weights.as_ref().map(read).transpose()?;
     match (&recipe.weights, &bytes) {

@@ -2,9 +2,12 @@
 
 use super::{
     TrainError,
-    dataset::{Dataset, Targets, points::ibug68},
+    dataset::{Dataset, Targets, TaskKind, points::ibug68},
 };
-use crate::model::{Label, Points, Task, YRange};
+use crate::model::{Label, Points, Task, Values, YRange};
+
+/// Points may lie somewhat outside the frame: faces are cut off, and augmentation moves them.
+const POINT_RANGE: YRange = YRange { low: -1.2, high: 1.2 };
 
 /// What the data set does not say about points.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,20 +26,33 @@ pub struct PointSettings {
 ///
 /// # Errors
 /// Pairs that name no points, or a known set of points that the data set does not have.
-pub fn task_of(dataset: &Dataset, y_range: YRange, settings: &PointSettings) -> Result<Task, TrainError> {
+pub fn task_of(dataset: &Dataset, y_ranges: &[YRange], settings: &PointSettings) -> Result<Task, TrainError> {
     match &dataset.targets {
-        Targets::MultiLabel { labels } => {
+        Targets::MultiLabel { labels } | Targets::SingleLabel { labels } => {
+            let single = dataset.kind() == TaskKind::SingleLabel;
             let train = dataset.targets.counts(&dataset.train);
             let valid = dataset.targets.counts(&dataset.valid);
             let label = |(place, name): (usize, &String)| Label {
                 name: name.clone(),
-                thresholds: [(Label::DEFAULT_OPERATING_POINT.to_owned(), 0.5)].into(),
+                thresholds: if single { [].into() } else { [(Label::DEFAULT_OPERATING_POINT.to_owned(), 0.5)].into() },
                 train_count: train[place],
                 valid_count: valid[place],
             };
-            Ok(Task::MultiLabel { labels: labels.iter().enumerate().map(label).collect() })
+            let labels = labels.iter().enumerate().map(label).collect();
+            Ok(if single { Task::SingleLabel { labels } } else { Task::MultiLabel { labels } })
         }
-        Targets::Points { names } => points(names, y_range, settings).map(Task::Points).map_err(TrainError::Recipe),
+        Targets::Points { names } => match y_ranges {
+            [] => points(names, POINT_RANGE, settings).map(Task::Points).map_err(TrainError::Recipe),
+            &[y_range] => points(names, y_range, settings).map(Task::Points).map_err(TrainError::Recipe),
+            _ => Err(TrainError::Recipe(format!("points have one y-range, not {}", y_ranges.len()))),
+        },
+        Targets::Values { names } => {
+            if !matches!(y_ranges.len(), 0 | 1) && y_ranges.len() != names.len() {
+                let (ranges, names) = (y_ranges.len(), names.len());
+                return Err(TrainError::Recipe(format!("{ranges} y-ranges for {names} values: give one, or one each")));
+            }
+            Ok(Task::Values(Values { names: names.clone(), y_ranges: y_ranges.to_vec() }))
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use tagpoint::{
     picture::{PictureSize, ResizeMethod, ResizeRule},
     train::{
         augment::Augmentation,
-        dataset::{CsvOptions, CsvTask, Dataset, read_csv},
+        dataset::{CsvOptions, Dataset, TaskKind, read_csv},
         learner::Learner,
         observer::Silent,
         recipe::Recipe,
@@ -23,7 +23,7 @@ fn square(side: u32) -> ResizeRule {
 }
 
 /// The first `count` training pictures, as both splits.
-fn few(csv: &std::path::Path, task: CsvTask, count: usize) -> Dataset {
+fn few(csv: &std::path::Path, task: TaskKind, count: usize) -> Dataset {
     let mut dataset = read_csv(&CsvOptions::new(csv, task)).unwrap();
     dataset.train.truncate(count);
     dataset.valid = dataset.train.clone();
@@ -31,7 +31,7 @@ fn few(csv: &std::path::Path, task: CsvTask, count: usize) -> Dataset {
 }
 
 fn learner(dataset: Dataset, recipe: &Recipe, workers: usize) -> Learner {
-    let task = task_of(&dataset, recipe.y_range, &PointSettings::default()).unwrap();
+    let task = task_of(&dataset, &recipe.y_range, &PointSettings::default()).unwrap();
     Learner::new(Arc::new(dataset), task, recipe.clone(), workers).unwrap()
 }
 
@@ -55,7 +55,7 @@ fn by_heart() -> Recipe {
 #[test]
 fn it_learns_32_drawn_pictures_by_heart() {
     let folder = shapes(60);
-    let mut learner = learner(few(&folder.path().join("labels.csv"), CsvTask::MultiLabel, 32), &by_heart(), 2);
+    let mut learner = learner(few(&folder.path().join("labels.csv"), TaskKind::MultiLabel, 32), &by_heart(), 2);
     let evaluation = learner.fine_tune(&mut Silent).unwrap();
     assert!(evaluation.loss < 0.05, "loss {}", evaluation.loss);
 }
@@ -74,7 +74,7 @@ fn it_learns_32_photos_by_heart() {
         epochs: 30,
         ..by_heart()
     };
-    let mut learner = learner(few(&csv, CsvTask::MultiLabel, 32), &recipe, 2);
+    let mut learner = learner(few(&csv, TaskKind::MultiLabel, 32), &recipe, 2);
     let evaluation = learner.fine_tune(&mut Silent).unwrap();
     assert!(evaluation.loss < 0.05, "loss {}", evaluation.loss);
 }
@@ -82,10 +82,10 @@ fn it_learns_32_photos_by_heart() {
 #[test]
 fn it_learns_where_the_circles_are_and_passes_over_missing_ones() {
     let folder = shapes(100);
-    let dataset = few(&folder.path().join("points.csv"), CsvTask::Points, 32);
+    let dataset = few(&folder.path().join("points.csv"), TaskKind::Points, 32);
     let missing = dataset.targets.counts(&dataset.train)[0];
     assert!((4..28).contains(&missing), "some circles, not all, are missing: {missing}");
-    let mut learner = learner(dataset, &Recipe { y_range: YRange { low: -1.1, high: 1.1 }, ..by_heart() }, 2);
+    let mut learner = learner(dataset, &Recipe { y_range: vec![YRange { low: -1.1, high: 1.1 }], ..by_heart() }, 2);
     let evaluation = learner.fine_tune(&mut Silent).unwrap();
     assert!(evaluation.loss < 0.05, "loss {}", evaluation.loss);
     let (name, pixels) = &evaluation.metrics[0];
@@ -99,7 +99,7 @@ fn the_same_seed_gives_the_same_weights_whatever_the_number_of_workers() {
     let recipe =
         Recipe { freeze_epochs: 1, epochs: 1, dropout: 0.5, augmentation: Augmentation::default(), ..by_heart() };
     let train = |seed: u64, workers: usize| {
-        let dataset = few(&folder.path().join("labels.csv"), CsvTask::MultiLabel, 40);
+        let dataset = few(&folder.path().join("labels.csv"), TaskKind::MultiLabel, 40);
         let mut learner = learner(dataset, &Recipe { seed, ..recipe.clone() }, workers);
         learner.fine_tune(&mut Silent).unwrap();
         learner.graph().unwrap()

@@ -1,6 +1,6 @@
 //! What a table's columns mean, from its header.
 
-use super::CsvTask;
+use super::TaskKind;
 
 /// The column that says which split a picture belongs to.
 const IS_VALID: &str = "is_valid";
@@ -26,6 +26,10 @@ pub(super) enum TargetColumns {
     Delimited(usize),
     /// A 0/1 column for each label.
     OneHot(Vec<usize>),
+    /// One column with one label.
+    Label(usize),
+    /// A column for each named number.
+    Values(Vec<usize>),
     /// x and y of each named point.
     Points(Vec<(String, usize, usize)>),
 }
@@ -34,7 +38,7 @@ pub(super) enum TargetColumns {
 ///
 /// # Errors
 /// A sentence on what is wrong.
-pub(super) fn read(names: Vec<String>, task: CsvTask) -> Result<Columns, String> {
+pub(super) fn read(names: Vec<String>, task: TaskKind) -> Result<Columns, String> {
     if let Some(name) = names.iter().enumerate().find_map(|(i, name)| names[..i].contains(name).then_some(name)) {
         return Err(format!("the header has column {name:?} twice"));
     }
@@ -42,12 +46,25 @@ pub(super) fn read(names: Vec<String>, task: CsvTask) -> Result<Columns, String>
     let is_valid = names.iter().position(|name| name == IS_VALID);
     let rest: Vec<usize> = (0..names.len()).filter(|&i| i != file && Some(i) != is_valid).collect();
     let targets = match task {
-        CsvTask::MultiLabel => match rest[..] {
+        TaskKind::MultiLabel => match rest[..] {
             [] => return Err(format!("the header has no column with labels: {FILE},labels,{IS_VALID} is expected")),
             [labels] => TargetColumns::Delimited(labels),
             _ => TargetColumns::OneHot(rest),
         },
-        CsvTask::Points => TargetColumns::Points(pair_up(&names, &rest)?),
+        TaskKind::SingleLabel => match rest[..] {
+            [label] => TargetColumns::Label(label),
+            _ => {
+                return Err(format!(
+                    "the header has {} columns that could be the label: {FILE},label,{IS_VALID} is expected",
+                    rest.len()
+                ));
+            }
+        },
+        TaskKind::Points => TargetColumns::Points(pair_up(&names, &rest)?),
+        TaskKind::Values if rest.is_empty() => {
+            return Err(format!("the header has no column with values: {FILE},age,weight,…,{IS_VALID} is expected"));
+        }
+        TaskKind::Values => TargetColumns::Values(rest),
     };
     Ok(Columns { names, file, is_valid, targets })
 }
@@ -86,23 +103,23 @@ fn point_name(x: &str, y: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn header(text: &str, task: CsvTask) -> Result<Columns, String> {
+    fn header(text: &str, task: TaskKind) -> Result<Columns, String> {
         read(text.split(',').map(str::to_owned).collect(), task)
     }
 
     #[test]
     fn one_column_of_labels_is_delimited_and_several_are_one_for_each_label() {
-        let columns = header("fname,labels,is_valid", CsvTask::MultiLabel).unwrap();
+        let columns = header("fname,labels,is_valid", TaskKind::MultiLabel).unwrap();
         assert_eq!((columns.file, columns.is_valid), (0, Some(2)));
         assert_eq!(columns.targets, TargetColumns::Delimited(1));
-        let columns = header("is_valid,cat,fname,dog", CsvTask::MultiLabel).unwrap();
+        let columns = header("is_valid,cat,fname,dog", TaskKind::MultiLabel).unwrap();
         assert_eq!((columns.file, columns.is_valid), (2, Some(0)));
         assert_eq!(columns.targets, TargetColumns::OneHot(vec![1, 3]));
     }
 
     #[test]
     fn points_take_their_names_from_the_header() {
-        let columns = header("picture,x0,y0,nose_x,nose_y", CsvTask::Points).unwrap();
+        let columns = header("picture,x0,y0,nose_x,nose_y", TaskKind::Points).unwrap();
         assert_eq!(columns.is_valid, None);
         let expected = TargetColumns::Points(vec![("0".into(), 1, 2), ("nose".into(), 3, 4)]);
         assert_eq!(columns.targets, expected);
@@ -111,13 +128,13 @@ mod tests {
     #[test]
     fn headers_that_make_no_sense_are_refused_with_the_column() {
         for (text, task, named) in [
-            ("fname,cat,cat", CsvTask::MultiLabel, "\"cat\" twice"),
-            ("fname,is_valid", CsvTask::MultiLabel, "no column with labels"),
-            ("fname,is_valid", CsvTask::Points, "no points"),
-            ("fname,x0,y0,x1", CsvTask::Points, "\"x1\" has no partner"),
-            ("fname,x0,y1", CsvTask::Points, "\"x0\" and \"y1\""),
-            ("fname,x0,x1,y0,y1", CsvTask::Points, "\"x0\" and \"x1\""),
-            ("fname,x,y", CsvTask::Points, "\"x\" and \"y\""),
+            ("fname,cat,cat", TaskKind::MultiLabel, "\"cat\" twice"),
+            ("fname,is_valid", TaskKind::MultiLabel, "no column with labels"),
+            ("fname,is_valid", TaskKind::Points, "no points"),
+            ("fname,x0,y0,x1", TaskKind::Points, "\"x1\" has no partner"),
+            ("fname,x0,y1", TaskKind::Points, "\"x0\" and \"y1\""),
+            ("fname,x0,x1,y0,y1", TaskKind::Points, "\"x0\" and \"x1\""),
+            ("fname,x,y", TaskKind::Points, "\"x\" and \"y\""),
         ] {
             let error = header(text, task).unwrap_err();
             assert!(error.contains(named), "{text}: {error}");

@@ -1,7 +1,8 @@
 //! A data set from a CSV table and a folder of pictures.
 //!
 //! Tables: `fname,labels[,is_valid]` with a delimiter between labels; `fname,cat,dog,…[,is_valid]` with 0 or 1 in each
-//! label's column; `fname,x0,y0,x1,y1,…[,is_valid]` or `fname,nose_x,nose_y,…[,is_valid]` with points in pixels.
+//! label's column; `fname,label[,is_valid]` with one label for each picture; `fname,x0,y0,x1,y1,…[,is_valid]` or
+//! `fname,nose_x,nose_y,…[,is_valid]` with points in pixels; `fname,age,weight,…[,is_valid]` with numbers.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use super::columns::{self, Columns, TargetColumns};
 use super::error::{DatasetError, RowProblem};
 use super::pictures::{self, Seen};
 use super::rows::{Cells, Row, RowReader, report_files_in_both_splits};
-use super::{Dataset, Example, Target, Targets, orientation, split};
+use super::{Dataset, Example, Target, Targets, TaskKind, orientation, split};
 use crate::model::Digest;
 
 /// Which table, and how to read it.
@@ -27,14 +28,14 @@ pub struct CsvOptions {
     /// Draws the split of `valid_pct`.
     pub seed: u64,
     /// What the table's targets are.
-    pub task: CsvTask,
+    pub task: TaskKind,
     /// What the coordinates of points are pixels of.
     pub point_frame: PointFrame,
 }
 
 impl CsvOptions {
     /// A table with the defaults: its own folder, a space between labels, the split as the table says, oriented points.
-    pub fn new(csv: impl Into<PathBuf>, task: CsvTask) -> Self {
+    pub fn new(csv: impl Into<PathBuf>, task: TaskKind) -> Self {
         Self {
             csv: csv.into(),
             pictures: None,
@@ -45,15 +46,6 @@ impl CsvOptions {
             point_frame: PointFrame::Oriented,
         }
     }
-}
-
-/// What a table's targets are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CsvTask {
-    /// Any number of labels for each picture.
-    MultiLabel,
-    /// The places of named points.
-    Points,
 }
 
 /// What the coordinates of points are pixels of.
@@ -85,7 +77,7 @@ pub fn read_csv(options: &CsvOptions) -> Result<Dataset, DatasetError> {
         problems.sort_by_key(|problem| problem.row);
         return Err(DatasetError::Rows(problems));
     }
-    let dataset = assemble(root, &columns, rows, &seen, options.point_frame);
+    let dataset = assemble(root, &columns, rows, &seen, options);
     for (name, split) in [("training", &dataset.train), ("validation", &dataset.valid)] {
         if split.is_empty() {
             return Err(DatasetError::Split(format!("the {name} split is empty: no row of the table is in it")));
@@ -138,8 +130,8 @@ fn look_at_pictures(root: &Path, rows: &[Row], columns: &Columns, problems: &mut
 }
 
 /// Rows and what was seen of their pictures, both complete and in the same order, as a data set.
-fn assemble(root: PathBuf, columns: &Columns, rows: Vec<Row>, seen: &[Seen], frame: PointFrame) -> Dataset {
-    let targets = vocabulary(columns, &rows);
+fn assemble(root: PathBuf, columns: &Columns, rows: Vec<Row>, seen: &[Seen], options: &CsvOptions) -> Dataset {
+    let targets = vocabulary(columns, &rows, options.task);
     let (mut train, mut valid) = (Vec::new(), Vec::new());
     let mut fingerprint = targets.names().join("\t") + "\n";
     for (row, seen) in rows.into_iter().zip(seen) {
@@ -147,10 +139,12 @@ fn assemble(root: PathBuf, columns: &Columns, rows: Vec<Row>, seen: &[Seen], fra
         let target = match row.cells {
             Cells::Labels(labels) => Target::Labels(places(&labels, &targets)),
             Cells::Points(points) => {
-                let orientation = if frame == PointFrame::Stored { seen.orientation } else { orientation::UPRIGHT };
+                let orientation =
+                    if options.point_frame == PointFrame::Stored { seen.orientation } else { orientation::UPRIGHT };
                 let turn = |point| orientation::orient(point, orientation, seen.size);
                 Target::Points(points.into_iter().map(|point| point.map(turn)).collect())
             }
+            Cells::Values(values) => Target::Values(values),
         };
         fingerprint.push_str(&format!("{}\t{}\t{is_valid}\t{}\n", row.file, canonical(&target), seen.digest));
         let split = if is_valid { &mut valid } else { &mut train };
@@ -160,21 +154,25 @@ fn assemble(root: PathBuf, columns: &Columns, rows: Vec<Row>, seen: &[Seen], fra
 }
 
 /// The vocabulary in sorted order, or the points in the order of the columns.
-fn vocabulary(columns: &Columns, rows: &[Row]) -> Targets {
+fn vocabulary(columns: &Columns, rows: &[Row], task: TaskKind) -> Targets {
     let labels: BTreeSet<&String> = match &columns.targets {
         TargetColumns::Points(points) => {
             return Targets::Points { names: points.iter().map(|(name, ..)| name.clone()).collect() };
         }
+        TargetColumns::Values(values) => {
+            return Targets::Values { names: values.iter().map(|&column| columns.names[column].clone()).collect() };
+        }
         TargetColumns::OneHot(labels) => labels.iter().map(|&column| &columns.names[column]).collect(),
-        TargetColumns::Delimited(_) => {
+        TargetColumns::Delimited(_) | TargetColumns::Label(_) => {
             let labels = rows.iter().filter_map(|row| match &row.cells {
                 Cells::Labels(labels) => Some(labels),
-                Cells::Points(_) => None,
+                Cells::Points(_) | Cells::Values(_) => None,
             });
             labels.flatten().collect()
         }
     };
-    Targets::MultiLabel { labels: labels.into_iter().cloned().collect() }
+    let labels = labels.into_iter().cloned().collect();
+    if task == TaskKind::SingleLabel { Targets::SingleLabel { labels } } else { Targets::MultiLabel { labels } }
 }
 
 /// The labels' places in the vocabulary, ascending.
@@ -189,6 +187,9 @@ fn canonical(target: &Target) -> String {
         Target::Labels(places) => places.iter().map(usize::to_string).collect(),
         Target::Points(points) => {
             points.iter().map(|point| point.map_or_else(|| "-".to_owned(), |(x, y)| format!("{x} {y}"))).collect()
+        }
+        Target::Values(values) => {
+            values.iter().map(|value| value.map_or_else(|| "-".to_owned(), |value| value.to_string())).collect()
         }
     };
     fields.join(",")

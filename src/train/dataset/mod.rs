@@ -14,10 +14,10 @@ mod split;
 
 use std::path::PathBuf;
 
-pub use csv::{CsvOptions, CsvTask, PointFrame, read_csv};
+pub use csv::{CsvOptions, PointFrame, read_csv};
 pub use error::{DatasetError, RowProblem};
 
-use crate::model::Digest;
+use crate::model::{Digest, Task};
 use crate::picture::PictureSize;
 
 /// Pictures with their targets, in a training and a validation split; neither is empty.
@@ -35,6 +35,41 @@ pub struct Dataset {
     pub fingerprint: Digest,
 }
 
+/// What a data set's targets are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskKind {
+    /// Any number of labels for each picture.
+    MultiLabel,
+    /// Exactly one label for each picture.
+    SingleLabel,
+    /// The places of named points.
+    Points,
+    /// Named numbers.
+    Values,
+}
+
+impl TaskKind {
+    /// What a model of this kind answers with, in the plural.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::MultiLabel | Self::SingleLabel => "labels",
+            Self::Points => "points",
+            Self::Values => "values",
+        }
+    }
+}
+
+impl From<&Task> for TaskKind {
+    fn from(task: &Task) -> Self {
+        match task {
+            Task::MultiLabel { .. } => Self::MultiLabel,
+            Task::SingleLabel { .. } => Self::SingleLabel,
+            Task::Points(_) => Self::Points,
+            Task::Values(_) => Self::Values,
+        }
+    }
+}
+
 /// What a model should answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Targets {
@@ -43,9 +78,19 @@ pub enum Targets {
         /// The vocabulary, sorted: every label of either split.
         labels: Vec<String>,
     },
+    /// Exactly one label for each picture.
+    SingleLabel {
+        /// The vocabulary, sorted: every label of either split.
+        labels: Vec<String>,
+    },
     /// The places of named points.
     Points {
         /// The points' names, in the order of the columns.
+        names: Vec<String>,
+    },
+    /// Named numbers.
+    Values {
+        /// The numbers' names, in the order of the columns.
         names: Vec<String>,
     },
 }
@@ -66,11 +111,13 @@ pub struct Example {
 /// What a model should answer for one picture.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Target {
-    /// Places in the vocabulary, ascending; empty for a picture without labels.
+    /// Places in the vocabulary, ascending; empty for a picture without labels, one for a single-label data set.
     Labels(Vec<usize>),
     /// One for each name, in pixels of the picture as EXIF orients it; `None` where it is not labelled. A point may
     /// lie outside the picture.
     Points(Vec<Option<(f64, f64)>>),
+    /// One for each name; `None` where it is not known.
+    Values(Vec<Option<f64>>),
 }
 
 impl Dataset {
@@ -79,9 +126,21 @@ impl Dataset {
         self.root.join(&example.file)
     }
 
+    /// What the targets are.
+    pub fn kind(&self) -> TaskKind {
+        match self.targets {
+            Targets::MultiLabel { .. } => TaskKind::MultiLabel,
+            Targets::SingleLabel { .. } => TaskKind::SingleLabel,
+            Targets::Points { .. } => TaskKind::Points,
+            Targets::Values { .. } => TaskKind::Values,
+        }
+    }
+
     /// What a user should know although nothing is wrong: labels without an example in either split.
     pub fn notices(&self) -> Vec<String> {
-        let Targets::MultiLabel { labels } = &self.targets else { return Vec::new() };
+        let (Targets::MultiLabel { labels } | Targets::SingleLabel { labels }) = &self.targets else {
+            return Vec::new();
+        };
         let counts = self.targets.counts(&self.train).into_iter().zip(self.targets.counts(&self.valid));
         let notice = |(label, (train, valid)): (&String, (u64, u64))| match (train, valid) {
             (0, 0) => Some(format!("label {label:?} has no example")),
@@ -94,25 +153,25 @@ impl Dataset {
 }
 
 impl Targets {
-    /// The number of labels or points.
+    /// The number of labels, points or values.
     pub fn len(&self) -> usize {
         self.names().len()
     }
 
-    /// Whether there is neither label nor point; never so in a data set that was read.
+    /// Whether there is nothing to answer; never so in a data set that was read.
     pub fn is_empty(&self) -> bool {
         self.names().is_empty()
     }
 
-    /// The labels' or points' names.
+    /// The labels', points' or values' names.
     pub fn names(&self) -> &[String] {
         match self {
-            Self::MultiLabel { labels } => labels,
-            Self::Points { names } => names,
+            Self::MultiLabel { labels } | Self::SingleLabel { labels } => labels,
+            Self::Points { names } | Self::Values { names } => names,
         }
     }
 
-    /// How many of these examples have each label, or have each point labelled.
+    /// How many of these examples have each label, or say where each point or what each value is.
     pub fn counts(&self, examples: &[Example]) -> Vec<u64> {
         let mut counts = vec![0; self.len()];
         for example in examples {
@@ -120,6 +179,9 @@ impl Targets {
                 Target::Labels(labels) => labels.iter().for_each(|&label| counts[label] += 1),
                 Target::Points(points) => {
                     counts.iter_mut().zip(points).for_each(|(count, point)| *count += u64::from(point.is_some()));
+                }
+                Target::Values(values) => {
+                    counts.iter_mut().zip(values).for_each(|(count, value)| *count += u64::from(value.is_some()));
                 }
             }
         }

@@ -22,6 +22,8 @@ pub(super) enum Cells {
     Labels(Vec<String>),
     /// In pixels of the frame that the table is written in.
     Points(Vec<Option<(f64, f64)>>),
+    /// `None` for an empty cell.
+    Values(Vec<Option<f64>>),
 }
 
 /// Reads the rows of a table one by one and gathers what is wrong with them.
@@ -61,6 +63,23 @@ impl RowReader<'_> {
         });
         let cells = match &self.columns.targets {
             TargetColumns::Delimited(column) => Cells::Labels(split_labels(fields[*column], self.delimiter)),
+            TargetColumns::Label(column) => {
+                let label = fields[*column].trim();
+                if label.is_empty() {
+                    problem(&self.columns.names[*column], "no label: every picture has exactly one".to_owned());
+                }
+                Cells::Labels(vec![label.to_owned()])
+            }
+            TargetColumns::Values(columns) => {
+                let values = columns.iter().map(|&column| match parse_number(fields[column]) {
+                    Ok(value) => value,
+                    Err(text) => {
+                        problem(&self.columns.names[column], text);
+                        None
+                    }
+                });
+                Cells::Values(values.collect())
+            }
             TargetColumns::OneHot(columns) => {
                 let mut labels = Vec::new();
                 for &column in columns {
@@ -115,7 +134,7 @@ fn parse_bool(text: &str) -> Option<bool> {
 
 /// `None` where both cells are empty; an error says whether it is the y that is wrong, and how.
 fn parse_point(x: &str, y: &str) -> Result<Option<(f64, f64)>, (bool, String)> {
-    match (parse_coordinate(x), parse_coordinate(y)) {
+    match (parse_number(x), parse_number(y)) {
         (Ok(Some(x)), Ok(Some(y))) => Ok(Some((x, y))),
         (Ok(None), Ok(None)) => Ok(None),
         (Err(text), _) => Err((false, text)),
@@ -126,7 +145,7 @@ fn parse_point(x: &str, y: &str) -> Result<Option<(f64, f64)>, (bool, String)> {
 }
 
 /// `None` for an empty cell.
-fn parse_coordinate(text: &str) -> Result<Option<f64>, String> {
+fn parse_number(text: &str) -> Result<Option<f64>, String> {
     let text = text.trim();
     if text.is_empty() {
         return Ok(None);

@@ -4,7 +4,7 @@ use super::super::augment::{Draw, trainable};
 use super::super::dataset::{Example, Target};
 use super::{Batch, LoaderOptions};
 
-/// Appends a picture's targets, and its mask where it has points. `count` is the number of labels or points.
+/// Appends a picture's targets, and its mask where it has points or values. `count` is the number of labels.
 pub(super) fn append(example: &Example, count: usize, draw: &Draw, options: &LoaderOptions, batch: &mut Batch) {
     match &example.target {
         Target::Labels(labels) => {
@@ -23,6 +23,10 @@ pub(super) fn append(example: &Example, count: usize, draw: &Draw, options: &Loa
                 batch.targets.extend([x as f32, y as f32]);
                 batch.mask.extend([f32::from(u8::from(kept.is_some())); 2]);
             }
+        }
+        Target::Values(values) => {
+            batch.targets.extend(values.iter().map(|value| value.unwrap_or_default() as f32));
+            batch.mask.extend(values.iter().map(|value| f32::from(u8::from(value.is_some()))));
         }
     }
 }

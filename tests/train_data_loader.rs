@@ -28,7 +28,7 @@ fn drawn(task: TaskKind) -> (tempfile::TempDir, Arc<Dataset>) {
         let picture = image::RgbImage::from_fn(40 + i, 60 - i, |x, y| image::Rgb([(x * 37 + y * 91 + i * 7) as u8; 3]));
         picture.save(folder.path().join(format!("{i}.png"))).unwrap();
         let target = match task {
-            TaskKind::MultiLabel => ["a", "a b", ""][i as usize % 3].to_owned(),
+            TaskKind::MultiLabel | TaskKind::SingleLabel | TaskKind::Values => ["a", "a b", ""][i as usize % 3].to_owned(),
             TaskKind::Points => format!("{},{},{}", 10 + i, 5, if i % 2 == 0 { "," } else { "39,200" }),
         };
         table += &format!("{i}.png,{target},{}\n", i % 4 == 3);

@@ -11,7 +11,7 @@ use tagpoint::{
     train::{
         environment,
         network::{Mode, Network},
-        optimiser::Optimiser,
+        optimiser::{Optimiser, Update},
     },
 };
 use tch::{Device, Kind, Reduction, Tensor};
@@ -42,7 +42,8 @@ fn main() -> Result<()> {
         let none = None::<&Tensor>;
         let loss = logits[0].f_binary_cross_entropy_with_logits(&targets, none, none, Reduction::Mean)?;
         let forward = start.elapsed().as_secs_f64();
-        optimiser.step(&loss, &[1e-3], 0.9, 0.01)?;
+        optimiser.backward(&loss)?;
+        optimiser.update(&Update { lrs: &[1e-3], momentum: 0.9, weight_decay: 0.01, clip: None })?;
         times.push(start.elapsed().as_secs_f64());
         println!("step {step}: {:.3} s, of which forward {forward:.3} s", times[step]);
     }

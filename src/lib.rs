@@ -14,6 +14,7 @@
 
 pub mod answer;
 pub mod error;
+mod files;
 pub mod infer;
 pub mod model;
 pub mod onnx;

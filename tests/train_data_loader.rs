@@ -28,7 +28,9 @@ fn drawn(task: TaskKind) -> (tempfile::TempDir, Arc<Dataset>) {
         let picture = image::RgbImage::from_fn(40 + i, 60 - i, |x, y| image::Rgb([(x * 37 + y * 91 + i * 7) as u8; 3]));
         picture.save(folder.path().join(format!("{i}.png"))).unwrap();
         let target = match task {
-            TaskKind::MultiLabel | TaskKind::SingleLabel | TaskKind::Values => ["a", "a b", ""][i as usize % 3].to_owned(),
+            TaskKind::MultiLabel | TaskKind::SingleLabel | TaskKind::Values => {
+                ["a", "a b", ""][i as usize % 3].to_owned()
+            }
             TaskKind::Points => format!("{},{},{}", 10 + i, 5, if i % 2 == 0 { "," } else { "39,200" }),
         };
         table += &format!("{i}.png,{target},{}\n", i % 4 == 3);
@@ -52,12 +54,12 @@ fn the_number_of_workers_and_the_cache_change_no_bit() {
     for task in [TaskKind::MultiLabel, TaskKind::Points] {
         let (_folder, dataset) = drawn(task);
         let reference = Loader::new(Arc::clone(&dataset), LoaderOptions { workers: 1, prefetch: 0, ..options() });
-        let expected = (all(reference.train_epoch(3)), all(reference.valid()));
+        let expected = (all(reference.train_epoch(3, 0)), all(reference.valid()));
         // Room for two frames, for none, and for all.
         for (workers, cache_bytes) in [(2, 16 * 12 * 3 * 2), (3, 0), (8, 1 << 20)] {
             let loader = Loader::new(Arc::clone(&dataset), LoaderOptions { workers, cache_bytes, ..options() });
             for _pass in 0..2 {
-                assert_eq!(all(loader.train_epoch(3)), expected.0);
+                assert_eq!(all(loader.train_epoch(3, 0)), expected.0);
                 assert_eq!(all(loader.valid()), expected.1);
             }
         }
@@ -69,14 +71,14 @@ fn an_epoch_is_shuffled_and_its_short_batch_dropped() {
     let (_folder, dataset) = drawn(TaskKind::MultiLabel);
     let loader = Loader::new(Arc::clone(&dataset), options());
     assert_eq!((loader.train_batches(), loader.valid_batches()), (2, 1));
-    let items = |epoch| all(loader.train_epoch(epoch)).iter().flat_map(|b| b.items.clone()).collect::<Vec<u64>>();
+    let items = |epoch| all(loader.train_epoch(epoch, 0)).iter().flat_map(|b| b.items.clone()).collect::<Vec<u64>>();
     let (first, second) = (items(0), items(1));
     assert_eq!(first.len(), 8);
     assert_ne!(first, second);
     let distinct: std::collections::BTreeSet<u64> = first.iter().copied().collect();
     assert!(distinct.len() == 8 && distinct.iter().all(|item| *item < 9));
     let only = Loader::new(dataset, LoaderOptions { batch_size: 64, ..options() });
-    assert_eq!(all(only.train_epoch(0)).iter().map(|b| b.items.len()).collect::<Vec<_>>(), [9]);
+    assert_eq!(all(only.train_epoch(0, 0)).iter().map(|b| b.items.len()).collect::<Vec<_>>(), [9]);
 }
 
 #[test]
@@ -131,5 +133,5 @@ fn a_picture_that_has_gone_is_an_error_with_its_path() {
     let error = loader.valid().next().unwrap().unwrap_err();
     assert!(error.to_string().contains("7.png"), "{error}");
     // A pass that nobody finishes leaves no thread behind that would hang this test.
-    drop(loader.train_epoch(0));
+    drop(loader.train_epoch(0, 0));
 }

@@ -1,5 +1,7 @@
 //! The trainer's program: parse, run.
 
+use std::process::ExitCode;
+
 use anyhow::Context as _;
 use clap::Parser as _;
 use tagpoint::train::{
@@ -7,7 +9,7 @@ use tagpoint::train::{
     environment,
 };
 
-fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
     environment::settle().context("cannot start again with the libraries' settings")?;
     commands::run(&cli)

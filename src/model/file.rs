@@ -1,10 +1,11 @@
 //! The model file: an ONNX file with a manifest in its metadata.
 
-use std::{io::Write as _, path::Path};
+use std::path::Path;
 
 use prost::Message as _;
 
 use super::{Digest, Manifest};
+use crate::files::write_whole;
 use crate::onnx::{GraphProto, ModelProto, proto::StringStringEntryProto};
 
 /// The metadata key that the manifest stands under.
@@ -97,35 +98,13 @@ impl ModelFile {
         Ok(Self { digest: Digest::of(&bytes), bytes, manifest })
     }
 
-    /// Writes the file whole or not at all: to a temporary file beside `path`, synced, then renamed.
+    /// Writes the file whole or not at all.
     ///
     /// # Errors
     /// Whatever the file system says; then nothing stands at `path` that was not there before.
     pub fn write(&self, path: &Path) -> Result<(), ModelError> {
-        let write = || -> std::io::Result<()> {
-            let folder = path.parent().unwrap_or(Path::new("."));
-            std::fs::create_dir_all(folder)?;
-            let mut file = tempfile::Builder::new().prefix(".model-").suffix(".tmp").tempfile_in(folder)?;
-            file.write_all(&self.bytes)?;
-            file.as_file().sync_all()?;
-            make_readable(file.as_file())?;
-            file.persist(path).map_err(|error| error.error)?;
-            Ok(())
-        };
-        write().map_err(|source| io_error(path, source))
+        write_whole(path, &self.bytes).map_err(|source| io_error(path, source))
     }
-}
-
-/// Temporary files are private to their owner; a model is not.
-#[cfg(unix)]
-fn make_readable(file: &std::fs::File) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn make_readable(_file: &std::fs::File) -> std::io::Result<()> {
-    Ok(())
 }
 
 /// SHA-256 of a graph's encoding.

@@ -1,6 +1,6 @@
 //! Why a run cannot begin, go on, or save.
 
-use super::{dataset::DatasetError, loader::LoaderError, network::NetworkError};
+use super::{dataset::DatasetError, learner::CheckpointError, loader::LoaderError, network::NetworkError};
 use crate::{
     infer::{GoldenError, InferError},
     model::ModelError,
@@ -49,6 +49,9 @@ pub enum TrainError {
         /// The recipe's learning rate.
         lr: f64,
     },
+    /// A checkpoint that the run cannot go on from.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
     /// The model file cannot be assembled or written.
     #[error(transparent)]
     Model(#[from] ModelError),

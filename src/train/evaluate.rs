@@ -28,6 +28,22 @@ pub struct Evaluation {
     pub details: Vec<(String, f64)>,
 }
 
+impl Evaluation {
+    /// A metric's value, or the loss by the name `loss`; `None` where there is no such metric or it is no number.
+    pub fn value(&self, name: &str) -> Option<f64> {
+        let mut all = self.metrics.iter().chain(&self.details);
+        let value =
+            if name == "loss" { Some(self.loss) } else { all.find(|(known, _)| known == name).map(|(_, v)| *v) };
+        value.filter(|value| value.is_finite())
+    }
+
+    /// The names of all metrics.
+    pub fn names(&self) -> Vec<&str> {
+        let named = self.metrics.iter().chain(&self.details).map(|(name, _)| name.as_str());
+        std::iter::once("loss").chain(named).collect()
+    }
+}
+
 /// What judging needs beside the network and its batches.
 #[derive(Clone, Copy, Debug)]
 pub struct Judge<'a> {

@@ -154,11 +154,12 @@ impl Loader {
         self.work.dataset.valid.len().div_ceil(self.work.options.batch_size)
     }
 
-    /// The training split, augmented, in the epoch's own order.
-    pub fn train_epoch(&self, epoch: u64) -> Batches {
+    /// The training split, augmented, in the epoch's own order, without its first `skipped` batches.
+    pub fn train_epoch(&self, epoch: u64, skipped: usize) -> Batches {
         let mut order: Vec<u64> = (0..self.work.dataset.train.len() as u64).collect();
         order.shuffle(&mut draws(self.work.options.seed, Purpose::Shuffle, epoch, 0));
         order.truncate(self.train_batches() * self.work.options.batch_size);
+        order.drain(..(skipped * self.work.options.batch_size).min(order.len()));
         Batches::start(Arc::clone(&self.work), Split::Train { epoch }, order)
     }
 

@@ -33,10 +33,13 @@ pub struct EpochReport {
     /// What trained: `head` (and the batch norms of the body) or `all`.
     pub trains: String,
     /// See [`StepReport::loss`].
+    #[serde(with = "number")]
     pub train_loss: f64,
     /// Mean loss over the validation split.
+    #[serde(with = "number")]
     pub valid_loss: f64,
     /// Validation metrics by name.
+    #[serde(with = "numbers")]
     pub metrics: Vec<(String, f64)>,
     /// Time of the epoch, validation included, in seconds in files.
     #[serde(with = "seconds")]
@@ -77,5 +80,34 @@ mod seconds {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         let seconds = f64::deserialize(deserializer)?;
         Duration::try_from_secs_f64(seconds).map_err(serde::de::Error::custom)
+    }
+}
+
+/// A number that may be none, which JSON can only say as null.
+mod number {
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        number.is_finite().then_some(*number).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
+    }
+}
+
+/// Named numbers that may be none.
+mod numbers {
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(numbers: &[(String, f64)], serializer: S) -> Result<S::Ok, S::Error> {
+        let numbers: Vec<_> =
+            numbers.iter().map(|(name, number)| (name, number.is_finite().then_some(number))).collect();
+        numbers.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, f64)>, D::Error> {
+        let numbers: Vec<(String, Option<f64>)> = Vec::deserialize(deserializer)?;
+        Ok(numbers.into_iter().map(|(name, number)| (name, number.unwrap_or(f64::NAN))).collect())
     }
 }

@@ -6,7 +6,7 @@
 
 use tch::{Tensor, no_grad};
 
-use super::network::{Layout, Network, NetworkError, Parameter};
+use super::network::{Layout, Network, NetworkError, Parameter, copy_of};
 
 /// Decay of the average of squared gradients (fastai's `sqr_mom`).
 const BETA2: f64 = 0.99;
@@ -22,6 +22,30 @@ pub struct Optimiser {
     groups: Vec<Group>,
     /// Steps since the state was cleared.
     steps: i32,
+    /// Gradients that were added up since the last update.
+    added: usize,
+}
+
+/// What one update uses.
+#[derive(Clone, Copy, Debug)]
+pub struct Update<'a> {
+    /// The groups' learning rates, in order.
+    pub lrs: &'a [f64],
+    /// Adam's first beta, also in the bias correction.
+    pub momentum: f64,
+    /// Decoupled weight decay, of weights alone.
+    pub weight_decay: f64,
+    /// The gradients are scaled down to this norm, over all groups, where they are longer.
+    pub clip: Option<f64>,
+}
+
+/// The state that an update leaves, to be saved.
+#[derive(Debug)]
+pub struct OptimiserState {
+    /// Updates since the state was cleared.
+    pub steps: i32,
+    /// Averages of the gradients and of their squares, of each group.
+    pub averages: Vec<[Tensor; 2]>,
 }
 
 /// The trainable parameters of a group and their state.
@@ -36,6 +60,8 @@ struct Group {
     average: Tensor,
     /// Average of squared gradients.
     squares: Tensor,
+    /// The sum of the gradients since the last update; none where there is none yet.
+    gradient: Option<Tensor>,
 }
 
 #[derive(Debug)]
@@ -58,8 +84,8 @@ impl Optimiser {
         if repeated || places.last().is_some_and(|&last| last >= network.parameters().len()) {
             return Err(NetworkError::Graph("parameter groups overlap or name parameters that do not exist".into()));
         }
-        let mut optimiser = Self { places: groups, groups: Vec::new(), steps: 0 };
-        optimiser.set_trainable(network, |_| true)?;
+        let mut optimiser = Self { places: groups, groups: Vec::new(), steps: 0, added: 0 };
+        optimiser.set_trainable(network, |_, _| true)?;
         Ok(optimiser)
     }
 
@@ -68,48 +94,107 @@ impl Optimiser {
         self.places.len()
     }
 
-    /// Chooses what trains from now on, and clears the state. The other parameters have no gradient any more.
+    /// Chooses what trains from now on, from a parameter and its group's place, and clears the state. The other
+    /// parameters have no gradient any more.
     ///
     /// # Errors
     /// libtorch's.
     pub fn set_trainable(
         &mut self,
         network: &mut Network,
-        trains: impl Fn(&Parameter) -> bool,
+        trains: impl Fn(usize, &Parameter) -> bool,
     ) -> Result<(), NetworkError> {
         for index in 0..network.parameters().len() {
             let frozen = network.parameters()[index].tensor.f_detach()?;
             network.set_parameter(index, frozen)?;
         }
-        self.steps = 0;
+        (self.steps, self.added) = (0, 0);
         self.groups.clear();
-        for places in &self.places {
-            let chosen = places.iter().copied().filter(|&place| trains(&network.parameters()[place])).collect();
+        for (group, places) in self.places.iter().enumerate() {
+            let trains = |&place: &usize| trains(group, &network.parameters()[place]);
+            let chosen = places.iter().copied().filter(trains).collect();
             self.groups.push(Group::new(network, chosen)?);
         }
         Ok(())
     }
 
-    /// One step down the gradient of `loss`, a number; `lrs` are the groups' learning rates in order, `momentum` is
-    /// Adam's first beta, also in the bias correction, and `weight_decay` applies to weights alone.
+    /// Adds the gradient of `loss`, a number, to those since the last update.
     ///
     /// # Errors
-    /// As many learning rates as there are not groups, a trainable parameter that `loss` does not depend on, and
-    /// libtorch's.
-    pub fn step(&mut self, loss: &Tensor, lrs: &[f64], momentum: f64, weight_decay: f64) -> Result<(), NetworkError> {
-        if lrs.len() != self.groups.len() {
-            let reason = format!("{} learning rates for {} parameter groups", lrs.len(), self.groups.len());
-            return Err(NetworkError::Graph(reason));
-        }
+    /// A trainable parameter that `loss` does not depend on, and libtorch's.
+    pub fn backward(&mut self, loss: &Tensor) -> Result<(), NetworkError> {
         let leaves: Vec<&Tensor> =
             self.groups.iter().flat_map(|group| &group.leaves).map(|leaf| &leaf.tensor).collect();
         let mut gradients = Tensor::f_run_backward(&[loss], &leaves, false, false)?.into_iter();
-        self.steps += 1;
-        let rule = Rule { momentum, weight_decay, steps: self.steps };
-        for (group, &lr) in self.groups.iter_mut().zip(lrs) {
+        for group in &mut self.groups {
             let count = group.leaves.len();
-            no_grad(|| group.update(gradients.by_ref().take(count), lr, rule))?;
+            no_grad(|| group.add(gradients.by_ref().take(count)))?;
         }
+        self.added += 1;
+        Ok(())
+    }
+
+    /// One step down the mean of the gradients since the last one.
+    ///
+    /// # Errors
+    /// As many learning rates as there are not groups, no gradient, and libtorch's.
+    pub fn update(&mut self, update: &Update<'_>) -> Result<(), NetworkError> {
+        if update.lrs.len() != self.groups.len() {
+            let reason = format!("{} learning rates for {} parameter groups", update.lrs.len(), self.groups.len());
+            return Err(NetworkError::Graph(reason));
+        }
+        if self.added == 0 {
+            return Err(NetworkError::Graph("there is no gradient to follow".into()));
+        }
+        self.steps += 1;
+        let scale = no_grad(|| self.scale(update.clip))?;
+        let rule = Rule { momentum: update.momentum, weight_decay: update.weight_decay, steps: self.steps, scale };
+        for (group, &lr) in self.groups.iter_mut().zip(update.lrs) {
+            no_grad(|| group.update(lr, rule))?;
+        }
+        self.added = 0;
+        Ok(())
+    }
+
+    /// What turns the sum of the gradients into their mean, clipped to a norm as `torch.nn.utils.clip_grad_norm_` does.
+    fn scale(&self, clip: Option<f64>) -> Result<f64, NetworkError> {
+        let mean = 1.0 / self.added as f64;
+        let Some(clip) = clip else { return Ok(mean) };
+        let mut squares = 0.0;
+        for gradient in self.groups.iter().filter_map(|group| group.gradient.as_ref()) {
+            squares += gradient.f_square()?.f_sum(tch::Kind::Double)?.f_double_value(&[])?;
+        }
+        let norm = squares.sqrt() * mean;
+        Ok(mean * (clip / (norm + 1e-6)).min(1.0))
+    }
+
+    /// The state as it is now, to be saved: copies.
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn state(&self) -> Result<OptimiserState, NetworkError> {
+        let copies = |group: &Group| Ok([copy_of(&group.average)?, copy_of(&group.squares)?]);
+        let averages = self.groups.iter().map(copies).collect::<Result<_, NetworkError>>()?;
+        Ok(OptimiserState { steps: self.steps, averages })
+    }
+
+    /// Puts a saved state back; what trains has to be what trained when it was saved.
+    ///
+    /// # Errors
+    /// A state of other groups, and libtorch's.
+    pub fn restore(&mut self, state: &OptimiserState) -> Result<(), NetworkError> {
+        let fits = state.averages.len() == self.groups.len()
+            && self.groups.iter().zip(&state.averages).all(|(group, [average, squares])| {
+                group.average.size() == average.size() && group.squares.size() == squares.size()
+            });
+        if !fits {
+            return Err(NetworkError::Graph("the optimiser's state is that of other parameters".into()));
+        }
+        for (group, [average, squares]) in self.groups.iter_mut().zip(&state.averages) {
+            group.average.f_copy_(average)?;
+            group.squares.f_copy_(squares)?;
+        }
+        (self.steps, self.added) = (state.steps, 0);
         Ok(())
     }
 }
@@ -120,6 +205,8 @@ struct Rule {
     momentum: f64,
     weight_decay: f64,
     steps: i32,
+    /// Of the sum of the gradients.
+    scale: f64,
 }
 
 impl Group {
@@ -148,14 +235,14 @@ impl Group {
             start += length;
         }
         let (average, squares) = (values.f_zeros_like()?, values.f_zeros_like()?);
-        Ok(Self { values, decayed, leaves, average, squares })
+        Ok(Self { values, decayed, leaves, average, squares, gradient: None })
     }
 
     /// `p *= 1 − lr·wd`, then `p −= lr / (1 − β1ᵗ) · m / (√(v / (1 − β2ᵗ)) + ε)`.
-    fn update(&mut self, gradients: impl Iterator<Item = Tensor>, lr: f64, rule: Rule) -> Result<(), NetworkError> {
-        let mut gradient = self.flatten(gradients)?;
-        if self.leaves.is_empty() {
-            return Ok(());
+    fn update(&mut self, lr: f64, rule: Rule) -> Result<(), NetworkError> {
+        let Some(mut gradient) = self.gradient.take() else { return Ok(()) };
+        if rule.scale != 1.0 {
+            let _ = gradient.f_mul_scalar_(rule.scale)?;
         }
         let _ = self.average.f_lerp_(&gradient, 1.0 - rule.momentum)?;
         // The binding's addcmul has no factor, so the gradient carries its root.
@@ -175,6 +262,17 @@ impl Group {
         denominator.f_copy_(&self.squares)?;
         let _ = denominator.f_sqrt_()?.f_mul_scalar_(factor / second.sqrt())?.f_add_scalar_(factor * EPSILON)?;
         let _ = self.values.f_addcdiv_(&self.average, &denominator)?;
+        Ok(())
+    }
+
+    /// Adds gradients, in the order of the leaves, to those since the last update.
+    fn add(&mut self, gradients: impl Iterator<Item = Tensor>) -> Result<(), NetworkError> {
+        let gradient = self.flatten(gradients)?;
+        self.gradient = match self.gradient.take() {
+            _ if self.leaves.is_empty() => None,
+            Some(mut sum) => Some(sum.f_add_(&gradient)?),
+            None => Some(gradient),
+        };
         Ok(())
     }
 

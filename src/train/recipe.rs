@@ -4,12 +4,31 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{augment::Augmentation, schedule::FineTune};
+use super::{
+    augment::Augmentation,
+    metrics,
+    schedule::{FineTune, PhasePlan, one_cycle},
+};
 use crate::{
-    model::YRange,
+    model::{Task, YRange},
     onnx::arch::Architecture,
     picture::{PictureSize, ResizeMethod, ResizeRule},
 };
+
+/// How the learning rate runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Schedule {
+    /// fastai's fine_tune: the head alone for the frozen epochs, then everything, each in a cycle of its own.
+    #[default]
+    FineTune,
+    /// fastai's fit_one_cycle: one cycle for all epochs.
+    OneCycle,
+}
+
+fn one() -> usize {
+    1
+}
 
 /// Everything that decides what a run computes, apart from the data set and the weight file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,6 +49,33 @@ pub struct Recipe {
     pub learning_rate: f64,
     /// fastai's `lr_mult`: the first layers train at `learning_rate / 2 / lr_mult` after the frozen epochs.
     pub lr_mult: f64,
+    /// How the learning rate runs.
+    #[serde(default)]
+    pub schedule: Schedule,
+    /// How many of the first parameter groups stay frozen to the end; their normalisations train all the same.
+    #[serde(default)]
+    pub keep_frozen: usize,
+    /// Sizes of earlier epochs, in order, before the model's own; the epochs are shared out evenly among all.
+    #[serde(default)]
+    pub smaller_sizes: Vec<PictureSize>,
+    /// Batches whose gradients are averaged for one step.
+    #[serde(default = "one")]
+    pub accumulate: usize,
+    /// Gradients longer than this are scaled down to it.
+    #[serde(default)]
+    pub clip_norm: Option<f64>,
+    /// Decay of the exponential average of the weights that is judged and kept in place of the last ones.
+    #[serde(default)]
+    pub ema: Option<f64>,
+    /// Whether the weights of the best epoch are kept rather than those of the last.
+    #[serde(default)]
+    pub keep_best: bool,
+    /// Training ends after so many epochs that were no better than the best.
+    #[serde(default)]
+    pub patience: Option<usize>,
+    /// The metric that says which epoch is the best; the task's own where there is none.
+    #[serde(default)]
+    pub metric: Option<String>,
     /// Decoupled weight decay; not on norm parameters and biases.
     pub weight_decay: f64,
     /// Dropout before the last layer; half of it before the first layer of the head.
@@ -59,6 +105,15 @@ impl Default for Recipe {
             epochs: 5,
             learning_rate: 2e-3,
             lr_mult: 100.0,
+            schedule: Schedule::FineTune,
+            keep_frozen: 0,
+            smaller_sizes: Vec::new(),
+            accumulate: 1,
+            clip_norm: None,
+            ema: None,
+            keep_best: false,
+            patience: None,
+            metric: None,
             weight_decay: 0.01,
             dropout: 0.5,
             batch_size: 64,
@@ -71,15 +126,31 @@ impl Default for Recipe {
 }
 
 impl Recipe {
-    /// fastai's `fine_tune` with these settings.
-    pub fn schedule(&self) -> FineTune {
-        FineTune {
+    /// The phases for `groups` parameter groups, in order.
+    pub fn plan(&self, groups: usize) -> Vec<PhasePlan> {
+        if self.schedule == Schedule::OneCycle {
+            return one_cycle(self.epochs, self.learning_rate, self.lr_mult, groups, self.keep_frozen);
+        }
+        let fine_tune = FineTune {
             epochs: self.epochs,
             base_lr: self.learning_rate,
             freeze_epochs: self.freeze_epochs,
             lr_mult: self.lr_mult,
+            keep_frozen: self.keep_frozen,
             ..FineTune::default()
-        }
+        };
+        fine_tune.plan(groups)
+    }
+
+    /// The size of the training pictures in an epoch, counted from 0, of `epochs`.
+    pub fn size_of_epoch(&self, epoch: usize, epochs: usize) -> PictureSize {
+        let place = epoch * (self.smaller_sizes.len() + 1) / epochs.max(1);
+        self.smaller_sizes.get(place).copied().unwrap_or(self.resize.size)
+    }
+
+    /// The name of the metric that says which epoch is the best.
+    pub fn metric_for(&self, task: &Task) -> String {
+        self.metric.clone().unwrap_or_else(|| metrics::default_metric(task).to_owned())
     }
 
     /// The recipe as a model file records it: without the path of the weight file, whose digest is recorded instead.
@@ -101,6 +172,18 @@ impl Recipe {
             ),
             (self.freeze_epochs + self.epochs > 0, "there is no epoch to train: epochs and freeze-epochs are both 0"),
             (self.learning_rate > 0.0 && self.learning_rate < 10.0, "lr has to lie between 0 and 10"),
+            (
+                self.schedule == Schedule::FineTune || self.freeze_epochs == 0,
+                "one-cycle has no frozen epochs: freeze-epochs has to be 0",
+            ),
+            (
+                self.smaller_sizes.iter().all(|smaller| (32..=1024).contains(&smaller.width.min(smaller.height))),
+                "smaller sizes have to be 32 to 1024 pixels a side",
+            ),
+            (self.accumulate >= 1, "accumulate has to be 1 or more"),
+            (self.clip_norm.is_none_or(|norm| norm > 0.0), "clip-norm has to be above 0"),
+            (self.ema.is_none_or(|decay| (0.0..1.0).contains(&decay)), "ema has to lie in 0…1, such as 0.999"),
+            (self.patience.is_none_or(|patience| patience > 0), "patience has to be 1 epoch or more"),
             (self.lr_mult >= 1.0 && self.lr_mult.is_finite(), "lr-mult has to be 1 or more"),
             ((0.0..1.0).contains(&self.weight_decay), "weight-decay has to lie in 0…1"),
             ((0.0..1.0).contains(&self.dropout), "dropout has to lie in 0…1"),

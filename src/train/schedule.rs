@@ -72,16 +72,6 @@ pub fn even_ratios(low: f64, high: f64, groups: usize) -> Vec<f64> {
     (0..groups).map(|group| low * (high / low).powf(group as f64 / (groups - 1) as f64)).collect()
 }
 
-/// Which parameters train.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Phase {
-    /// The head alone, and the body's batch norms.
-    Frozen,
-    /// Everything.
-    Unfrozen,
-}
-
 /// fastai's `fine_tune`: the head alone for some epochs, then everything, the body more slowly than the head.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -98,19 +88,21 @@ pub struct FineTune {
     pub pct_start: f64,
     /// The unfrozen cycle starts at peak / `div`.
     pub div: f64,
+    /// How many of the first parameter groups stay frozen to the end.
+    pub keep_frozen: usize,
 }
 
 impl Default for FineTune {
     fn default() -> Self {
-        Self { epochs: 3, base_lr: 2e-3, freeze_epochs: 1, lr_mult: 100.0, pct_start: 0.3, div: 5.0 }
+        Self { epochs: 3, base_lr: 2e-3, freeze_epochs: 1, lr_mult: 100.0, pct_start: 0.3, div: 5.0, keep_frozen: 0 }
     }
 }
 
 /// Some epochs of one cycle; the optimiser's state is cleared at the start of each.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PhasePlan {
-    /// Which parameters train.
-    pub phase: Phase,
+    /// How many of the first parameter groups are frozen: all but their normalisations, which train all the same.
+    pub frozen_groups: usize,
     /// How many epochs the cycle spans, at least 1.
     pub epochs: usize,
     /// What its steps use.
@@ -135,11 +127,18 @@ impl FineTune {
             pct_start: self.pct_start,
         };
         let phases = [
-            PhasePlan { phase: Phase::Frozen, epochs: self.freeze_epochs, cycle: frozen },
-            PhasePlan { phase: Phase::Unfrozen, epochs: self.epochs, cycle: unfrozen },
+            PhasePlan { frozen_groups: groups.saturating_sub(1), epochs: self.freeze_epochs, cycle: frozen },
+            PhasePlan { frozen_groups: self.keep_frozen, epochs: self.epochs, cycle: unfrozen },
         ];
         phases.into_iter().filter(|phase| phase.epochs > 0).collect()
     }
+}
+
+/// fastai's `fit_one_cycle` as a plan: one cycle for all epochs, the head at `lr` and the first group `lr_mult` times
+/// slower; the first `frozen_groups` groups stay frozen.
+pub fn one_cycle(epochs: usize, lr: f64, lr_mult: f64, groups: usize, frozen_groups: usize) -> Vec<PhasePlan> {
+    let cycle = OneCycle::new(even_ratios(lr / lr_mult, lr, groups));
+    if epochs == 0 { Vec::new() } else { vec![PhasePlan { frozen_groups, epochs, cycle }] }
 }
 
 #[cfg(test)]
@@ -192,7 +191,7 @@ mod tests {
                 for (i, step) in recorded.iter().enumerate() {
                     let (epoch, within) = (i / case.steps_per_epoch, i % case.steps_per_epoch);
                     let ours = phase.at(epoch, within, case.steps_per_epoch);
-                    assert_same(&ours, step, &format!("{:?} {:?} step {i}", case.fine_tune, phase.phase));
+                    assert_same(&ours, step, &format!("{:?} {} step {i}", case.fine_tune, phase.frozen_groups));
                 }
             }
         }
@@ -220,6 +219,6 @@ mod tests {
     #[test]
     fn a_phase_without_epochs_is_left_out() {
         let plan = FineTune { freeze_epochs: 0, ..FineTune::default() }.plan(3);
-        assert_eq!(plan.iter().map(|phase| phase.phase).collect::<Vec<_>>(), [Phase::Unfrozen]);
+        assert_eq!(plan.iter().map(|phase| phase.frozen_groups).collect::<Vec<_>>(), [0]);
     }
 }

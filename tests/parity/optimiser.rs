@@ -9,7 +9,7 @@ use tagpoint::{
     onnx::{GraphProto, ModelProto},
     train::{
         network::{Layout, Mode, Network, to_f32},
-        optimiser::Optimiser,
+        optimiser::{Optimiser, Update},
     },
 };
 use tch::{Device, Kind, Tensor};
@@ -56,6 +56,11 @@ fn loss_of_step(network: &mut Network, step: usize) -> Tensor {
     (logits - tensor(&format!("target {step}"), &[5, 4])).square().mean(Kind::Double)
 }
 
+fn step_down(optimiser: &mut Optimiser, loss: &Tensor, lrs: &[f64], momentum: f64, weight_decay: f64) {
+    optimiser.backward(loss).unwrap();
+    optimiser.update(&Update { lrs, momentum, weight_decay, clip: None }).unwrap();
+}
+
 #[test]
 fn ten_steps_equal_pytorchs() {
     let (fixture, graph) = fixture();
@@ -66,12 +71,12 @@ fn ten_steps_equal_pytorchs() {
             if step == 0 || step == run.frozen_steps {
                 let frozen = step < run.frozen_steps;
                 let trains = |name: &String, norm: bool| !frozen || norm || last.contains(name);
-                optimiser.set_trainable(&mut network, |it| trains(&it.name, it.role.is_norm())).unwrap();
+                optimiser.set_trainable(&mut network, |_, it| trains(&it.name, it.role.is_norm())).unwrap();
             }
             let loss = loss_of_step(&mut network, step);
             let difference = (loss.double_value(&[]) - wanted).abs();
             assert!(difference < 1e-6 * wanted, "step {step}: loss differs by {difference:e}");
-            optimiser.step(&loss, &run.lrs[step], run.momenta[step], run.weight_decay).unwrap();
+            step_down(&mut optimiser, &loss, &run.lrs[step], run.momenta[step], run.weight_decay);
         }
         let parameters = network.parameters().iter().map(|parameter| (parameter.name.as_str(), &parameter.tensor));
         let all: Vec<_> = parameters.chain(network.statistics()).collect();
@@ -89,10 +94,10 @@ fn ten_steps_equal_pytorchs() {
 fn frozen_parameters_have_no_gradient_and_do_not_move() {
     let (fixture, graph) = fixture();
     let (mut network, mut optimiser) = network(&graph, &fixture.groups);
-    optimiser.set_trainable(&mut network, |parameter| parameter.role.is_norm()).unwrap();
+    optimiser.set_trainable(&mut network, |_, parameter| parameter.role.is_norm()).unwrap();
     let before: Vec<Vec<f32>> = network.parameters().iter().map(|it| to_f32(&it.tensor).unwrap()).collect();
     let loss = loss_of_step(&mut network, 0);
-    optimiser.step(&loss, &[0.1, 0.1], 0.9, 0.1).unwrap();
+    step_down(&mut optimiser, &loss, &[0.1, 0.1], 0.9, 0.1);
     for (parameter, before) in network.parameters().iter().zip(before) {
         let norm = parameter.role.is_norm();
         assert_eq!(parameter.tensor.requires_grad(), norm, "{}", parameter.name);
@@ -115,7 +120,7 @@ fn what_is_written_back_gives_the_same_logits() {
     let (mut trained, mut optimiser) = network(&graph, &fixture.groups);
     for step in 0..3 {
         let loss = loss_of_step(&mut trained, step);
-        optimiser.step(&loss, &[0.01, 0.01], 0.9, 0.01).unwrap();
+        step_down(&mut optimiser, &loss, &[0.01, 0.01], 0.9, 0.01);
     }
     let image = tensor("image", &[2, 16, 16, 3]) * 255.0;
     let before = trained.forward(&image, &["logits"], &Mode::Evaluate).unwrap().remove(0);
@@ -133,6 +138,37 @@ fn a_parameter_that_the_loss_does_not_need_is_an_error_that_names_it() {
     let (mut network, mut optimiser) = network(&graph, &fixture.groups);
     let image = tensor("image", &[2, 16, 16, 3]) * 255.0;
     let pooled = network.forward(&image, &["pooled"], &Mode::Evaluate).unwrap().remove(0);
-    let error = optimiser.step(&pooled.sum(Kind::Double), &[0.1, 0.1], 0.9, 0.0).unwrap_err();
+    let error = optimiser.backward(&pooled.sum(Kind::Double)).unwrap_err();
     assert!(error.to_string().contains("linear."), "{error}");
+}
+
+/// The first group's values after one step down the losses of these steps, added up.
+fn after_one_step(losses: &[usize], clip: Option<f64>) -> Vec<f32> {
+    let (fixture, graph) = fixture();
+    let (mut network, mut optimiser) = network(&graph, &fixture.groups);
+    for &step in losses {
+        let loss = loss_of_step(&mut network, step);
+        optimiser.backward(&loss).unwrap();
+    }
+    // Far from Adam's fixed step length: epsilon outweighs the small gradients that a tight clip leaves.
+    optimiser.update(&Update { lrs: &[0.1, 0.1], momentum: 0.9, weight_decay: 0.0, clip }).unwrap();
+    network.parameters().iter().flat_map(|parameter| to_f32(&parameter.tensor).unwrap()).collect()
+}
+
+#[test]
+fn accumulated_gradients_are_averaged() {
+    let (once, twice) = (after_one_step(&[0], None), after_one_step(&[0, 0], None));
+    assert!(once.iter().zip(&twice).all(|(a, b)| (a - b).abs() < 1e-6), "the same gradient twice moves as once");
+    assert!(after_one_step(&[0, 1], None) != once);
+}
+
+#[test]
+fn clipped_gradients_move_less_and_short_ones_as_before() {
+    let start = after_one_step(&[0], Some(0.0));
+    let moved = |clip: Option<f64>| {
+        let now = after_one_step(&[0], clip);
+        now.iter().zip(&start).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>().sqrt()
+    };
+    assert!(moved(Some(1e-5)) < 0.5 * moved(None), "{} {}", moved(Some(1e-5)), moved(None));
+    assert!((moved(Some(1e9)) - moved(None)).abs() < 1e-9);
 }

@@ -8,13 +8,17 @@ use tagpoint::{
     picture::{PictureSize, ResizeMethod, ResizeRule},
     train::{
         augment::Augmentation,
-        dataset::{CsvOptions, Dataset, TaskKind, read_csv},
+        dataset::{CsvOptions, Dataset, Target, TaskKind, read_csv},
         learner::Learner,
+        lr_find::suggest,
+        network::Snapshot,
         observer::Silent,
         recipe::Recipe,
         task::{PointSettings, task_of},
     },
 };
+
+use tch::{Kind, Tensor};
 
 use crate::{shapes, shared};
 
@@ -23,20 +27,20 @@ fn square(side: u32) -> ResizeRule {
 }
 
 /// The first `count` training pictures, as both splits.
-fn few(csv: &std::path::Path, task: TaskKind, count: usize) -> Dataset {
+pub(crate) fn few(csv: &std::path::Path, task: TaskKind, count: usize) -> Dataset {
     let mut dataset = read_csv(&CsvOptions::new(csv, task)).unwrap();
     dataset.train.truncate(count);
     dataset.valid = dataset.train.clone();
     dataset
 }
 
-fn learner(dataset: Dataset, recipe: &Recipe, workers: usize) -> Learner {
+pub(crate) fn learner(dataset: Dataset, recipe: &Recipe, workers: usize) -> Learner {
     let task = task_of(&dataset, &recipe.y_range, &PointSettings::default()).unwrap();
     Learner::new(Arc::new(dataset), task, recipe.clone(), workers).unwrap()
 }
 
 /// A recipe without anything that keeps a network from learning its pictures by heart.
-fn by_heart() -> Recipe {
+pub(crate) fn by_heart() -> Recipe {
     Recipe {
         architecture: Architecture::Resnet18,
         resize: square(64),
@@ -107,4 +111,91 @@ fn the_same_seed_gives_the_same_weights_whatever_the_number_of_workers() {
     let first = train(1, 1);
     assert!(first == train(1, 3), "the same seed gave other weights");
     assert!(first != train(2, 1), "another seed gave the same weights");
+}
+
+/// Two short epochs with everything random.
+fn short() -> Recipe {
+    Recipe { epochs: 2, dropout: 0.5, augmentation: Augmentation::default(), ..by_heart() }
+}
+
+#[test]
+fn the_learning_rate_finder_puts_every_weight_back() {
+    let folder = shapes(60);
+    let recipe = short();
+    let mut learner = learner(few(&folder.path().join("labels.csv"), TaskKind::MultiLabel, 40), &recipe, 2);
+    let before = learner.graph().unwrap();
+    let curve = learner.lr_find(&recipe.plan(learner.group_count())).unwrap();
+    assert!(curve.len() > 20 && curve.len() <= 100, "{}", curve.len());
+    assert!(curve.windows(2).all(|pair| pair[0].lr < pair[1].lr));
+    assert!(learner.graph().unwrap() == before, "a weight or a statistic changed");
+    let suggestions = suggest(&curve).unwrap();
+    assert!((1e-6..1.0).contains(&suggestions.valley), "{suggestions:?}");
+}
+
+#[test]
+fn training_ends_early_and_keeps_the_best_epoch() {
+    let folder = shapes(60);
+    let csv = folder.path().join("labels.csv");
+    // Weights that are thrown about at this rate seldom get better for long.
+    let recipe = Recipe {
+        epochs: 30,
+        learning_rate: 0.5,
+        patience: Some(2),
+        keep_best: true,
+        metric: Some("loss".into()),
+        ..short()
+    };
+    let mut learner = learner(few(&csv, TaskKind::MultiLabel, 40), &recipe, 2);
+    let evaluation = learner.fine_tune(&mut Silent).unwrap();
+    let progress = learner.progress();
+    let best = progress.best.clone().unwrap();
+    let least = progress.epochs.iter().map(|epoch| epoch.valid_loss).fold(f64::INFINITY, f64::min);
+    assert!(progress.epochs.len() < 30, "all 30 epochs were trained");
+    assert_eq!((best.value, best.epoch + 2), (least, progress.epochs.len() as u64));
+    assert_eq!(evaluation.loss, least);
+    assert_eq!(learner.evaluate().unwrap().loss, least);
+}
+
+#[test]
+fn an_unknown_metric_is_refused_with_those_that_there_are() {
+    let folder = shapes(60);
+    let recipe = Recipe { keep_best: true, metric: Some("mop".into()), ..short() };
+    let mut learner = learner(few(&folder.path().join("labels.csv"), TaskKind::MultiLabel, 40), &recipe, 2);
+    let error = learner.fine_tune(&mut Silent).unwrap_err().to_string();
+    assert!(error.contains("\"mop\"") && error.contains("map"), "{error}");
+}
+
+#[test]
+fn averaged_weights_lie_between_the_first_and_the_last() {
+    let folder = shapes(60);
+    let train = |ema: Option<f64>| {
+        let dataset = few(&folder.path().join("labels.csv"), TaskKind::MultiLabel, 40);
+        let mut learner = learner(dataset, &Recipe { ema, ..short() }, 2);
+        learner.fine_tune(&mut Silent).unwrap();
+        learner.network().snapshot().unwrap()
+    };
+    let (last, forgetful, averaged) = (train(None), train(Some(0.0)), train(Some(0.999)));
+    let distance = |a: &Snapshot, b: &Snapshot| -> f64 {
+        let far = |((_, a), (_, b)): (&(String, Tensor), &(String, Tensor))| {
+            (a - b).square().sum(Kind::Double).double_value(&[])
+        };
+        a.values.iter().zip(&b.values).map(far).sum()
+    };
+    // A decay of 0 remembers nothing but the last step.
+    assert!(distance(&last, &forgetful) < 1e-6, "{}", distance(&last, &forgetful));
+    assert!(distance(&last, &averaged) > 1e-3);
+}
+
+#[test]
+fn a_loss_that_is_no_number_says_where_and_what_to_do() {
+    let folder = shapes(60);
+    let mut dataset = few(&folder.path().join("points.csv"), TaskKind::Points, 40);
+    // The square of such a distance has no float32.
+    for example in &mut dataset.train {
+        example.target = Target::Points(vec![Some((1e30, 0.0))]);
+    }
+    let recipe = Recipe { y_range: vec![YRange { low: -f32::MAX / 4.0, high: f32::MAX / 4.0 }], ..short() };
+    let mut learner = learner(dataset, &recipe, 2);
+    let error = learner.fine_tune(&mut Silent).unwrap_err().to_string();
+    assert!(error.contains("epoch 1, step 1") && error.contains("--lr"), "{error}");
 }

@@ -10,6 +10,7 @@
 mod agreement;
 mod learning;
 mod program;
+mod resuming;
 mod shipped;
 
 use std::{

@@ -1,226 +1,192 @@
-//! `fit`: fine-tunes on a data set and writes a model file.
+//! `fit`: fine-tunes on a data set and writes a model file, in a run that can be stopped and resumed.
 
 use std::{
-    num::NonZero,
     path::{Path, PathBuf},
+    process::ExitCode,
     sync::Arc,
-    thread::available_parallelism,
 };
 
 use anyhow::Context as _;
-use clap::{Args, ValueEnum};
+use clap::{Args, Parser as _};
 
-use super::data::{self, DataArgs, TaskArg};
+use super::{
+    Cli, Command,
+    data::{self, DataArgs},
+    learn_args::{LearnArgs, LearningRate},
+    stop,
+};
 use crate::{
     infer::Runtime,
-    model::{Label, Task, YRange, next_version},
-    onnx::arch::Architecture,
-    picture::{PictureSize, ResizeMethod, ResizeRule},
+    model::{Label, Task, next_version},
     train::{
         TrainError,
-        augment::Augmentation,
         dataset::Dataset,
         evaluate::{Evaluation, score_table},
-        learner::Learner,
+        learner::{Companions, Learner, Outcome},
+        lr_find::suggest,
         progress::Progress,
         recipe::Recipe,
+        run_folder::{RunFolder, RunRecord},
         save::{Description, assemble_and_check},
-        task::{PointSettings, task_of},
         thresholds::best_thresholds,
     },
 };
 
 /// Golden pictures that `--golden-from-data` chooses from.
 const GOLDEN_CANDIDATES: usize = 64;
-
-/// Points whose names and left/right pairs are known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum PointSet {
-    /// The 68 facial points of iBUG, in its order.
-    Ibug68,
-}
+/// What a run that was stopped answers its shell: that of a program ended by Ctrl-C.
+const STOPPED: u8 = 130;
 
 /// Options of `fit`.
 #[derive(Debug, Args)]
 pub struct FitArgs {
-    /// The table and its pictures.
+    /// Go on with a run that was stopped or killed, from its folder; every other option is what it was.
+    #[arg(long, exclusive = true, value_name = "RUN")]
+    pub resume: Option<PathBuf>,
+    /// A new run.
     #[command(flatten)]
-    pub data: DataArgs,
-    /// What to learn.
-    #[arg(long, value_enum, default_value_t = TaskArg::MultiLabel)]
-    pub task: TaskArg,
+    pub run: Option<NewRunArgs>,
+}
+
+/// Options of a new run.
+#[derive(Debug, Args)]
+pub struct NewRunArgs {
     /// The model's folder, such as models/scenes; the version below it is the next free one.
     #[arg(long)]
     pub out: PathBuf,
-    /// resnet18, resnet34, resnet50, resnet101 or mobilenet_v2.
-    #[arg(long, default_value = "mobilenet_v2")]
-    pub arch: Architecture,
-    /// Weights to start from: a .safetensors file with torchvision's names, a model.onnx of your own, or `none`.
+    /// The folder for the run's record, checkpoint and report [default: runs/MODEL/NUMBER].
     #[arg(long)]
-    pub weights: PathBuf,
-    /// Pixels a side, such as 224, or WIDTHxHEIGHT.
-    #[arg(long, default_value = "224")]
-    pub size: PictureSize,
-    /// How a picture of another shape fits: `squish` or `pad` the whole of it, or `crop` its centre.
-    #[arg(long, default_value = "squish")]
-    pub method: ResizeMethod,
-    /// Epochs with the backbone frozen.
-    #[arg(long, default_value_t = 1)]
-    pub freeze_epochs: usize,
-    /// Epochs with everything trained.
-    #[arg(long, default_value_t = 5)]
-    pub epochs: usize,
-    /// The learning rate (fastai's base_lr).
-    #[arg(long, default_value_t = 2e-3)]
-    pub lr: f64,
-    /// How much slower the first layers train than the head (fastai's lr_mult).
-    #[arg(long, default_value_t = 100.0)]
-    pub lr_mult: f64,
-    /// Decoupled weight decay.
-    #[arg(long, default_value_t = 0.01)]
-    pub weight_decay: f64,
-    /// Dropout before the last layer.
-    #[arg(long, default_value_t = 0.5)]
-    pub dropout: f32,
-    /// Pictures a step.
-    #[arg(long, default_value_t = 64)]
-    pub batch_size: usize,
-    /// Decides every random draw.
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
-    /// The threshold of accuracy_multi.
-    #[arg(long, default_value_t = 0.5)]
-    pub threshold: f64,
-    /// Augmentation of the training pictures.
-    #[command(flatten)]
-    pub augment: AugmentArgs,
-    /// Points: names, flip pairs and NME pair of a known set.
-    #[arg(long, value_enum)]
-    pub point_set: Option<PointSet>,
-    /// Points: pairs that change places in a mirror image, such as `0:16,1:15`, by name or place, or `none`.
-    #[arg(long, value_delimiter = ',')]
-    pub flip_pairs: Vec<String>,
-    /// Points: the two whose distance normalises the error, such as `36:45`, by name or place.
-    #[arg(long)]
-    pub nme_pair: Option<String>,
-    /// Points: the range of coordinates, where −1…1 is the frame [default: -1.2,1.2]. Values: the range of all, or one
-    /// range for each in the order of the columns, such as `--y-range 0,120 --y-range -5,5` [default: unbounded].
-    #[arg(long, value_parser = parse_range, allow_hyphen_values = true)]
-    pub y_range: Vec<YRange>,
+    pub run_folder: Option<PathBuf>,
     /// Take the golden samples from the validation pictures; they are stored in the model file.
     #[arg(long)]
     pub golden_from_data: bool,
-    /// Threads that prepare pictures [default: one for each core].
-    #[arg(long)]
-    pub workers: Option<usize>,
-}
-
-/// How training pictures are changed at random, fastai's `aug_transforms`.
-#[derive(Debug, Args)]
-pub struct AugmentArgs {
-    /// Train on the pictures as they are.
-    #[arg(long)]
-    pub no_augment: bool,
-    /// Never mirror.
-    #[arg(long)]
-    pub no_flip: bool,
-    /// Degrees.
-    #[arg(long, default_value_t = Augmentation::default().max_rotate)]
-    pub max_rotate: f64,
-    /// The largest zoom.
-    #[arg(long, default_value_t = Augmentation::default().max_zoom)]
-    pub max_zoom: f64,
-    /// The largest perspective warp.
-    #[arg(long, default_value_t = Augmentation::default().max_warp)]
-    pub max_warp: f64,
-    /// The largest change of brightness and contrast.
-    #[arg(long, default_value_t = Augmentation::default().max_lighting)]
-    pub max_lighting: f64,
-}
-
-impl FitArgs {
-    /// The run's settings.
-    pub fn recipe(&self) -> Recipe {
-        Recipe {
-            architecture: self.arch,
-            weights: (self.weights.as_os_str() != "none").then(|| self.weights.clone()),
-            resize: ResizeRule { method: self.method, size: self.size },
-            freeze_epochs: self.freeze_epochs,
-            epochs: self.epochs,
-            learning_rate: self.lr,
-            lr_mult: self.lr_mult,
-            weight_decay: self.weight_decay,
-            dropout: self.dropout,
-            batch_size: self.batch_size,
-            seed: self.seed,
-            augmentation: self.augment.augmentation(),
-            y_range: self.y_range.clone(),
-            accuracy_threshold: self.threshold,
-        }
-    }
-}
-
-impl AugmentArgs {
-    fn augmentation(&self) -> Augmentation {
-        if self.no_augment {
-            return Augmentation::none();
-        }
-        Augmentation {
-            flip: !self.no_flip,
-            max_rotate: self.max_rotate,
-            max_zoom: self.max_zoom,
-            max_warp: self.max_warp,
-            max_lighting: self.max_lighting,
-            ..Augmentation::default()
-        }
-    }
-}
-
-fn parse_range(text: &str) -> Result<YRange, String> {
-    let ends = text.split_once(',').map(|(low, high)| (low.trim().parse(), high.trim().parse()));
-    match ends {
-        Some((Ok(low), Ok(high))) if low < high => Ok(YRange { low, high }),
-        _ => Err("give two numbers, the lower one first, such as -1.2,1.2".to_owned()),
-    }
+    /// The data set.
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// What to learn, and how.
+    #[command(flatten)]
+    pub learn: LearnArgs,
 }
 
 /// Fine-tunes and writes `<out>/<next version>/model.onnx`.
+pub(super) fn run(args: &FitArgs) -> anyhow::Result<ExitCode> {
+    match (&args.resume, &args.run) {
+        (Some(folder), _) => resume(folder),
+        (None, Some(run)) => start(run),
+        (None, None) => anyhow::bail!("give --data, --weights and --out, or --resume"),
+    }
+}
+
 #[allow(clippy::print_stdout, reason = "the output of the program")]
-pub(super) fn run(args: &FitArgs) -> anyhow::Result<()> {
-    let recipe = args.recipe();
+fn start(args: &NewRunArgs) -> anyhow::Result<ExitCode> {
+    let mut recipe = args.learn.recipe();
+    let (runtime, dataset, task) = prepare(args, &recipe)?;
+    let mut learner = Learner::new(Arc::clone(&dataset), task.clone(), recipe.clone(), args.learn.workers())?;
+    if args.learn.lr == LearningRate::Auto {
+        let curve = learner.lr_find(&recipe.plan(learner.group_count()))?;
+        let found = suggest(&curve).context("the learning-rate finder's run is too short: give --lr a number")?;
+        recipe.learning_rate = found.valley;
+        println!("learning rate {:.2e}, the valley that the learning-rate finder found", found.valley);
+        learner = Learner::new(Arc::clone(&dataset), task.clone(), recipe.clone(), args.learn.workers())?;
+    }
+    let folder = match &args.run_folder {
+        Some(folder) => RunFolder::create(folder)?,
+        None => RunFolder::create_next(&args.out)?,
+    };
+    folder.write(&RunRecord::new(&recipe, dataset.fingerprint)?)?;
+    println!("run {}", folder.path().display());
+    go(args, &recipe, Run { folder, runtime, dataset, task, learner })
+}
+
+#[allow(clippy::print_stdout, reason = "the output of the program")]
+fn resume(path: &Path) -> anyhow::Result<ExitCode> {
+    let folder = RunFolder::open(path)?;
+    let record = folder.read()?;
+    if let Some(model) = &record.model {
+        println!("the run is finished: {}", model.display());
+        return Ok(ExitCode::SUCCESS);
+    }
+    // The command's paths are relative to where it was given.
+    std::env::set_current_dir(&record.working_folder)
+        .with_context(|| format!("cannot go to {}, where the run was started", record.working_folder.display()))?;
+    let cli = Cli::try_parse_from(&record.command).context("the run's command is not one of this build")?;
+    let args = match &cli.command {
+        Command::Fit(fit) => fit.run.as_ref(),
+        _ => None,
+    };
+    let args = args.with_context(|| format!("{} does not hold a run of fit", path.display()))?;
+    let (runtime, dataset, task) = prepare(args, &record.recipe)?;
+    let mut learner = Learner::new(Arc::clone(&dataset), task.clone(), record.recipe.clone(), args.learn.workers())?;
+    // A run that was killed before its first checkpoint starts again, and comes to the same weights.
+    if folder.checkpoint().exists() {
+        learner.resume(&folder.checkpoint(), &record.recipe.plan(learner.group_count()))?;
+    } else {
+        println!("there is no checkpoint yet: the run starts from its beginning");
+    }
+    go(args, &record.recipe, Run { folder, runtime, dataset, task, learner })
+}
+
+/// A run that is ready to go.
+struct Run {
+    folder: RunFolder,
+    runtime: Runtime,
+    dataset: Arc<Dataset>,
+    task: Task,
+    learner: Learner,
+}
+
+/// What would fail at the end has to fail before hours of training.
+fn prepare(args: &NewRunArgs, recipe: &Recipe) -> anyhow::Result<(Runtime, Arc<Dataset>, Task)> {
     recipe.validate().map_err(TrainError::Recipe)?;
-    // What would fail at the end has to fail before hours of training.
     let runtime = Runtime::load(None)?;
     try_to_write(&args.out)?;
-    let dataset = data::read(&args.data, args.task.into(), args.seed)?;
-    let points = PointSettings {
-        ibug68: args.point_set == Some(PointSet::Ibug68),
-        flips: recipe.augmentation.flip,
-        flip_pairs: args.flip_pairs.clone(),
-        nme_pair: args.nme_pair.clone(),
-    };
-    let task = task_of(&dataset, &recipe.y_range, &points)?;
-    let (data, pictures) = (dataset.fingerprint, (dataset.train.len() as u64, dataset.valid.len() as u64));
-    let golden_pictures = if args.golden_from_data { Some(golden_from(&dataset)?) } else { None };
-    let dataset = Arc::new(dataset);
-    let workers = args.workers.unwrap_or_else(cores);
-    let mut learner = Learner::new(Arc::clone(&dataset), task.clone(), recipe.clone(), workers)?;
-    let evaluation = learner.fine_tune(&mut Progress::new())?;
-    let task = with_thresholds(task, &evaluation, &dataset);
-    print_labels(&task, &evaluation);
+    let dataset = data::read(&args.data, args.learn.task.into(), args.learn.seed)?;
+    let task = args.learn.task_of(&dataset)?;
+    Ok((runtime, Arc::new(dataset), task))
+}
+
+/// Trains from where the learner stands, and finishes the run unless it is stopped.
+#[allow(clippy::print_stdout, reason = "the output of the program")]
+fn go(args: &NewRunArgs, recipe: &Recipe, mut run: Run) -> anyhow::Result<ExitCode> {
+    let plan = recipe.plan(run.learner.group_count());
+    let checkpoint = run.folder.checkpoint();
+    let stop = stop::on_signal().context("cannot listen for Ctrl-C")?;
+    let mut progress = Progress::new();
+    let mut companions = Companions { observer: &mut progress, checkpoint: Some(&checkpoint), stop: Some(&stop) };
+    let saved = || if checkpoint.exists() { run.folder.how_to_resume() } else { "nothing was saved yet".to_owned() };
+    match run.learner.fit(&plan, &mut companions).with_context(saved)? {
+        Outcome::Stopped => {
+            println!("stopped; {}", run.folder.how_to_resume());
+            Ok(ExitCode::from(STOPPED))
+        }
+        Outcome::Finished(evaluation) => {
+            let resume = run.folder.how_to_resume();
+            finish(args, recipe, run, &evaluation).context(resume)?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Fits thresholds, writes the model file and says so in the run's record.
+#[allow(clippy::print_stdout, reason = "the output of the program")]
+fn finish(args: &NewRunArgs, recipe: &Recipe, mut run: Run, evaluation: &Evaluation) -> anyhow::Result<()> {
+    let task = with_thresholds(run.task, evaluation, &run.dataset);
+    print_labels(&task, evaluation);
     let description = Description {
         task,
-        metrics: Description::metrics_of(&evaluation),
-        data,
-        pictures,
-        base_weights: learner.base_weights(),
-        golden_pictures,
+        metrics: Description::metrics_of(evaluation),
+        data: run.dataset.fingerprint,
+        pictures: (run.dataset.train.len() as u64, run.dataset.valid.len() as u64),
+        base_weights: run.learner.base_weights(),
+        golden_pictures: if args.golden_from_data { Some(golden_from(&run.dataset)?) } else { None },
     };
-    let graph = learner.graph()?;
-    let file = assemble_and_check(learner.network(), graph, &recipe, description, &runtime)?;
+    let graph = run.learner.graph()?;
+    let file = assemble_and_check(run.learner.network(), graph, recipe, description, &run.runtime)?;
     let version = next_version(&args.out).with_context(|| format!("cannot list {}", args.out.display()))?;
     let path = args.out.join(version.to_string()).join("model.onnx");
     file.write(&path)?;
+    let record = run.folder.read()?;
+    run.folder.write(&RunRecord { model: Some(path.clone()), ..record })?;
     println!("{}  {:.1} MB  sha256:{}", path.display(), file.bytes.len() as f64 / 1e6, file.digest);
     Ok(())
 }
@@ -231,10 +197,6 @@ fn try_to_write(folder: &Path) -> anyhow::Result<()> {
         .and_then(|()| tempfile::tempfile_in(folder))
         .with_context(|| format!("cannot write into {}", folder.display()))?;
     Ok(())
-}
-
-fn cores() -> usize {
-    available_parallelism().map_or(1, NonZero::get)
 }
 
 /// The encoded bytes of validation pictures, evenly over the split.

@@ -4,6 +4,11 @@ mod data;
 mod draw_shapes;
 mod evaluate;
 mod fit;
+mod learn_args;
+mod lr_find;
+mod stop;
+
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -11,7 +16,9 @@ pub use self::{
     data::{DataArgs, PointFrameArg, TaskArg},
     draw_shapes::DrawShapesArgs,
     evaluate::EvaluateArgs,
-    fit::{AugmentArgs, FitArgs, PointSet},
+    fit::{FitArgs, NewRunArgs},
+    learn_args::{AugmentArgs, LearnArgs, LearningRate, PointSet},
+    lr_find::LrFindArgs,
 };
 
 /// Train picture taggers and keypoint models on your own photos.
@@ -28,6 +35,8 @@ pub struct Cli {
 pub enum Command {
     /// Fine-tune a model on a data set and write OUT/NEXT-VERSION/model.onnx.
     Fit(Box<FitArgs>),
+    /// Find a learning rate: train some batches with a growing one, and say where the loss fell well.
+    LrFind(Box<LrFindArgs>),
     /// Judge a model file on the validation split of a data set.
     Evaluate(EvaluateArgs),
     /// Draw a data set of circles, squares and triangles, to try the trainer without photos.
@@ -38,10 +47,12 @@ pub enum Command {
 ///
 /// # Errors
 /// Whatever stops it, with what to do about it where that is known.
-pub fn run(cli: &Cli) -> anyhow::Result<()> {
+pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     match &cli.command {
-        Command::Fit(args) => fit::run(args),
-        Command::Evaluate(args) => evaluate::run(args),
-        Command::DrawShapes(args) => draw_shapes::run(args),
+        Command::Fit(args) => return fit::run(args),
+        Command::LrFind(args) => lr_find::run(args)?,
+        Command::Evaluate(args) => evaluate::run(args)?,
+        Command::DrawShapes(args) => draw_shapes::run(args)?,
     }
+    Ok(ExitCode::SUCCESS)
 }

@@ -2,6 +2,7 @@
 
 mod accuracy;
 mod average_precision;
+mod direction;
 mod f1;
 mod nme;
 mod pck;
@@ -9,6 +10,7 @@ mod point_error;
 
 pub use accuracy::accuracy_multi;
 pub use average_precision::{MeanAveragePrecision, average_precision, mean_average_precision};
+pub use direction::{Direction, default_metric, direction};
 pub use f1::{Counts, Judgement, judge};
 pub use nme::normalised_mean_error;
 pub use pck::correct_keypoints;

@@ -58,3 +58,14 @@ pub(super) fn to_ints(tensor: &Tensor) -> Result<Vec<i64>, tch::TchError> {
 pub(super) fn is_float(kind: Kind) -> bool {
     matches!(kind, Kind::Float | Kind::Double | Kind::Half | Kind::BFloat16)
 }
+
+/// A copy of the values, without a gradient.
+///
+/// # Errors
+/// libtorch's.
+pub fn copy_of(tensor: &Tensor) -> Result<Tensor, NetworkError> {
+    let tensor = tensor.f_detach()?;
+    let mut copy = tensor.f_empty_like()?;
+    copy.f_copy_(&tensor)?;
+    Ok(copy)
+}

@@ -13,6 +13,7 @@ mod convert;
 mod error;
 mod operators;
 mod parameter;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 
@@ -22,9 +23,10 @@ use tch::{Device, Kind, Tensor};
 
 use self::compile::{Node, Program, Target};
 pub use self::{
-    convert::{to_f32, to_tensor},
+    convert::{copy_of, to_f32, to_tensor},
     error::NetworkError,
     parameter::{Layout, Parameter, Role},
+    snapshot::Snapshot,
 };
 use crate::onnx::{GraphProto, TensorProto};
 

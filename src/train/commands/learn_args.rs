@@ -1,0 +1,237 @@
+//! What to learn, and how: the flags of every command that trains.
+
+use std::{num::NonZero, path::PathBuf, str::FromStr, thread::available_parallelism};
+
+use clap::{Args, ValueEnum};
+
+use super::data::TaskArg;
+use crate::{
+    model::{Task, YRange},
+    onnx::arch::Architecture,
+    picture::{PictureSize, ResizeMethod, ResizeRule},
+    train::{
+        TrainError,
+        augment::Augmentation,
+        dataset::Dataset,
+        recipe::{Recipe, Schedule},
+        task::{PointSettings, task_of},
+    },
+};
+
+/// Points whose names and left/right pairs are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PointSet {
+    /// The 68 facial points of iBUG, in its order.
+    Ibug68,
+}
+
+/// A learning rate, or that it is to be found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum LearningRate {
+    /// The valley of the learning-rate finder.
+    Auto,
+    /// This one.
+    Fixed(f64),
+}
+
+impl FromStr for LearningRate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            _ => text.parse().map(Self::Fixed).map_err(|_| "give a number such as 2e-3, or auto".to_owned()),
+        }
+    }
+}
+
+/// What to learn, and how.
+#[derive(Debug, Args)]
+pub struct LearnArgs {
+    /// What to learn.
+    #[arg(long, value_enum, default_value_t = TaskArg::MultiLabel)]
+    pub task: TaskArg,
+    /// resnet18, resnet34, resnet50, resnet101 or mobilenet_v2.
+    #[arg(long, default_value = "mobilenet_v2")]
+    pub arch: Architecture,
+    /// Weights to start from: a .safetensors file with torchvision's names, a model.onnx of your own, or `none`.
+    #[arg(long)]
+    pub weights: PathBuf,
+    /// Pixels a side, such as 224, or WIDTHxHEIGHT.
+    #[arg(long, default_value = "224")]
+    pub size: PictureSize,
+    /// How a picture of another shape fits: `squish` or `pad` the whole of it, or `crop` its centre.
+    #[arg(long, default_value = "squish")]
+    pub method: ResizeMethod,
+    /// Epochs with the backbone frozen.
+    #[arg(long, default_value_t = 1)]
+    pub freeze_epochs: usize,
+    /// Epochs with everything trained.
+    #[arg(long, default_value_t = 5)]
+    pub epochs: usize,
+    /// `fine-tune`: the head, then everything; `one-cycle`: everything in one cycle.
+    #[arg(long, value_enum, default_value = "fine-tune")]
+    pub schedule: Schedule,
+    /// The learning rate (fastai's base_lr), or `auto`: the learning-rate finder's valley.
+    #[arg(long, default_value = "2e-3")]
+    pub lr: LearningRate,
+    /// How much slower the first layers train than the head (fastai's lr_mult).
+    #[arg(long, default_value_t = 100.0)]
+    pub lr_mult: f64,
+    /// How many of the three parameter groups (first layers, last layers, head) stay frozen to the end.
+    #[arg(long, default_value_t = 0)]
+    pub keep_frozen: usize,
+    /// Train at these sizes first, such as `96,128`; the epochs are shared out evenly among them and --size.
+    #[arg(long, value_delimiter = ',')]
+    pub smaller_sizes: Vec<PictureSize>,
+    /// Decoupled weight decay.
+    #[arg(long, default_value_t = 0.01)]
+    pub weight_decay: f64,
+    /// Dropout before the last layer.
+    #[arg(long, default_value_t = 0.5)]
+    pub dropout: f32,
+    /// Pictures a step.
+    #[arg(long, default_value_t = 64)]
+    pub batch_size: usize,
+    /// Batches whose gradients are averaged for one step, for larger batches than memory holds.
+    #[arg(long, default_value_t = 1)]
+    pub accumulate: usize,
+    /// Scale longer gradients down to this norm.
+    #[arg(long)]
+    pub clip_norm: Option<f64>,
+    /// Keep an exponential average of the weights with this decay, such as 0.999, in place of the last weights.
+    #[arg(long)]
+    pub ema: Option<f64>,
+    /// Keep the weights of the best epoch rather than those of the last.
+    #[arg(long)]
+    pub keep_best: bool,
+    /// Stop after so many epochs that are no better than the best.
+    #[arg(long)]
+    pub patience: Option<usize>,
+    /// The metric that says which epoch is the best [default: map, accuracy, nme or point_error_px, rmse].
+    #[arg(long)]
+    pub metric: Option<String>,
+    /// Decides every random draw.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// The threshold of accuracy_multi.
+    #[arg(long, default_value_t = 0.5)]
+    pub threshold: f64,
+    /// Augmentation of the training pictures.
+    #[command(flatten)]
+    pub augment: AugmentArgs,
+    /// Points: names, flip pairs and NME pair of a known set.
+    #[arg(long, value_enum)]
+    pub point_set: Option<PointSet>,
+    /// Points: pairs that change places in a mirror image, such as `0:16,1:15`, by name or place, or `none`.
+    #[arg(long, value_delimiter = ',')]
+    pub flip_pairs: Vec<String>,
+    /// Points: the two whose distance normalises the error, such as `36:45`, by name or place.
+    #[arg(long)]
+    pub nme_pair: Option<String>,
+    /// Points: the range of coordinates, where −1…1 is the frame [default: -1.2,1.2]. Values: the range of all, or one
+    /// range for each in the order of the columns, such as `--y-range 0,120 --y-range -5,5` [default: unbounded].
+    #[arg(long, value_parser = parse_range, allow_hyphen_values = true)]
+    pub y_range: Vec<YRange>,
+    /// Threads that prepare pictures [default: one for each core].
+    #[arg(long)]
+    pub workers: Option<usize>,
+}
+
+/// How training pictures are changed at random, fastai's `aug_transforms`.
+#[derive(Debug, Args)]
+pub struct AugmentArgs {
+    /// Train on the pictures as they are.
+    #[arg(long)]
+    pub no_augment: bool,
+    /// Never mirror.
+    #[arg(long)]
+    pub no_flip: bool,
+    /// Degrees.
+    #[arg(long, default_value_t = Augmentation::default().max_rotate)]
+    pub max_rotate: f64,
+    /// The largest zoom.
+    #[arg(long, default_value_t = Augmentation::default().max_zoom)]
+    pub max_zoom: f64,
+    /// The largest perspective warp.
+    #[arg(long, default_value_t = Augmentation::default().max_warp)]
+    pub max_warp: f64,
+    /// The largest change of brightness and contrast.
+    #[arg(long, default_value_t = Augmentation::default().max_lighting)]
+    pub max_lighting: f64,
+}
+
+impl LearnArgs {
+    /// The run's settings; fastai's default learning rate where it is to be found.
+    pub fn recipe(&self) -> Recipe {
+        let default = Recipe::default();
+        Recipe {
+            architecture: self.arch,
+            weights: (self.weights.as_os_str() != "none").then(|| self.weights.clone()),
+            resize: ResizeRule { method: self.method, size: self.size },
+            freeze_epochs: if self.schedule == Schedule::OneCycle { 0 } else { self.freeze_epochs },
+            epochs: self.epochs,
+            schedule: self.schedule,
+            learning_rate: if let LearningRate::Fixed(lr) = self.lr { lr } else { default.learning_rate },
+            lr_mult: self.lr_mult,
+            keep_frozen: self.keep_frozen,
+            smaller_sizes: self.smaller_sizes.clone(),
+            accumulate: self.accumulate,
+            clip_norm: self.clip_norm,
+            ema: self.ema,
+            keep_best: self.keep_best,
+            patience: self.patience,
+            metric: self.metric.clone(),
+            weight_decay: self.weight_decay,
+            dropout: self.dropout,
+            batch_size: self.batch_size,
+            seed: self.seed,
+            augmentation: self.augment.augmentation(),
+            y_range: self.y_range.clone(),
+            accuracy_threshold: self.threshold,
+        }
+    }
+
+    /// The task of a data set.
+    ///
+    /// # Errors
+    /// Pairs that name no points, or ranges that do not fit.
+    pub fn task_of(&self, dataset: &Dataset) -> Result<Task, TrainError> {
+        let points = PointSettings {
+            ibug68: self.point_set == Some(PointSet::Ibug68),
+            flips: self.augment.augmentation().flip,
+            flip_pairs: self.flip_pairs.clone(),
+            nme_pair: self.nme_pair.clone(),
+        };
+        task_of(dataset, &self.y_range, &points)
+    }
+
+    /// Threads that prepare pictures.
+    pub fn workers(&self) -> usize {
+        self.workers.unwrap_or_else(|| available_parallelism().map_or(1, NonZero::get))
+    }
+}
+
+impl AugmentArgs {
+    fn augmentation(&self) -> Augmentation {
+        if self.no_augment {
+            return Augmentation::none();
+        }
+        Augmentation {
+            flip: !self.no_flip,
+            max_rotate: self.max_rotate,
+            max_zoom: self.max_zoom,
+            max_warp: self.max_warp,
+            max_lighting: self.max_lighting,
+            ..Augmentation::default()
+        }
+    }
+}
+
+fn parse_range(text: &str) -> Result<YRange, String> {
+    let ends = text.split_once(',').map(|(low, high)| (low.trim().parse(), high.trim().parse()));
+    match ends {
+        Some((Ok(low), Ok(high))) if low < high => Ok(YRange { low, high }),
+        _ => Err("give two numbers, the lower one first, such as -1.2,1.2".to_owned()),
+    }
+}

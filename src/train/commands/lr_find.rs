@@ -1,0 +1,40 @@
+//! `lr-find`: what learning rate a run could use.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::Args;
+
+use super::{
+    data::{self, DataArgs},
+    learn_args::LearnArgs,
+};
+use crate::train::{TrainError, learner::Learner, lr_find::suggest};
+
+/// Options of `lr-find`.
+#[derive(Debug, Args)]
+pub struct LrFindArgs {
+    /// The data set.
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// What to learn, and how.
+    #[command(flatten)]
+    pub learn: LearnArgs,
+}
+
+/// Runs the finder and prints what its rules suggest.
+#[allow(clippy::print_stdout, reason = "the output of the program")]
+pub(super) fn run(args: &LrFindArgs) -> anyhow::Result<()> {
+    let recipe = args.learn.recipe();
+    recipe.validate().map_err(TrainError::Recipe)?;
+    let dataset = Arc::new(data::read(&args.data, args.learn.task.into(), args.learn.seed)?);
+    let task = args.learn.task_of(&dataset)?;
+    let mut learner = Learner::new(dataset, task, recipe.clone(), args.learn.workers())?;
+    let curve = learner.lr_find(&recipe.plan(learner.group_count()))?;
+    let suggestions = suggest(&curve)
+        .with_context(|| format!("the loss went astray after {} mini-batches: too few to judge", curve.len()))?;
+    for (name, lr) in suggestions.named() {
+        println!("{name:<8} {lr:.2e}");
+    }
+    Ok(())
+}

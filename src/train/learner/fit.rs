@@ -1,0 +1,289 @@
+//! The training loop.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use super::{Best, Learner, Progress, loader_options};
+use crate::{
+    picture::{PictureSize, ResizeRule},
+    train::{
+        TrainError,
+        dropout::DropoutMasks,
+        evaluate::Evaluation,
+        loader::{Batch, Loader},
+        network::Mode,
+        observer::{EpochReport, Observer, StepReport},
+        optimiser::Update,
+        schedule::{Hyper, PhasePlan},
+    },
+};
+
+/// A checkpoint within an epoch is written no more often than this.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(300);
+
+/// Who goes along with a run.
+pub struct Companions<'a> {
+    /// Is told what happens.
+    pub observer: &'a mut dyn Observer,
+    /// The file that checkpoints are written to, each in the place of the last: after every epoch, every five minutes,
+    /// and when the run is stopped.
+    pub checkpoint: Option<&'a Path>,
+    /// The run stops after the step in which this becomes true.
+    pub stop: Option<&'a AtomicBool>,
+}
+
+impl<'a> Companions<'a> {
+    /// An observer alone: nothing is saved, nothing stops the run.
+    pub fn with(observer: &'a mut dyn Observer) -> Self {
+        Self { observer, checkpoint: None, stop: None }
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed))
+    }
+}
+
+/// How a run came to its end.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The plan is done, or its metric did not get better any more; judged with the weights that the learner now has.
+    Finished(Box<Evaluation>),
+    /// It was stopped, and its checkpoint written.
+    Stopped,
+}
+
+/// How an epoch came to its end.
+enum EpochEnd {
+    Done(Box<Evaluation>),
+    NoLongerBetter(Box<Evaluation>),
+    Stopped,
+}
+
+impl Learner {
+    /// Follows a plan from where the learner's progress stands in it.
+    ///
+    /// At the end the learner has the weights of the best epoch where the recipe keeps those, or else the averaged
+    /// weights where it averages, or else the last ones.
+    ///
+    /// # Errors
+    /// A loss that is not a number, a picture that can no longer be read, a checkpoint that cannot be written, or a
+    /// failure of libtorch.
+    pub fn fit(&mut self, plan: &[PhasePlan], companions: &mut Companions<'_>) -> Result<Outcome, TrainError> {
+        let mut evaluation = None;
+        'plan: while let Some(phase) = plan.get(self.progress.phase).filter(|_| !self.progress.done) {
+            // A checkpoint within the phase has its optimiser's state, which this would clear.
+            if !self.is_under_way() {
+                self.begin(phase)?;
+            }
+            while self.progress.epoch < phase.epochs {
+                match self.epoch(plan, phase, companions)? {
+                    EpochEnd::Done(judged) => evaluation = Some(judged),
+                    EpochEnd::NoLongerBetter(judged) => {
+                        evaluation = Some(judged);
+                        break 'plan;
+                    }
+                    EpochEnd::Stopped => return Ok(Outcome::Stopped),
+                }
+            }
+            self.progress = Progress { phase: self.progress.phase + 1, epoch: 0, ..std::mem::take(&mut self.progress) };
+        }
+        (self.progress.phase, self.progress.epoch, self.progress.step, self.progress.done) = (0, 0, 0, false);
+        let last = self.progress.epochs.last().map(|epoch| epoch.epoch);
+        if let Some(best) = &self.best {
+            self.network.restore(best)?;
+            if self.progress.best.as_ref().map(|best| best.epoch) != last {
+                evaluation = None;
+            }
+        } else if let Some(average) = &self.average {
+            self.network.restore(average)?;
+        }
+        let evaluation = evaluation.map_or_else(|| self.evaluate().map(Box::new), Ok)?;
+        Ok(Outcome::Finished(evaluation))
+    }
+
+    /// Whether the phase that the progress stands in has begun.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.progress.epoch > 0 || self.progress.step > 0
+    }
+
+    /// Chooses what trains in a phase, with a cleared optimiser.
+    pub(super) fn begin(&mut self, phase: &PhasePlan) -> Result<(), TrainError> {
+        let frozen = phase.frozen_groups;
+        self.optimiser
+            .set_trainable(&mut self.network, |group, parameter| group >= frozen || parameter.role.is_norm())?;
+        Ok(())
+    }
+
+    /// One epoch, or what is left of it, and its validation.
+    fn epoch(
+        &mut self,
+        plan: &[PhasePlan],
+        phase: &PhasePlan,
+        companions: &mut Companions<'_>,
+    ) -> Result<EpochEnd, TrainError> {
+        let start = Instant::now();
+        let number = self.progress.epochs.len() as u64;
+        let epochs: usize = plan.iter().map(|phase| phase.epochs).sum();
+        self.use_size(self.recipe.size_of_epoch(number as usize, epochs));
+        let micro = self.recipe.accumulate;
+        let steps = (self.train_loader().train_batches() / micro).max(1);
+        let mut batches = self.train_loader().train_epoch(number, self.progress.step * micro);
+        let mut saved = Instant::now();
+        let mut pictures = 0;
+        while self.progress.step < steps {
+            let hyper = phase.at(self.progress.epoch, self.progress.step, steps);
+            let taken = batches.by_ref().take(micro).collect::<Result<Vec<Batch>, _>>()?;
+            let loss = self.step(&taken, number, &hyper)?;
+            let count: u64 = taken.iter().map(|batch| batch.items.len() as u64).sum();
+            pictures += count;
+            self.progress.step += 1;
+            let report = StepReport {
+                epoch: number,
+                step: self.progress.step as u64,
+                steps: steps as u64,
+                lrs: hyper.lrs,
+                momentum: hyper.momentum,
+                loss: self.progress.loss.add(loss),
+                pictures: count,
+            };
+            companions.observer.step(&report);
+            self.progress.steps.push(report);
+            if companions.stopped() {
+                self.save(companions)?;
+                return Ok(EpochEnd::Stopped);
+            }
+            if saved.elapsed() > CHECKPOINT_EVERY {
+                self.save(companions)?;
+                saved = Instant::now();
+            }
+        }
+        let (training, waited) = (start.elapsed(), batches.waited());
+        drop(batches);
+        let evaluation = self.judge()?;
+        let report = EpochReport {
+            epoch: number + 1,
+            epochs: epochs as u64,
+            trains: self.what_trains(phase),
+            train_loss: self.progress.loss.value(),
+            valid_loss: evaluation.loss,
+            metrics: evaluation.metrics.clone(),
+            time: start.elapsed(),
+            waiting: share(waited, training),
+            pictures_per_second: pictures as f64 / training.as_secs_f64(),
+        };
+        companions.observer.epoch(&report);
+        self.progress.epochs.push(report);
+        (self.progress.epoch, self.progress.step) = (self.progress.epoch + 1, 0);
+        self.progress.done = self.keep_best(&evaluation, number + 1)?;
+        self.save(companions)?;
+        let evaluation = Box::new(evaluation);
+        Ok(if self.progress.done { EpochEnd::NoLongerBetter(evaluation) } else { EpochEnd::Done(evaluation) })
+    }
+
+    /// One update: forward, loss and backward for each batch, then the optimiser. Returns the mean loss.
+    fn step(&mut self, batches: &[Batch], epoch: u64, hyper: &Hyper) -> Result<f64, TrainError> {
+        let mut total = 0.0;
+        for batch in batches {
+            total += self.backward(batch, epoch)?;
+        }
+        let loss = total / batches.len().max(1) as f64;
+        if !loss.is_finite() {
+            let (epoch, step) = (epoch + 1, self.progress.step as u64 + 1);
+            return Err(TrainError::LossNotFinite { epoch, step, lr: self.recipe.learning_rate });
+        }
+        self.optimiser.update(&Update {
+            lrs: &hyper.lrs,
+            momentum: hyper.momentum,
+            weight_decay: self.recipe.weight_decay,
+            clip: self.recipe.clip_norm,
+        })?;
+        if let (Some(decay), Some(average)) = (self.recipe.ema, &mut self.average) {
+            // The first weights are soon forgotten, however long the memory is to be in the end.
+            let updates = self.progress.averaged as f64;
+            average.approach(&self.network, 1.0 - decay.min((1.0 + updates) / (10.0 + updates)))?;
+            self.progress.averaged += 1;
+        }
+        Ok(loss)
+    }
+
+    /// Forward, loss and backward of one batch. Returns the loss.
+    pub(super) fn backward(&mut self, batch: &Batch, epoch: u64) -> Result<f64, TrainError> {
+        let masks = DropoutMasks::new(self.recipe.seed, epoch, &batch.items);
+        let dropout = |_: &str, shape: &[i64], ratio: f64| masks.next(shape, ratio);
+        let mode = Mode::Train { dropout: &dropout };
+        let frame = self.smaller.as_ref().map_or(self.recipe.resize.size, |(size, _)| *size);
+        let (loss, _) = self.objective.run(&mut self.network, frame, batch, &mode)?;
+        let value = loss.double_value(&[]);
+        if value.is_finite() {
+            self.optimiser.backward(&loss)?;
+        }
+        Ok(value)
+    }
+
+    /// Judges what would be kept: the averaged weights where there are such, else the present ones.
+    fn judge(&mut self) -> Result<Evaluation, TrainError> {
+        let Some(average) = &self.average else { return self.evaluate() };
+        let present = self.network.snapshot()?;
+        self.network.restore(average)?;
+        let evaluation = self.evaluate();
+        self.network.restore(&present)?;
+        evaluation
+    }
+
+    /// Keeps the weights just judged where they are the best so far; whether it is time to stop early.
+    fn keep_best(&mut self, evaluation: &Evaluation, epoch: u64) -> Result<bool, TrainError> {
+        if !self.recipe.keep_best && self.recipe.patience.is_none() {
+            return Ok(false);
+        }
+        let metric = self.recipe.metric_for(&self.task);
+        let value = evaluation.value(&metric).ok_or_else(|| {
+            TrainError::Recipe(format!("there is no metric {metric:?}: choose of {}", evaluation.names().join(", ")))
+        })?;
+        let direction = crate::train::metrics::direction(&metric);
+        if self.progress.best.as_ref().is_none_or(|best| direction.is_better(value, best.value)) {
+            self.progress.best = Some(Best { epoch, metric, value });
+            if self.recipe.keep_best {
+                self.best = Some(match &self.average {
+                    Some(average) => average.copy()?,
+                    None => self.network.snapshot()?,
+                });
+            }
+        }
+        let best = self.progress.best.as_ref().map_or(epoch, |best| best.epoch);
+        Ok(self.recipe.patience.is_some_and(|patience| epoch - best >= patience as u64))
+    }
+
+    /// Training batches of this size from now on.
+    fn use_size(&mut self, size: PictureSize) {
+        if size == self.recipe.resize.size {
+            self.smaller = None;
+        } else if self.smaller.as_ref().is_none_or(|(now, _)| *now != size) {
+            let rule = ResizeRule { size, ..self.recipe.resize };
+            let options = loader_options(&self.recipe, &self.task, self.workers, rule);
+            self.smaller = Some((size, Loader::new(Arc::clone(&self.dataset), options)));
+        }
+    }
+
+    pub(super) fn train_loader(&self) -> &Loader {
+        self.smaller.as_ref().map_or(&self.loader, |(_, loader)| loader)
+    }
+
+    /// For the table of epochs.
+    fn what_trains(&self, phase: &PhasePlan) -> String {
+        match (phase.frozen_groups, self.optimiser.group_count()) {
+            (0, _) => "all".to_owned(),
+            (frozen, groups) if frozen + 1 >= groups => "head".to_owned(),
+            (frozen, groups) => format!("{} of {groups}", groups - frozen),
+        }
+    }
+}
+
+fn share(part: Duration, whole: Duration) -> f64 {
+    part.as_secs_f64() / whole.as_secs_f64().max(f64::MIN_POSITIVE)
+}

@@ -1,0 +1,160 @@
+//! The learner: a data set and a recipe in, a fine-tuned graph out.
+//!
+//! [`Learner::fine_tune`] is fastai's; [`Learner::fit`] follows any plan of phases and tells, stops and saves as its
+//! [`Companions`] say. What a run has done so far is its [`progress`]; a [`checkpoint`] is that and every number that
+//! training changes, so that a run goes on where it was to the same bits.
+
+mod checkpoint;
+mod fit;
+mod lr_find;
+mod progress;
+mod smoothed;
+
+use std::sync::Arc;
+
+use tch::{Device, Kind};
+
+pub use self::{
+    checkpoint::CheckpointError,
+    fit::{Companions, Outcome},
+    progress::{Best, Progress},
+};
+use super::{
+    TrainError,
+    dataset::Dataset,
+    evaluate::{Evaluation, Judge, evaluate},
+    groups::parameter_groups,
+    loader::{Loader, LoaderOptions},
+    network::{Network, Snapshot},
+    objective::Objective,
+    observer::Observer,
+    optimiser::Optimiser,
+    recipe::Recipe,
+    start::starting_graph,
+};
+use crate::{
+    model::{Digest, Task},
+    onnx::{GraphProto, OPSET_VERSION},
+    picture::{PictureSize, ResizeRule},
+};
+
+/// A network on its way from a weight file to a fine-tuned model.
+pub struct Learner {
+    recipe: Recipe,
+    task: Task,
+    graph: GraphProto,
+    network: Network,
+    optimiser: Optimiser,
+    dataset: Arc<Dataset>,
+    /// Batches of the model's size; every validation is at that size.
+    loader: Loader,
+    /// Training batches of an earlier, smaller size, where the running epoch has one.
+    smaller: Option<(PictureSize, Loader)>,
+    workers: usize,
+    objective: Objective,
+    base_weights: Option<Digest>,
+    progress: Progress,
+    /// The average of the weights over the steps, where the recipe wants one.
+    average: Option<Snapshot>,
+    /// The weights of the best epoch so far, where the recipe keeps them.
+    best: Option<Snapshot>,
+}
+
+impl Learner {
+    /// Builds the network: architecture, weights, head.
+    ///
+    /// # Errors
+    /// A recipe that contradicts itself, a weight file that cannot be read or does not fit, an architecture that the
+    /// interpreter cannot run.
+    pub fn new(dataset: Arc<Dataset>, task: Task, recipe: Recipe, workers: usize) -> Result<Self, TrainError> {
+        recipe.validate().map_err(TrainError::Recipe)?;
+        let objective = Objective::new(&task, &dataset);
+        let (graph, base_weights) = starting_graph(&recipe, &task, objective.standards())?;
+        let mut network = Network::new(&graph, OPSET_VERSION, Device::Cpu, Kind::Float)?;
+        let names: Vec<&str> = network.parameters().iter().map(|parameter| parameter.name.as_str()).collect();
+        let groups = parameter_groups(recipe.architecture, &names);
+        let optimiser = Optimiser::new(&mut network, groups)?;
+        let mut learner = Self {
+            loader: Loader::new(Arc::clone(&dataset), loader_options(&recipe, &task, workers, recipe.resize)),
+            recipe,
+            task,
+            graph,
+            network,
+            optimiser,
+            dataset,
+            smaller: None,
+            workers,
+            objective,
+            base_weights,
+            progress: Progress::default(),
+            average: None,
+            best: None,
+        };
+        learner.average = learner.recipe.ema.map(|_| learner.network.snapshot()).transpose()?;
+        Ok(learner)
+    }
+
+    /// fastai's `fine_tune`, or what else the recipe's schedule is, to its end.
+    ///
+    /// Returns the evaluation of the weights that the learner then has: the last ones, their average, or the best.
+    ///
+    /// # Errors
+    /// A loss that is not a number, a picture that can no longer be read, or a failure of libtorch.
+    pub fn fine_tune(&mut self, observer: &mut dyn Observer) -> Result<Evaluation, TrainError> {
+        let plan = self.recipe.plan(self.optimiser.group_count());
+        match self.fit(&plan, &mut Companions::with(observer))? {
+            Outcome::Finished(evaluation) => Ok(*evaluation),
+            Outcome::Stopped => Err(TrainError::Recipe("the run was stopped".into())),
+        }
+    }
+
+    /// Judges the network as it is now on the validation split.
+    ///
+    /// # Errors
+    /// As [`evaluate()`].
+    pub fn evaluate(&mut self) -> Result<Evaluation, TrainError> {
+        let judge =
+            Judge { dataset: &self.dataset, rule: self.recipe.resize, threshold: self.recipe.accuracy_threshold };
+        evaluate(&mut self.network, &self.task, &self.loader, &self.objective, &judge)
+    }
+
+    /// The graph with the weights as they are now.
+    ///
+    /// # Errors
+    /// A failure of libtorch.
+    pub fn graph(&self) -> Result<GraphProto, TrainError> {
+        let mut graph = self.graph.clone();
+        self.network.write_back(&mut graph)?;
+        Ok(graph)
+    }
+
+    /// The network, to run pictures through.
+    pub fn network(&mut self) -> &mut Network {
+        &mut self.network
+    }
+
+    /// How many parameter groups there are, each with a learning rate of its own; the last one is the head.
+    pub fn group_count(&self) -> usize {
+        self.optimiser.group_count()
+    }
+
+    /// What the run has done so far.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// SHA-256 of the weight file that training started from.
+    pub fn base_weights(&self) -> Option<Digest> {
+        self.base_weights
+    }
+}
+
+fn loader_options(recipe: &Recipe, task: &Task, workers: usize, resize: ResizeRule) -> LoaderOptions {
+    LoaderOptions {
+        batch_size: recipe.batch_size,
+        seed: recipe.seed,
+        augmentation: recipe.augmentation,
+        workers,
+        ..LoaderOptions::new(resize).of_task(task)
+    }
+}

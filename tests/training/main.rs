@@ -11,6 +11,7 @@ mod agreement;
 mod learning;
 mod program;
 mod resuming;
+mod runs;
 mod shipped;
 
 use std::{

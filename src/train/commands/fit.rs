@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use clap::{Args, Parser as _};
+use clap::{Arg, ArgMatches, Args, FromArgMatches, Parser as _};
 
 use super::{
     Cli, Command,
@@ -38,14 +38,49 @@ const GOLDEN_CANDIDATES: usize = 64;
 const STOPPED: u8 = 130;
 
 /// Options of `fit`.
-#[derive(Debug, Args)]
-pub struct FitArgs {
-    /// Go on with a run that was stopped or killed, from its folder; every other option is what it was.
-    #[arg(long, exclusive = true, value_name = "RUN")]
-    pub resume: Option<PathBuf>,
+#[derive(Debug)]
+pub enum FitArgs {
     /// A new run.
-    #[command(flatten)]
-    pub run: Option<NewRunArgs>,
+    New(Box<NewRunArgs>),
+    /// The folder of a run to go on with.
+    Resume(PathBuf),
+}
+
+/// The flag of [`FitArgs::Resume`].
+const RESUME: &str = "resume";
+
+// By hand, because a derived flag cannot stand in for all that are required.
+impl Args for FitArgs {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        NewRunArgs::augment_args(command).arg(
+            Arg::new(RESUME)
+                .long(RESUME)
+                .exclusive(true)
+                .value_name("RUN")
+                .value_parser(clap::value_parser!(PathBuf))
+                .help(
+                    "Go on with a run that was stopped or killed, from its folder; every other option is what it was",
+                ),
+        )
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for FitArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        match matches.get_one::<PathBuf>(RESUME) {
+            Some(folder) => Ok(Self::Resume(folder.clone())),
+            None => NewRunArgs::from_arg_matches(matches).map(|args| Self::New(Box::new(args))),
+        }
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 /// Options of a new run.
@@ -70,10 +105,9 @@ pub struct NewRunArgs {
 
 /// Fine-tunes and writes `<out>/<next version>/model.onnx`.
 pub(super) fn run(args: &FitArgs) -> anyhow::Result<ExitCode> {
-    match (&args.resume, &args.run) {
-        (Some(folder), _) => resume(folder),
-        (None, Some(run)) => start(run),
-        (None, None) => anyhow::bail!("give --data, --weights and --out, or --resume"),
+    match args {
+        FitArgs::New(args) => start(args),
+        FitArgs::Resume(folder) => resume(folder),
     }
 }
 
@@ -110,11 +144,9 @@ fn resume(path: &Path) -> anyhow::Result<ExitCode> {
     std::env::set_current_dir(&record.working_folder)
         .with_context(|| format!("cannot go to {}, where the run was started", record.working_folder.display()))?;
     let cli = Cli::try_parse_from(&record.command).context("the run's command is not one of this build")?;
-    let args = match &cli.command {
-        Command::Fit(fit) => fit.run.as_ref(),
-        _ => None,
+    let Command::Fit(FitArgs::New(args)) = &cli.command else {
+        anyhow::bail!("{} does not hold a run of fit", path.display());
     };
-    let args = args.with_context(|| format!("{} does not hold a run of fit", path.display()))?;
     let (runtime, dataset, task) = prepare(args, &record.recipe)?;
     let mut learner = Learner::new(Arc::clone(&dataset), task.clone(), record.recipe.clone(), args.learn.workers())?;
     // A run that was killed before its first checkpoint starts again, and comes to the same weights.

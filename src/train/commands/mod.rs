@@ -34,7 +34,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Fine-tune a model on a data set and write OUT/NEXT-VERSION/model.onnx.
-    Fit(Box<FitArgs>),
+    Fit(FitArgs),
     /// Find a learning rate: train some batches with a growing one, and say where the loss fell well.
     LrFind(Box<LrFindArgs>),
     /// Judge a model file on the validation split of a data set.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     augment::Augmentation,
+    losses::LossSettings,
     metrics,
     schedule::{FineTune, PhasePlan, one_cycle},
 };
@@ -86,6 +87,9 @@ pub struct Recipe {
     pub seed: u64,
     /// Augmentation of the training pictures.
     pub augmentation: Augmentation,
+    /// What training makes small.
+    #[serde(default)]
+    pub loss: LossSettings,
     /// What the outputs are confined to. Points: one range, in units of the frame (−1…1 is the frame), −1.2…1.2 where
     /// there is none. Values: one range, one for each, or none.
     pub y_range: Vec<YRange>,
@@ -119,6 +123,7 @@ impl Default for Recipe {
             batch_size: 64,
             seed: 1,
             augmentation: Augmentation::default(),
+            loss: LossSettings::default(),
             y_range: Vec::new(),
             accuracy_threshold: 0.5,
         }
@@ -194,6 +199,7 @@ impl Recipe {
         let mut mistakes: Vec<String> =
             checks.iter().filter(|(right, _)| !right).map(|&(_, mistake)| mistake.to_owned()).collect();
         mistakes.extend(self.augmentation.validate().err());
+        mistakes.extend(self.loss.validate().err());
         if mistakes.is_empty() { Ok(()) } else { Err(mistakes.join("; ")) }
     }
 }

@@ -68,7 +68,7 @@ impl Learner {
     /// interpreter cannot run.
     pub fn new(dataset: Arc<Dataset>, task: Task, recipe: Recipe, workers: usize) -> Result<Self, TrainError> {
         recipe.validate().map_err(TrainError::Recipe)?;
-        let objective = Objective::new(&task, &dataset);
+        let objective = Objective::new(&task, &dataset, &recipe.loss)?;
         let (graph, base_weights) = starting_graph(&recipe, &task, objective.standards())?;
         let mut network = Network::new(&graph, OPSET_VERSION, Device::Cpu, Kind::Float)?;
         let names: Vec<&str> = network.parameters().iter().map(|parameter| parameter.name.as_str()).collect();

@@ -166,6 +166,7 @@ impl LearnArgs {
             batch_size: self.batch_size,
             seed: self.seed,
             augmentation: self.augment.augmentation(),
+            mixing: self.augment.mixing(),
             loss: self.loss.settings(),
             y_range: self.y_range.clone(),
             accuracy_threshold: self.threshold,

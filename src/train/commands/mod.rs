@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub use self::{
-    augment_args::AugmentArgs,
+    augment_args::{AugmentArgs, FillArg, PaddingArg},
     data::{DataArgs, PointFrameArg, TaskArg},
     draw_shapes::DrawShapesArgs,
     evaluate::EvaluateArgs,

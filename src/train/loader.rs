@@ -117,10 +117,14 @@ pub enum LoaderError {
 /// Which pictures a batch is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Split {
-    Train { epoch: u64 },
+    Train {
+        epoch: u64,
+    },
     Valid,
     /// The validation split, augmented.
-    ValidAugmented { round: u64 },
+    ValidAugmented {
+        round: u64,
+    },
 }
 
 /// Makes batches of a data set at one size; another size, as progressive resizing has it, is another loader.

@@ -149,7 +149,7 @@ mod tests {
         assert_eq!(kept(1000, 1000), (128, 128));
         assert_eq!(kept(1600, 400), (256, 64));
         assert_eq!(kept(100, 80), (100, 80));
-        assert_eq!(kept(100_000, 1), (100_000, 1));
+        assert_eq!(kept(100_000, 1), (40_477, 1));
     }
 
     #[test]

@@ -31,7 +31,8 @@ pub fn resample(source: &Source<'_>, map: &Homography, padding: Padding, out: &m
     let (width, height) = (source.size.width as usize, source.size.height as usize);
     let (pixels, _) = source.pixels.as_chunks::<3>();
     let (out, _) = out.as_chunks_mut::<3>();
-    if pixels.is_empty() || pixels.len() != width * height || out.len() != frame.width as usize * frame.height as usize {
+    if pixels.is_empty() || pixels.len() != width * height || out.len() != frame.width as usize * frame.height as usize
+    {
         return;
     }
     let map = from_unit(source.size) * *map * to_unit(frame);

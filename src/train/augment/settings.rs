@@ -154,6 +154,27 @@ mod tests {
     }
 
     #[test]
+    fn settings_of_later_times_leave_a_recipes_draws_as_they_were() {
+        let first = Augmentation::default().draw(1, 2, 3);
+        // What the first version of this drew.
+        let drawn = [first.warp.0, first.warp.1, first.rotate, first.zoom, first.centre.0, first.centre.1];
+        let recorded = [0.033959456391182696, -0.01357633257883925, 0.0, 1.0, 0.2773962772686973, 0.3539051629153468];
+        assert_eq!((first.flip, drawn, first.brightness), (true, recorded, 0.5772987724255909));
+        assert!((first.contrast - 0.8541203797519029).abs() < 1e-12);
+        let later = Augmentation {
+            flip_vertical: true,
+            transpose: true,
+            padding: Padding::Zeros,
+            crop: Some(RandomCrop::default()),
+            erase: Erasing { p: 1.0, ..Erasing::default() },
+            ..Augmentation::default()
+        };
+        let Draw { flip_vertical, transpose, padding, erase, .. } = later.draw(1, 2, 3);
+        assert_eq!(Draw { flip_vertical, transpose, padding, erase, ..first }, later.draw(1, 2, 3));
+        assert!(erase.is_some());
+    }
+
+    #[test]
     fn draws_have_fastais_ranges_and_frequencies() {
         let draws: Vec<Draw> = (0..4000).map(|item| Augmentation::default().draw(9, 0, item)).collect();
         let share = |changed: &dyn Fn(&Draw) -> bool| draws.iter().filter(|d| changed(d)).count() as f64 / 4000.0;

@@ -122,7 +122,7 @@ mod tests {
         let shrink = |x: f64, y: f64, resized| reach(&Homography::scale(x, y), frame, resized);
         assert_eq!(shrink(2.0, 0.5, false), (2.0, 1.0));
         assert_eq!(shrink(2.0, 1.4, true), (3.0_f64.sqrt(), 1.0));
-        assert_eq!(shrink(100.0, f64::NAN, true).0, 1.0);
+        assert_eq!(shrink(100.0, f64::NAN, true), (FURTHEST, 1.0));
     }
 
     #[test]

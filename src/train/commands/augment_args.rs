@@ -142,7 +142,8 @@ mod tests {
 
     #[test]
     fn flags_reach_the_settings() {
-        let args = parse("--dihedral --padding zeros --random-crop .35 --erase .25 --erase-fill mean --cutmix 1").unwrap();
+        let args =
+            parse("--dihedral --padding zeros --random-crop .35 --erase .25 --erase-fill mean --cutmix 1").unwrap();
         let augmentation = args.augmentation();
         assert!(augmentation.flip && augmentation.flip_vertical && augmentation.transpose);
         assert_eq!((augmentation.padding, augmentation.crop.unwrap().min_area), (Padding::Zeros, 0.35));

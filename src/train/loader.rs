@@ -117,8 +117,10 @@ pub enum LoaderError {
 /// Which pictures a batch is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Split {
+    /// Without its first so many batches.
     Train {
         epoch: u64,
+        skipped: u64,
     },
     Valid,
     /// The validation split, augmented.
@@ -169,7 +171,7 @@ impl Loader {
         order.shuffle(&mut draws(self.work.options.seed, Purpose::Shuffle, epoch, 0));
         order.truncate(self.train_batches() * self.work.options.batch_size);
         order.drain(..(skipped * self.work.options.batch_size).min(order.len()));
-        Batches::start(Arc::clone(&self.work), Split::Train { epoch }, order)
+        Batches::start(Arc::clone(&self.work), Split::Train { epoch, skipped: skipped as u64 }, order)
     }
 
     /// The validation split, complete, in order and as it is.
@@ -190,7 +192,7 @@ impl Loader {
 }
 
 impl Work {
-    /// `step` is the batch's place in its pass.
+    /// `step` is the batch's place in its pass, from 0.
     fn batch(&self, split: Split, step: u64, items: &[u64]) -> Result<Batch, LoaderError> {
         let size = self.options.resize.size;
         let (examples, frames) = match split {
@@ -212,10 +214,10 @@ impl Work {
             }
             targets::append(example, self.dataset.targets.len(), &draw, &self.options, &mut batch);
         }
-        if let (Split::Train { epoch }, true) = (split, batch.mask.is_empty()) {
-            if let Some(mix) = self.options.mixing.draw(self.options.seed, epoch, step, items.len()) {
-                mix.apply(&mut pixels, &mut batch.targets, size);
-            }
+        if let (Split::Train { epoch, skipped }, true) = (split, batch.mask.is_empty())
+            && let Some(mix) = self.options.mixing.draw(self.options.seed, epoch, skipped + step, items.len())
+        {
+            mix.apply(&mut pixels, &mut batch.targets, size);
         }
         Ok(Batch { pixels, ..batch })
     }
@@ -228,7 +230,7 @@ impl Work {
             Split::ValidAugmented { round } => {
                 Draw { erase: None, ..augmentation.draw_for(Purpose::TestTime, seed, round, item) }
             }
-            Split::Train { epoch } => {
+            Split::Train { epoch, .. } => {
                 let crop = augmentation.crop.as_ref();
                 let crop = crop.map(|crop| crop.draw((seed, epoch, item), example.size, self.options.resize.size));
                 Draw { crop, ..augmentation.draw(seed, epoch, item) }

@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 use tagpoint::picture::{Detail, Limits, Picture, PictureSize, ResizeMethod, ResizeRule};
+use tagpoint::train::augment::{Augmentation, Erasing, Mixing, RandomCrop};
 use tagpoint::train::dataset::{CsvOptions, Dataset, TaskKind, read_csv};
 use tagpoint::train::loader::{Batch, Loader, LoaderError, LoaderOptions};
 
@@ -64,6 +65,120 @@ fn the_number_of_workers_and_the_cache_change_no_bit() {
             }
         }
     }
+}
+
+/// Everything that is not on by default.
+fn everything() -> LoaderOptions {
+    let augmentation = Augmentation {
+        flip_vertical: true,
+        transpose: true,
+        crop: Some(RandomCrop::default()),
+        erase: Erasing { p: 0.5, ..Erasing::default() },
+        ..Augmentation::default()
+    };
+    LoaderOptions { augmentation, mixing: Mixing { mixup_alpha: 0.4, cutmix_alpha: 1.0 }, ..options() }
+}
+
+#[test]
+fn cropped_erased_and_mixed_batches_do_not_depend_on_workers_or_cache_either() {
+    for task in [TaskKind::MultiLabel, TaskKind::Points] {
+        let (_folder, dataset) = drawn(task);
+        let reference = Loader::new(Arc::clone(&dataset), LoaderOptions { workers: 1, ..everything() });
+        let expected = (all(reference.train_epoch(3, 0)), all(reference.valid()), all(reference.valid_augmented(1)));
+        assert_ne!(expected.0, all(reference.train_epoch(4, 0)));
+        assert_eq!(expected.0[1..], all(reference.train_epoch(3, 1)), "a resumed epoch");
+        // Room for one kept picture of 16 · 12 · 4 pixels or none, and for all.
+        for (workers, cache_bytes) in [(2, 16 * 12 * 3 * 5), (8, 1 << 20)] {
+            let loader = Loader::new(Arc::clone(&dataset), LoaderOptions { workers, cache_bytes, ..everything() });
+            for _pass in 0..2 {
+                assert_eq!(all(loader.train_epoch(3, 0)), expected.0);
+                assert_eq!(all(loader.valid()), expected.1);
+                assert_eq!(all(loader.valid_augmented(1)), expected.2);
+            }
+        }
+        let plain = Loader::new(dataset, options());
+        assert_eq!(all(plain.valid()), expected.1, "validation pictures are never cropped, hidden or mixed");
+    }
+}
+
+#[test]
+fn mixed_targets_are_shares_and_points_are_never_mixed() {
+    let (_folder, dataset) = drawn(TaskKind::MultiLabel);
+    let targets = |mixing| {
+        let loader = Loader::new(Arc::clone(&dataset), LoaderOptions { mixing, ..options() });
+        all(loader.train_epoch(0, 0)).into_iter().flat_map(|batch| batch.targets).collect::<Vec<f32>>()
+    };
+    let whole = |targets: &[f32]| targets.iter().all(|target| *target == 0.0 || *target == 1.0);
+    assert!(whole(&targets(Mixing::default())));
+    let mixed = targets(Mixing { mixup_alpha: 1.0, cutmix_alpha: 0.0 });
+    assert!(!whole(&mixed) && mixed.iter().all(|target| (0.0..=1.0).contains(target)));
+    let (_folder, points) = drawn(TaskKind::Points);
+    let plain = Loader::new(Arc::clone(&points), options());
+    let mixed =
+        Loader::new(points, LoaderOptions { mixing: Mixing { mixup_alpha: 1.0, cutmix_alpha: 0.0 }, ..options() });
+    assert_eq!(all(plain.train_epoch(0, 0)), all(mixed.train_epoch(0, 0)));
+}
+
+/// From the file to the batch, at two progressive sizes: the brightest part of the picture is where its target says.
+#[test]
+fn a_bright_dot_in_a_file_is_where_its_target_is_in_the_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut table = "fname,x0,y0,is_valid\n".to_owned();
+    for i in 0..24_u32 {
+        let (width, height) = [(200, 150), (150, 200), (300, 100)][i as usize % 3];
+        let (x, y) =
+            (f64::from(width) * (0.3 + f64::from(i % 5) / 10.0), f64::from(height) * (0.3 + f64::from(i % 4) / 10.0));
+        let picture = image::RgbImage::from_fn(width, height, |column, row| {
+            let squared = (f64::from(column) + 0.5 - x).powi(2) + (f64::from(row) + 0.5 - y).powi(2);
+            image::Rgb([(255.0 * (-squared / 50.0).exp()).round() as u8; 3])
+        });
+        picture.save(folder.path().join(format!("{i}.png"))).unwrap();
+        table += &format!("{i}.png,{x},{y},{}\n", i == 0);
+    }
+    let csv = folder.path().join("train.csv");
+    std::fs::write(&csv, table).unwrap();
+    let dataset = Arc::new(read_csv(&CsvOptions::new(csv, TaskKind::Points)).unwrap());
+    let crop = Some(RandomCrop { min_area: 0.35, ..RandomCrop::default() });
+    let still = Augmentation { flip_vertical: true, transpose: true, p_lighting: 0.0, ..Augmentation::default() };
+    let mut tried = 0;
+    for side in [48, 80] {
+        for (method, crop) in [(ResizeMethod::Squish, None), (ResizeMethod::Crop, None), (ResizeMethod::Pad, crop)] {
+            let size = PictureSize { width: side, height: side };
+            let augmentation = Augmentation { crop, ..still };
+            let options = LoaderOptions { augmentation, ..LoaderOptions::new(ResizeRule { method, size }) };
+            let loader = Loader::new(Arc::clone(&dataset), options);
+            for batch in (0..3).flat_map(|epoch| all(loader.train_epoch(epoch, 0))) {
+                let frames = batch.pixels.chunks_exact(3 * (side * side) as usize);
+                let targets = batch.targets.chunks_exact(2).zip(batch.mask.chunks_exact(2));
+                for ((target, mask), pixels) in targets.zip(frames) {
+                    // Near an edge a part of the dot is cut off or mirrored.
+                    if mask[0] == 0.0 || target.iter().any(|at| at.abs() > 0.6) {
+                        continue;
+                    }
+                    let (x, y) = size.from_unit((f64::from(target[0]), f64::from(target[1])));
+                    let (found_x, found_y) = brightest_near(pixels, side as usize, (x, y));
+                    let distance = (found_x - x).hypot(found_y - y);
+                    assert!(distance < 0.5, "{method:?} {side}: {x} {y}, found {found_x} {found_y}");
+                    tried += 1;
+                }
+            }
+        }
+    }
+    assert!(tried > 150, "{tried}");
+}
+
+/// The brightness-weighted mean of the pixels around a place.
+fn brightest_near(pixels: &[f32], side: usize, near: (f64, f64)) -> (f64, f64) {
+    let (mut sum, mut x, mut y) = (0.0, 0.0, 0.0);
+    for (place, pixel) in pixels.chunks_exact(3).enumerate() {
+        let at = ((place % side) as f64 + 0.5, (place / side) as f64 + 0.5);
+        if (at.0 - near.0).hypot(at.1 - near.1) < 12.0 {
+            sum += f64::from(pixel[0]);
+            x += f64::from(pixel[0]) * at.0;
+            y += f64::from(pixel[0]) * at.1;
+        }
+    }
+    (x / sum, y / sum)
 }
 
 #[test]

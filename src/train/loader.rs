@@ -4,19 +4,18 @@
 //! workers: worker w of W makes batches w, w + W, w + 2W, … into a bounded queue of its own, and the loop takes from the
 //! queues in turn.
 
+mod batches;
 mod frames;
 mod targets;
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
 use rand::seq::SliceRandom as _;
 
-use self::frames::Frames;
-use super::augment::{Augmentation, Draw};
-use super::dataset::Dataset;
+pub use self::batches::Batches;
+use self::frames::{Frames, Shape};
+use super::augment::{Augmentation, Draw, Mixing, Source};
+use super::dataset::{Dataset, Example};
 use super::random::{Purpose, draws};
 use crate::model::{Task, YRange};
 use crate::picture::{Limits, PictureError, ResizeRule};
@@ -34,6 +33,8 @@ pub struct LoaderOptions {
     pub seed: u64,
     /// How training pictures are augmented.
     pub augmentation: Augmentation,
+    /// How the pictures of a training batch are mixed; only where the targets are labels.
+    pub mixing: Mixing,
     /// Points outside this range are masked; unused for labels.
     pub y_range: YRange,
     /// Pairs of points that change places in a mirrored picture.
@@ -47,7 +48,7 @@ pub struct LoaderOptions {
 }
 
 impl LoaderOptions {
-    /// Batches of 64, fastai's augmentation, points up to the frame's edges, a worker for each core, a cache of 2 GiB.
+    /// Batches of 64, fastai's augmentation, nothing mixed, points up to the frame's edges, a worker for each core, a cache of 2 GiB.
     pub fn new(resize: ResizeRule) -> Self {
         Self {
             resize,
@@ -55,6 +56,7 @@ impl LoaderOptions {
             batch_size: 64,
             seed: 0,
             augmentation: Augmentation::default(),
+            mixing: Mixing::default(),
             y_range: YRange { low: -1.0, high: 1.0 },
             flip_pairs: Vec::new(),
             workers: std::thread::available_parallelism().map_or(1, usize::from),
@@ -79,7 +81,7 @@ impl LoaderOptions {
 pub struct Batch {
     /// [B, H, W, 3], RGB, 0…255.
     pub pixels: Vec<f32>,
-    /// [B, L], 0 or 1; [B, K, 2] in −1…1 coordinates of the model's frame; or [B, K] values. 0 where the mask is 0.
+    /// [B, L], 0 or 1 or between them where pictures are mixed; [B, K, 2] in −1…1 coordinates of the model's frame; or [B, K] values. 0 where the mask is 0.
     pub targets: Vec<f32>,
     /// Of the targets' shape: 1 for what counts and 0 for points and values that are missing and points that are out of
     /// range; empty for labels.
@@ -115,11 +117,19 @@ pub enum LoaderError {
 /// Which pictures a batch is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Split {
-    Train { epoch: u64 },
+    /// Without its first so many batches.
+    Train {
+        epoch: u64,
+        skipped: u64,
+    },
     Valid,
+    /// The validation split, augmented.
+    ValidAugmented {
+        round: u64,
+    },
 }
 
-/// Makes batches of a data set.
+/// Makes batches of a data set at one size; another size, as progressive resizing has it, is another loader.
 pub struct Loader {
     /// Shared with the worker threads of every running [`Batches`].
     work: Arc<Work>,
@@ -137,10 +147,11 @@ impl Loader {
     pub fn new(dataset: Arc<Dataset>, mut options: LoaderOptions) -> Self {
         options.batch_size = options.batch_size.max(1);
         options.workers = options.workers.max(1);
-        let frame_bytes = 3 * u64::from(options.resize.size.width) * u64::from(options.resize.size.height);
-        let room = (options.cache_bytes / frame_bytes.max(1)) as usize;
-        let train = Frames::new(dataset.train.len().min(room));
-        let valid = Frames::new(dataset.valid.len().min(room - dataset.train.len().min(room)));
+        let whole = options.augmentation.crop.is_some();
+        let mut room = options.cache_bytes;
+        let shape = if whole { Shape::Whole } else { Shape::Model };
+        let train = Frames::new(&dataset.train, shape, options.resize, &mut room);
+        let valid = Frames::new(&dataset.valid, Shape::Model, options.resize, &mut room);
         Self { work: Arc::new(Work { options, dataset, train, valid }) }
     }
 
@@ -160,118 +171,70 @@ impl Loader {
         order.shuffle(&mut draws(self.work.options.seed, Purpose::Shuffle, epoch, 0));
         order.truncate(self.train_batches() * self.work.options.batch_size);
         order.drain(..(skipped * self.work.options.batch_size).min(order.len()));
-        Batches::start(Arc::clone(&self.work), Split::Train { epoch }, order)
+        Batches::start(Arc::clone(&self.work), Split::Train { epoch, skipped: skipped as u64 }, order)
     }
 
     /// The validation split, complete, in order and as it is.
     pub fn valid(&self) -> Batches {
+        self.valid_split(Split::Valid)
+    }
+
+    /// The validation split, complete and in order, each picture moved and lit as in training, but nothing of it cropped
+    /// away or hidden: for test-time augmentation, whose every round draws anew.
+    pub fn valid_augmented(&self, round: u64) -> Batches {
+        self.valid_split(Split::ValidAugmented { round })
+    }
+
+    fn valid_split(&self, split: Split) -> Batches {
         let order = (0..self.work.dataset.valid.len() as u64).collect();
-        Batches::start(Arc::clone(&self.work), Split::Valid, order)
+        Batches::start(Arc::clone(&self.work), split, order)
     }
 }
 
 impl Work {
-    fn batch(&self, split: Split, items: &[u64]) -> Result<Batch, LoaderError> {
+    /// `step` is the batch's place in its pass, from 0.
+    fn batch(&self, split: Split, step: u64, items: &[u64]) -> Result<Batch, LoaderError> {
         let size = self.options.resize.size;
         let (examples, frames) = match split {
             Split::Train { .. } => (&self.dataset.train, &self.train),
-            Split::Valid => (&self.dataset.valid, &self.valid),
+            Split::Valid | Split::ValidAugmented { .. } => (&self.dataset.valid, &self.valid),
         };
         let picture_len = 3 * size.width as usize * size.height as usize;
         let mut pixels = vec![0.0; items.len() * picture_len];
         let mut batch = Batch { pixels: Vec::new(), targets: Vec::new(), mask: Vec::new(), items: items.to_vec() };
         for (&item, pixels) in items.iter().zip(pixels.chunks_exact_mut(picture_len)) {
             let example = &examples[item as usize];
-            let frame = frames.get(item as usize, &self.dataset.path(example), &self.options)?;
-            let draw = self.draw(split, item);
-            if draw == Draw::NONE {
-                pixels.iter_mut().zip(frame.iter()).for_each(|(pixel, byte)| *pixel = f32::from(*byte));
+            let frame = frames.get(item as usize, &self.dataset.path(example), example.size, &self.options.limits)?;
+            let draw = self.draw(split, item, example);
+            if draw.is_none() {
+                pixels.iter_mut().zip(frame.pixels.iter()).for_each(|(pixel, byte)| *pixel = f32::from(*byte));
             } else {
-                draw.apply(&frame, size, pixels, size);
+                let resized = frame.size != example.size;
+                draw.apply(&Source { pixels: &frame.pixels, size: frame.size, resized }, pixels, size);
             }
             targets::append(example, self.dataset.targets.len(), &draw, &self.options, &mut batch);
+        }
+        if let (Split::Train { epoch, skipped }, true) = (split, batch.mask.is_empty())
+            && let Some(mix) = self.options.mixing.draw(self.options.seed, epoch, skipped + step, items.len())
+        {
+            mix.apply(&mut pixels, &mut batch.targets, size);
         }
         Ok(Batch { pixels, ..batch })
     }
 
-    fn draw(&self, split: Split, item: u64) -> Draw {
+    fn draw(&self, split: Split, item: u64, example: &Example) -> Draw {
+        let (augmentation, seed) = (&self.options.augmentation, self.options.seed);
         match split {
-            Split::Train { epoch } if !self.options.augmentation.is_none() => {
-                self.options.augmentation.draw(self.options.seed, epoch, item)
+            _ if augmentation.is_none() => Draw::NONE,
+            Split::Valid => Draw::NONE,
+            Split::ValidAugmented { round } => {
+                Draw { erase: None, ..augmentation.draw_for(Purpose::TestTime, seed, round, item) }
             }
-            _ => Draw::NONE,
-        }
-    }
-}
-
-/// The batches of one pass, in order; worker threads make them ahead. Dropping it stops the threads.
-pub struct Batches {
-    /// One for each worker, whose thread holds the other end. Dropping them makes the threads end.
-    queues: Vec<Receiver<Result<Batch, LoaderError>>>,
-    threads: Vec<JoinHandle<()>>,
-    taken: usize,
-    total: usize,
-    waited: Duration,
-}
-
-impl Batches {
-    fn start(work: Arc<Work>, split: Split, order: Vec<u64>) -> Self {
-        let total = order.len().div_ceil(work.options.batch_size);
-        let workers = work.options.workers.min(total.max(1));
-        let order = Arc::new(order);
-        let (mut queues, mut threads) = (Vec::new(), Vec::new());
-        for worker in 0..workers {
-            let (sender, queue) = sync_channel(work.options.prefetch);
-            let (work, order) = (Arc::clone(&work), Arc::clone(&order));
-            threads.push(std::thread::spawn(move || make(&work, split, &order, (worker, workers), &sender)));
-            queues.push(queue);
-        }
-        Self { queues, threads, taken: 0, total, waited: Duration::ZERO }
-    }
-
-    /// How long the loop has waited for batches so far.
-    pub fn waited(&self) -> Duration {
-        self.waited
-    }
-}
-
-/// A worker's share of the batches. Ends early where nobody takes them any more.
-fn make(
-    work: &Work,
-    split: Split,
-    order: &[u64],
-    (worker, workers): (usize, usize),
-    sender: &SyncSender<Result<Batch, LoaderError>>,
-) {
-    for items in order.chunks(work.options.batch_size).skip(worker).step_by(workers) {
-        if sender.send(work.batch(split, items)).is_err() {
-            return;
-        }
-    }
-}
-
-impl Iterator for Batches {
-    type Item = Result<Batch, LoaderError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.taken == self.total {
-            return None;
-        }
-        let queue = &self.queues[self.taken % self.queues.len()];
-        self.taken += 1;
-        let before = Instant::now();
-        let batch = queue.recv().unwrap_or(Err(LoaderError::Worker));
-        self.waited += before.elapsed();
-        Some(batch)
-    }
-}
-
-impl Drop for Batches {
-    fn drop(&mut self) {
-        self.queues.clear();
-        for thread in self.threads.drain(..) {
-            // A worker that panicked has already been reported as a missing batch.
-            let _ = thread.join();
+            Split::Train { epoch, .. } => {
+                let crop = augmentation.crop.as_ref();
+                let crop = crop.map(|crop| crop.draw((seed, epoch, item), example.size, self.options.resize.size));
+                Draw { crop, ..augmentation.draw(seed, epoch, item) }
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use super::{
     TrainError,
     dataset::{Dataset, Example, Target},
     loader::Batch,
-    losses,
+    losses::{Difference, LossSettings, TaskLoss},
     network::{Mode, Network},
 };
 use crate::{
@@ -22,15 +22,20 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Objective {
     task: Task,
+    loss: TaskLoss,
     standards: Vec<Standard>,
 }
 
 impl Objective {
-    /// The loss for a task, on the scale of the data set's training split.
-    pub fn new(task: &Task, dataset: &Dataset) -> Self {
+    /// The chosen loss for a task, on the scale of the data set's training split.
+    ///
+    /// # Errors
+    /// A loss that does not suit the task.
+    pub fn new(task: &Task, dataset: &Dataset, settings: &LossSettings) -> Result<Self, TrainError> {
+        let loss = settings.for_task(task, dataset.train.len() as u64).map_err(TrainError::Recipe)?;
         let values = if let Task::Values(values) = task { values.names.len() } else { 0 };
         let standards = (0..values).map(|place| standard(&dataset.train, place)).collect();
-        Self { task: task.clone(), standards }
+        Ok(Self { task: task.clone(), loss, standards })
     }
 
     /// Mean and deviation of each value over the training split; empty for other tasks.
@@ -61,17 +66,25 @@ impl Objective {
     fn loss(&self, logits: &Tensor, output: &Tensor, batch: &Batch) -> Result<Tensor, TchError> {
         let like_output = |values: &[f32]| Tensor::f_from_slice(values)?.f_view(output.size().as_slice());
         let targets = like_output(&batch.targets)?;
-        match &self.task {
-            Task::MultiLabel { .. } => losses::multi_label(logits, &targets),
-            Task::SingleLabel { .. } => losses::single_label(logits, &targets),
-            Task::Points(_) => losses::squared_error(output, &targets, &like_output(&batch.mask)?),
-            Task::Values(_) => {
-                let deviations: Vec<f32> = self.standards.iter().map(|standard| standard.deviation).collect();
-                let deviations = Tensor::f_from_slice(&deviations)?;
-                let (output, targets) = (output.f_div(&deviations)?, targets.f_div(&deviations)?);
-                losses::squared_error(&output, &targets, &like_output(&batch.mask)?)
-            }
+        match &self.loss {
+            TaskLoss::Labels(loss) => loss.of(logits, &targets),
+            TaskLoss::Differences(loss) => self.difference(*loss, output, &targets, &like_output(&batch.mask)?),
         }
+    }
+
+    fn difference(
+        &self,
+        loss: Difference,
+        output: &Tensor,
+        targets: &Tensor,
+        mask: &Tensor,
+    ) -> Result<Tensor, TchError> {
+        if self.standards.is_empty() {
+            return loss.of(output, targets, mask);
+        }
+        let deviations: Vec<f32> = self.standards.iter().map(|standard| standard.deviation).collect();
+        let deviations = Tensor::f_from_slice(&deviations)?;
+        loss.of(&output.f_div(&deviations)?, &targets.f_div(&deviations)?, mask)
     }
 }
 

@@ -21,6 +21,14 @@ pub enum Purpose {
     Golden = 6,
     /// The drawn data set; the item is the picture's place.
     Shapes = 7,
+    /// The part of a picture that is shown; the item is the picture's place in the training split.
+    Crop = 8,
+    /// What is hidden of a picture; the item is the picture's place in the training split.
+    Erase = 9,
+    /// How the pictures of a batch are mixed; the item is the batch's place in its epoch.
+    Mix = 10,
+    /// A validation picture's augmentation; the epoch is the round, the item the picture's place in its split.
+    TestTime = 11,
 }
 
 /// The stream of random numbers for one purpose, epoch and item.

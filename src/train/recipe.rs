@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    augment::Augmentation,
+    augment::{Augmentation, Mixing},
+    losses::LossSettings,
     metrics,
     schedule::{FineTune, PhasePlan, one_cycle},
 };
@@ -86,6 +87,12 @@ pub struct Recipe {
     pub seed: u64,
     /// Augmentation of the training pictures.
     pub augmentation: Augmentation,
+    /// Mixing of the pictures of a training batch; labels only.
+    #[serde(default)]
+    pub mixing: Mixing,
+    /// What training makes small.
+    #[serde(default)]
+    pub loss: LossSettings,
     /// What the outputs are confined to. Points: one range, in units of the frame (−1…1 is the frame), −1.2…1.2 where
     /// there is none. Values: one range, one for each, or none.
     pub y_range: Vec<YRange>,
@@ -119,6 +126,8 @@ impl Default for Recipe {
             batch_size: 64,
             seed: 1,
             augmentation: Augmentation::default(),
+            mixing: Mixing::default(),
+            loss: LossSettings::default(),
             y_range: Vec::new(),
             accuracy_threshold: 0.5,
         }
@@ -194,6 +203,8 @@ impl Recipe {
         let mut mistakes: Vec<String> =
             checks.iter().filter(|(right, _)| !right).map(|&(_, mistake)| mistake.to_owned()).collect();
         mistakes.extend(self.augmentation.validate().err());
+        mistakes.extend(self.mixing.validate().err());
+        mistakes.extend(self.loss.validate().err());
         if mistakes.is_empty() { Ok(()) } else { Err(mistakes.join("; ")) }
     }
 }

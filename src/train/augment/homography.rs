@@ -17,6 +17,11 @@ impl Homography {
         Self { rows: [[x, 0.0, 0.0], [0.0, y, 0.0], [0.0, 0.0, 1.0]] }
     }
 
+    /// Swaps x and y.
+    pub(super) fn transpose() -> Self {
+        Self { rows: [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]] }
+    }
+
     /// Turns about the middle of a frame, in whose −1…1 coordinates a turn is only a turn where it is square.
     pub(super) fn rotation(angle: f64, frame: PictureSize) -> Self {
         let (sin, cos) = angle.sin_cos();

@@ -1,18 +1,29 @@
-//! fastai's `aug_transforms`: a picture is mirrored, warped, turned, zoomed, and its lighting changed, at random.
+//! fastai's `aug_transforms`: a picture is mirrored, warped, turned, zoomed, and its lighting changed, at random; a part
+//! of it may be cropped, a rectangle hidden, and pictures of a batch mixed.
 //!
-//! [`Augmentation`] says how far; [`Augmentation::draw`] draws one [`Draw`], a function of (seed, epoch, item) alone.
+//! [`Augmentation`] says how far; [`Augmentation::draw`] draws one [`Draw`], a function of (seed, epoch, item) alone, and
+//! [`Mixing::draw`] one [`Mix`] for a batch.
 //! All geometry is one [`Homography`] from the output to the source in −1…1 coordinates, where −1 is the left or top
 //! *edge*, so pixels are resampled once, and points go through its inverse. fastai's own coordinates put −1 in the
 //! middle of the first pixel (`align_corners=True`); the transforms are the same, half a pixel of the frame apart.
 
+mod crop;
+mod erase;
 mod homography;
 mod lighting;
+mod mixing;
+mod padding;
 mod resample;
 mod settings;
+mod shrink;
 
+pub use crop::{Crop, RandomCrop};
+pub use erase::{Erasing, Erasure, Fill};
 pub use homography::Homography;
 pub use lighting::Curve;
-pub use resample::resample;
+pub use mixing::{Mix, Mixing};
+pub use padding::Padding;
+pub use resample::{Source, resample};
 pub use settings::Augmentation;
 
 use crate::model::YRange;
@@ -35,6 +46,16 @@ pub struct Draw {
     pub brightness: f64,
     /// Multiplies in logit space; 1 changes nothing.
     pub contrast: f64,
+    /// Mirrored top to bottom.
+    pub flip_vertical: bool,
+    /// Mirrored along the diagonal from the upper left; in a frame that is not square the content is stretched.
+    pub transpose: bool,
+    /// The part of the whole picture that is shown; `None` where the source is what the resize rule leaves of it.
+    pub crop: Option<Crop>,
+    /// What lies beyond the source's edges.
+    pub padding: Padding,
+    /// A rectangle of the result that is hidden.
+    pub erase: Option<Erasure>,
 }
 
 impl Draw {
@@ -47,14 +68,28 @@ impl Draw {
         centre: (0.5, 0.5),
         brightness: 0.5,
         contrast: 1.0,
+        flip_vertical: false,
+        transpose: false,
+        crop: None,
+        padding: Padding::Reflection,
+        erase: None,
     };
 
-    /// Where each point of an output frame of this size comes from; the size matters for its aspect ratio alone.
+    /// Whether the source's pixels stay as they are.
+    pub fn is_none(&self) -> bool {
+        *self == Self { padding: self.padding, ..Self::NONE }
+    }
+
+    /// Where each point of an output frame of this size comes from in the source; the size matters for its aspect ratio
+    /// alone.
     pub fn homography(&self, frame: PictureSize) -> Homography {
-        let flip = Homography::scale(if self.flip { -1.0 } else { 1.0 }, 1.0);
+        let sign = |mirrored| if mirrored { -1.0 } else { 1.0 };
+        let flip = Homography::scale(sign(self.flip), sign(self.flip_vertical));
         let turn = Homography::rotation(self.rotate.to_radians(), frame);
         let zoom = Homography::zoom(1.0 / self.zoom, self.centre);
-        Homography::warp(self.warp) * flip * turn * zoom
+        let transpose = if self.transpose { Homography::transpose() } else { Homography::scale(1.0, 1.0) };
+        let within = Homography::warp(self.warp) * flip * transpose * turn * zoom;
+        self.crop.map_or(within, |crop| crop.homography() * within)
     }
 
     /// The lighting, or `None` where it stays as it is.
@@ -62,16 +97,19 @@ impl Draw {
         (self.brightness != 0.5 || self.contrast != 1.0).then(|| Curve::new(self.brightness, self.contrast))
     }
 
-    /// Writes the augmented pixels, 0…255, [height, width, 3] of `frame`, from RGB bytes of a picture of any size.
-    pub fn apply(&self, source: &[u8], source_size: PictureSize, out: &mut [f32], frame: PictureSize) {
-        resample(source, source_size, &self.homography(frame), out, frame);
+    /// Writes the augmented pixels, 0…255, [height, width, 3] of `frame`.
+    pub fn apply(&self, source: &Source<'_>, out: &mut [f32], frame: PictureSize) {
+        resample(source, &self.homography(frame), self.padding, out, frame);
         if let Some(curve) = self.curve() {
             curve.apply(out);
         }
+        if let Some(erasure) = self.erase {
+            erasure.apply(out, frame);
+        }
     }
 
-    /// Where points go, in −1…1 coordinates of the frame. In a mirrored picture the two of each flip pair change
-    /// places. `None` for points that were `None`, or that no output point comes from.
+    /// Where points of the source go, both in −1…1 coordinates. In a picture that is mirrored left to right the two of
+    /// each flip pair change places. `None` for points that were `None`, or that no output point comes from.
     pub fn move_points(
         &self,
         points: &[Option<(f64, f64)>],

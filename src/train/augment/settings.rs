@@ -3,7 +3,7 @@
 use rand::RngExt as _;
 use serde::{Deserialize, Serialize};
 
-use super::Draw;
+use super::{Draw, Erasing, Padding, RandomCrop};
 use crate::train::random::{Purpose, draws};
 
 /// How far pictures are augmented, and how often. The default is fastai's `aug_transforms()`.
@@ -26,6 +26,17 @@ pub struct Augmentation {
     pub p_affine: f64,
     /// How often brightness and contrast change; each is drawn on its own.
     pub p_lighting: f64,
+    /// Whether every second picture is mirrored top to bottom.
+    pub flip_vertical: bool,
+    /// Whether every second picture is mirrored along its diagonal; with both flips that gives all eight symmetries of
+    /// a square, fastai's `Dihedral`.
+    pub transpose: bool,
+    /// What lies beyond a picture's edges.
+    pub padding: Padding,
+    /// Shows random parts of pictures; none shows what the resize rule does.
+    pub crop: Option<RandomCrop>,
+    /// Hides random rectangles.
+    pub erase: Erasing,
 }
 
 impl Default for Augmentation {
@@ -39,6 +50,11 @@ impl Default for Augmentation {
             max_lighting: 0.2,
             p_affine: 0.75,
             p_lighting: 0.75,
+            flip_vertical: false,
+            transpose: false,
+            padding: Padding::Reflection,
+            crop: None,
+            erase: Erasing::default(),
         }
     }
 }
@@ -51,7 +67,9 @@ impl Augmentation {
 
     /// Whether nothing ever changes.
     pub fn is_none(&self) -> bool {
-        !self.flip && self.p_affine == 0.0 && self.p_lighting == 0.0
+        let mirrors = self.flip || self.flip_vertical || self.transpose;
+        let moves = self.p_affine > 0.0 || self.crop.is_some();
+        !mirrors && !moves && self.p_lighting == 0.0 && self.erase.p == 0.0
     }
 
     /// Checks the ranges.
@@ -69,14 +87,23 @@ impl Augmentation {
         within("max_warp", self.max_warp, 0.0, 0.5)?;
         within("max_lighting", self.max_lighting, 0.0, 0.9)?;
         within("p_affine", self.p_affine, 0.0, 1.0)?;
-        within("p_lighting", self.p_lighting, 0.0, 1.0)
+        within("p_lighting", self.p_lighting, 0.0, 1.0)?;
+        self.crop.map_or(Ok(()), |crop| crop.validate())?;
+        self.erase.validate()
     }
 
-    /// Draws for one picture, by its place in the training split.
+    /// Draws for one picture, by its place in the training split; its crop, which depends on the picture's size, is
+    /// drawn by [`RandomCrop::draw`].
     ///
-    /// As many numbers are drawn whatever the settings, so changing one leaves the other transforms as they were.
+    /// As many numbers are drawn whatever the settings, so changing one leaves the other transforms as they were. What
+    /// was added later draws after what was there, or from a stream of its own, so that a recipe keeps its pictures.
     pub fn draw(&self, seed: u64, epoch: u64, item: u64) -> Draw {
-        let mut stream = draws(seed, Purpose::Augment, epoch, item);
+        self.draw_for(Purpose::Augment, seed, epoch, item)
+    }
+
+    /// Draws for one picture and another purpose than training.
+    pub fn draw_for(&self, purpose: Purpose, seed: u64, epoch: u64, item: u64) -> Draw {
+        let mut stream = draws(seed, purpose, epoch, item);
         let mut unit = || stream.random::<f64>();
         // One number says whether, the next says how far.
         let mut sometimes = |p: f64, low: f64, high: f64, otherwise: f64| {
@@ -93,7 +120,20 @@ impl Augmentation {
         let contrast_reach = -(1.0 - self.max_lighting).ln();
         let contrast = sometimes(self.p_lighting, -contrast_reach, contrast_reach, 0.0).exp();
         let centre = (unit(), unit());
-        Draw { flip, warp: (warp_x, warp_y), rotate, zoom, centre, brightness, contrast }
+        Draw {
+            flip,
+            warp: (warp_x, warp_y),
+            rotate,
+            zoom,
+            centre,
+            brightness,
+            contrast,
+            flip_vertical: unit() < 0.5 && self.flip_vertical,
+            transpose: unit() < 0.5 && self.transpose,
+            crop: None,
+            padding: self.padding,
+            erase: self.erase.draw(seed, epoch, item),
+        }
     }
 }
 
@@ -111,6 +151,27 @@ mod tests {
         }
         let unlit = Augmentation { p_lighting: 0.0, ..settings }.draw(1, 2, 3);
         assert_eq!(Draw { brightness: first.brightness, contrast: first.contrast, ..unlit }, first);
+    }
+
+    #[test]
+    fn settings_of_later_times_leave_a_recipes_draws_as_they_were() {
+        let first = Augmentation::default().draw(1, 2, 3);
+        // What the first version of this drew.
+        let drawn = [first.warp.0, first.warp.1, first.rotate, first.zoom, first.centre.0, first.centre.1];
+        let recorded = [0.033959456391182696, -0.01357633257883925, 0.0, 1.0, 0.2773962772686973, 0.3539051629153468];
+        assert_eq!((first.flip, drawn, first.brightness), (true, recorded, 0.5772987724255909));
+        assert!((first.contrast - 0.8541203797519029).abs() < 1e-12);
+        let later = Augmentation {
+            flip_vertical: true,
+            transpose: true,
+            padding: Padding::Zeros,
+            crop: Some(RandomCrop::default()),
+            erase: Erasing { p: 1.0, ..Erasing::default() },
+            ..Augmentation::default()
+        };
+        let Draw { flip_vertical, transpose, padding, erase, .. } = later.draw(1, 2, 3);
+        assert_eq!(Draw { flip_vertical, transpose, padding, erase, ..first }, later.draw(1, 2, 3));
+        assert!(erase.is_some());
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::{
         dataset::{Dataset, Target, Targets},
         evaluate::{Evaluation, Judge, evaluate},
         loader::{Loader, LoaderOptions},
+        losses::LossSettings,
         network::Network,
         objective::Objective,
     },
@@ -48,7 +49,7 @@ pub(super) fn run(args: &EvaluateArgs) -> anyhow::Result<()> {
     let rule = file.manifest.input.resize;
     let dataset = Arc::new(dataset);
     let loader = Loader::new(Arc::clone(&dataset), LoaderOptions::new(rule).of_task(task));
-    let objective = Objective::new(task, &dataset);
+    let objective = Objective::new(task, &dataset, &LossSettings::default())?;
     let judge = Judge { dataset: &dataset, rule, threshold: 0.5 };
     let evaluation = evaluate(&mut network, task, &loader, &objective, &judge)?;
     println!("{:<24} {:.6}", "loss", evaluation.loss);

@@ -4,14 +4,13 @@ use std::{num::NonZero, path::PathBuf, str::FromStr, thread::available_paralleli
 
 use clap::{Args, ValueEnum};
 
-use super::data::TaskArg;
+use super::{augment_args::AugmentArgs, data::TaskArg, loss_args::LossArgs};
 use crate::{
     model::{Task, YRange},
     onnx::arch::Architecture,
     picture::{PictureSize, ResizeMethod, ResizeRule},
     train::{
         TrainError,
-        augment::Augmentation,
         dataset::Dataset,
         recipe::{Recipe, Schedule},
         task::{PointSettings, task_of},
@@ -120,6 +119,9 @@ pub struct LearnArgs {
     /// Augmentation of the training pictures.
     #[command(flatten)]
     pub augment: AugmentArgs,
+    /// What training makes small.
+    #[command(flatten)]
+    pub loss: LossArgs,
     /// Points: names, flip pairs and NME pair of a known set.
     #[arg(long, value_enum)]
     pub point_set: Option<PointSet>,
@@ -136,29 +138,6 @@ pub struct LearnArgs {
     /// Threads that prepare pictures [default: one for each core].
     #[arg(long)]
     pub workers: Option<usize>,
-}
-
-/// How training pictures are changed at random, fastai's `aug_transforms`.
-#[derive(Debug, Args)]
-pub struct AugmentArgs {
-    /// Train on the pictures as they are.
-    #[arg(long)]
-    pub no_augment: bool,
-    /// Never mirror.
-    #[arg(long)]
-    pub no_flip: bool,
-    /// Degrees.
-    #[arg(long, default_value_t = Augmentation::default().max_rotate)]
-    pub max_rotate: f64,
-    /// The largest zoom.
-    #[arg(long, default_value_t = Augmentation::default().max_zoom)]
-    pub max_zoom: f64,
-    /// The largest perspective warp.
-    #[arg(long, default_value_t = Augmentation::default().max_warp)]
-    pub max_warp: f64,
-    /// The largest change of brightness and contrast.
-    #[arg(long, default_value_t = Augmentation::default().max_lighting)]
-    pub max_lighting: f64,
 }
 
 impl LearnArgs {
@@ -187,6 +166,8 @@ impl LearnArgs {
             batch_size: self.batch_size,
             seed: self.seed,
             augmentation: self.augment.augmentation(),
+            mixing: self.augment.mixing(),
+            loss: self.loss.settings(),
             y_range: self.y_range.clone(),
             accuracy_threshold: self.threshold,
         }
@@ -209,22 +190,6 @@ impl LearnArgs {
     /// Threads that prepare pictures.
     pub fn workers(&self) -> usize {
         self.workers.unwrap_or_else(|| available_parallelism().map_or(1, NonZero::get))
-    }
-}
-
-impl AugmentArgs {
-    fn augmentation(&self) -> Augmentation {
-        if self.no_augment {
-            return Augmentation::none();
-        }
-        Augmentation {
-            flip: !self.no_flip,
-            max_rotate: self.max_rotate,
-            max_zoom: self.max_zoom,
-            max_warp: self.max_warp,
-            max_lighting: self.max_lighting,
-            ..Augmentation::default()
-        }
     }
 }
 

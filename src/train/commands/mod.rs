@@ -1,10 +1,12 @@
 //! The commands of `tagpoint-train`, one in each file: its flags, and what it does with them.
 
+mod augment_args;
 mod data;
 mod draw_shapes;
 mod evaluate;
 mod fit;
 mod learn_args;
+mod loss_args;
 mod lr_find;
 mod stop;
 
@@ -13,11 +15,13 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub use self::{
+    augment_args::{AugmentArgs, FillArg, PaddingArg},
     data::{DataArgs, PointFrameArg, TaskArg},
     draw_shapes::DrawShapesArgs,
     evaluate::EvaluateArgs,
     fit::{FitArgs, NewRunArgs},
-    learn_args::{AugmentArgs, LearnArgs, LearningRate, PointSet},
+    learn_args::{LearnArgs, LearningRate, PointSet},
+    loss_args::{LossArgs, PositiveWeight},
     lr_find::LrFindArgs,
 };
 

@@ -67,8 +67,8 @@ impl Learner {
     /// A recipe that contradicts itself, a weight file that cannot be read or does not fit, an architecture that the
     /// interpreter cannot run.
     pub fn new(dataset: Arc<Dataset>, task: Task, recipe: Recipe, workers: usize) -> Result<Self, TrainError> {
-        recipe.validate().map_err(TrainError::Recipe)?;
-        let objective = Objective::new(&task, &dataset);
+        recipe.validate().and_then(|()| recipe.mixing.suits(&task)).map_err(TrainError::Recipe)?;
+        let objective = Objective::new(&task, &dataset, &recipe.loss)?;
         let (graph, base_weights) = starting_graph(&recipe, &task, objective.standards())?;
         let mut network = Network::new(&graph, OPSET_VERSION, Device::Cpu, Kind::Float)?;
         let names: Vec<&str> = network.parameters().iter().map(|parameter| parameter.name.as_str()).collect();
@@ -154,6 +154,7 @@ fn loader_options(recipe: &Recipe, task: &Task, workers: usize, resize: ResizeRu
         batch_size: recipe.batch_size,
         seed: recipe.seed,
         augmentation: recipe.augmentation,
+        mixing: recipe.mixing,
         workers,
         ..LoaderOptions::new(resize).of_task(task)
     }

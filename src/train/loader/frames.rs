@@ -3,37 +3,82 @@
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use super::{LoaderError, LoaderOptions};
-use crate::picture::{Detail, Picture};
+use super::super::{augment::RandomCrop, dataset::Example};
+use super::LoaderError;
+use crate::picture::{Detail, Limits, Picture, PictureSize, ResizeMethod, ResizeRule};
 
 /// The frames of one split. The first so many items are kept; which ones does not depend on who asks first.
 pub(super) struct Frames {
-    kept: Vec<OnceLock<Arc<[u8]>>>,
+    kept: Vec<OnceLock<Frame>>,
+    shape: Shape,
+    /// How the model sees a picture.
+    rule: ResizeRule,
+}
+
+/// What of a picture a frame has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// The model's frame, as its resize rule makes it.
+    Model,
+    /// All of the picture in its own shape, for random crops to be taken from.
+    Whole,
+}
+
+/// A picture's pixels.
+#[derive(Clone, Debug)]
+pub(super) struct Frame {
+    /// Row-major RGB.
+    pub(super) pixels: Arc<[u8]>,
+    pub(super) size: PictureSize,
 }
 
 impl Frames {
-    pub(super) fn new(room: usize) -> Self {
-        Self { kept: (0..room).map(|_| OnceLock::new()).collect() }
+    /// Frames of these examples, of which as many are kept as have room in so many bytes; takes away what they need.
+    pub(super) fn new(examples: &[Example], shape: Shape, rule: ResizeRule, room: &mut u64) -> Self {
+        let mut frames = Self { kept: Vec::new(), shape, rule };
+        for example in examples {
+            let size = frames.rule_of(example.size).size;
+            let Some(left) = room.checked_sub(3 * u64::from(size.width) * u64::from(size.height)) else { break };
+            *room = left;
+            frames.kept.push(OnceLock::new());
+        }
+        frames
     }
 
-    /// The model's pixels of a picture: row-major RGB.
-    pub(super) fn get(&self, item: usize, path: &Path, options: &LoaderOptions) -> Result<Arc<[u8]>, LoaderError> {
-        let Some(place) = self.kept.get(item) else { return decode(path, options) };
+    /// A picture's frame; `original` is the size of all of it.
+    pub(super) fn get(
+        &self,
+        item: usize,
+        path: &Path,
+        original: PictureSize,
+        limits: &Limits,
+    ) -> Result<Frame, LoaderError> {
+        let decode = || decode(path, &self.rule_of(original), limits);
+        let Some(place) = self.kept.get(item) else { return decode() };
         if let Some(frame) = place.get() {
-            return Ok(Arc::clone(frame));
+            return Ok(frame.clone());
         }
         // Two workers may decode the same picture at once in different passes; both get the same pixels.
-        let frame = decode(path, options)?;
-        Ok(Arc::clone(place.get_or_init(|| frame)))
+        let frame = decode()?;
+        Ok(place.get_or_init(|| frame).clone())
+    }
+
+    fn rule_of(&self, original: PictureSize) -> ResizeRule {
+        match self.shape {
+            Shape::Model => self.rule,
+            Shape::Whole => {
+                ResizeRule { method: ResizeMethod::Squish, size: RandomCrop::kept_size(original, self.rule.size) }
+            }
+        }
     }
 }
 
-fn decode(path: &Path, options: &LoaderOptions) -> Result<Arc<[u8]>, LoaderError> {
+fn decode(path: &Path, rule: &ResizeRule, limits: &Limits) -> Result<Frame, LoaderError> {
     let bytes = std::fs::read(path).map_err(|source| LoaderError::File { path: path.to_owned(), source })?;
     let failed = |source| LoaderError::Picture { path: path.to_owned(), source };
-    let picture = Picture::decode(&bytes, &options.limits, Detail::For(&options.resize)).map_err(failed)?;
-    let size = options.resize.size;
+    let picture = Picture::decode(&bytes, limits, Detail::For(rule)).map_err(failed)?;
+    let size = rule.size;
     let mut frame = vec![0; 3 * size.width as usize * size.height as usize];
-    picture.resize_into(&options.resize, &mut frame).map_err(failed)?;
-    Ok(frame.into())
+    picture.resize_into(rule, &mut frame).map_err(failed)?;
+    Ok(Frame { pixels: frame.into(), size })
 }

@@ -15,8 +15,12 @@ pub(super) fn append(example: &Example, count: usize, draw: &Draw, options: &Loa
         Target::Points(points) => {
             let frame = options.resize.size;
             let placement = options.resize.placement(example.size);
-            let unit: Vec<_> =
-                points.iter().map(|point| point.map(|point| frame.to_unit(placement.to_model(point)))).collect();
+            // A crop is taken from the whole picture; otherwise the source is the model's frame.
+            let to_source = |point| match draw.crop {
+                Some(_) => example.size.to_unit(point),
+                None => frame.to_unit(placement.to_model(point)),
+            };
+            let unit: Vec<_> = points.iter().map(|point| point.map(to_source)).collect();
             for point in draw.move_points(&unit, frame, &options.flip_pairs) {
                 let kept = point.and_then(|point| trainable(point, &options.y_range));
                 let (x, y) = kept.unwrap_or_default();

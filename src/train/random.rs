@@ -21,6 +21,8 @@ pub enum Purpose {
     Golden = 6,
     /// The drawn data set; the item is the picture's place.
     Shapes = 7,
+    /// The pictures of a report; item 0.
+    Report = 8,
 }
 
 /// The stream of random numbers for one purpose, epoch and item.

@@ -213,7 +213,8 @@ impl LearnArgs {
 }
 
 impl AugmentArgs {
-    fn augmentation(&self) -> Augmentation {
+    /// The settings.
+    pub(super) fn augmentation(&self) -> Augmentation {
         if self.no_augment {
             return Augmentation::none();
         }
@@ -228,7 +229,8 @@ impl AugmentArgs {
     }
 }
 
-fn parse_range(text: &str) -> Result<YRange, String> {
+/// Two numbers, the lower one first.
+pub(super) fn parse_range(text: &str) -> Result<YRange, String> {
     let ends = text.split_once(',').map(|(low, high)| (low.trim().parse(), high.trim().parse()));
     match ends {
         Some((Ok(low), Ok(high))) if low < high => Ok(YRange { low, high }),

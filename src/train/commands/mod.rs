@@ -6,6 +6,7 @@ mod evaluate;
 mod fit;
 mod learn_args;
 mod lr_find;
+mod show_batch;
 mod stop;
 
 use std::process::ExitCode;
@@ -19,6 +20,7 @@ pub use self::{
     fit::{FitArgs, NewRunArgs},
     learn_args::{AugmentArgs, LearnArgs, LearningRate, PointSet},
     lr_find::LrFindArgs,
+    show_batch::ShowBatchArgs,
 };
 
 /// Train picture taggers and keypoint models on your own photos.
@@ -37,6 +39,8 @@ pub enum Command {
     Fit(Box<FitArgs>),
     /// Find a learning rate: train some batches with a growing one, and say where the loss fell well.
     LrFind(Box<LrFindArgs>),
+    /// Draw a batch of pictures as the network gets them, with their labels or points.
+    ShowBatch(ShowBatchArgs),
     /// Judge a model file on the validation split of a data set.
     Evaluate(EvaluateArgs),
     /// Draw a data set of circles, squares and triangles, to try the trainer without photos.
@@ -51,6 +55,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     match &cli.command {
         Command::Fit(args) => return fit::run(args),
         Command::LrFind(args) => lr_find::run(args)?,
+        Command::ShowBatch(args) => show_batch::run(args)?,
         Command::Evaluate(args) => evaluate::run(args)?,
         Command::DrawShapes(args) => draw_shapes::run(args)?,
     }

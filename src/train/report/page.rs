@@ -45,9 +45,9 @@ pub(super) fn html(samples: &Samples<'_>, figures: &Figures) -> String {
     let styles = style::on_page();
     let mut page = format!(
         r#"<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
+<html lang="en"><head><meta charset="utf-8"/>
+<meta http-equiv="Content-Security-Policy" content="{policy}"/>
+<meta name="viewport" content="width=device-width, initial-scale=1"/>
 <title>{title}: training report</title>
 <style>
 {styles}{STYLE}</style></head>

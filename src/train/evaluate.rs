@@ -125,7 +125,7 @@ fn point_metrics(outputs: &[f32], examples: &[Example], rule: &ResizeRule, point
 }
 
 /// One picture's outputs, −1…1 being the model's frame, as pixels of the original picture.
-fn point_sample(row: &[f32], example: &Example, rule: &ResizeRule) -> PointSample {
+pub(super) fn point_sample(row: &[f32], example: &Example, rule: &ResizeRule) -> PointSample {
     let placement = rule.placement(example.size);
     let to_original = |point| placement.to_original(rule.size.from_unit(point));
     let predicted = row.as_chunks::<2>().0.iter().map(|&[x, y]| to_original((f64::from(x), f64::from(y)))).collect();

@@ -27,6 +27,7 @@ pub mod optimiser;
 pub mod progress;
 pub mod random;
 pub mod recipe;
+pub mod report;
 pub mod run_folder;
 pub mod save;
 pub mod schedule;

@@ -33,9 +33,7 @@ impl Objective {
     /// A loss that does not suit the task.
     pub fn new(task: &Task, dataset: &Dataset, settings: &LossSettings) -> Result<Self, TrainError> {
         let loss = settings.for_task(task, dataset.train.len() as u64).map_err(TrainError::Recipe)?;
-        let values = if let Task::Values(values) = task { values.names.len() } else { 0 };
-        let standards = (0..values).map(|place| standard(&dataset.train, place)).collect();
-        Ok(Self { task: task.clone(), loss, standards })
+        Ok(Self { task: task.clone(), loss, standards: standards(task, dataset) })
     }
 
     /// Mean and deviation of each value over the training split; empty for other tasks.
@@ -86,6 +84,12 @@ impl Objective {
         let deviations = Tensor::f_from_slice(&deviations)?;
         loss.of(&output.f_div(&deviations)?, &targets.f_div(&deviations)?, mask)
     }
+}
+
+/// Mean and deviation of each value of a task over the training split; none for other tasks.
+pub fn standards(task: &Task, dataset: &Dataset) -> Vec<Standard> {
+    let values = if let Task::Values(values) = task { values.names.len() } else { 0 };
+    (0..values).map(|place| standard(&dataset.train, place)).collect()
 }
 
 /// Mean and deviation of the known values at a place; deviation 1 where they do not differ.

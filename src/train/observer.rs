@@ -67,6 +67,19 @@ impl Observer for Silent {
     fn epoch(&mut self, _: &EpochReport) {}
 }
 
+/// Tells several, in their order.
+pub struct Many<'a>(pub Vec<&'a mut dyn Observer>);
+
+impl Observer for Many<'_> {
+    fn step(&mut self, report: &StepReport) {
+        self.0.iter_mut().for_each(|observer| observer.step(report));
+    }
+
+    fn epoch(&mut self, report: &EpochReport) {
+        self.0.iter_mut().for_each(|observer| observer.epoch(report));
+    }
+}
+
 /// A duration as a number of seconds.
 mod seconds {
     use std::time::Duration;

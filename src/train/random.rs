@@ -29,6 +29,8 @@ pub enum Purpose {
     Mix = 10,
     /// A validation picture's augmentation; the epoch is the round, the item the picture's place in its split.
     TestTime = 11,
+    /// The pictures of a report; item 0.
+    Report = 12,
 }
 
 /// The stream of random numbers for one purpose, epoch and item.

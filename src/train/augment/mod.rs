@@ -108,8 +108,8 @@ impl Draw {
         }
     }
 
-    /// Where points of the source go, both in −1…1 coordinates. In a picture that is mirrored left to right the two of
-    /// each flip pair change places. `None` for points that were `None`, or that no output point comes from.
+    /// Where points of the source go, both in −1…1 coordinates. In a mirror image, along whichever line, the two of each
+    /// flip pair change places; two mirrors are a turn, which changes neither. `None` for points that were `None`, or that no output point comes from.
     pub fn move_points(
         &self,
         points: &[Option<(f64, f64)>],
@@ -118,7 +118,7 @@ impl Draw {
     ) -> Vec<Option<(f64, f64)>> {
         let Some(inverse) = self.homography(frame).inverse() else { return vec![None; points.len()] };
         let mut moved: Vec<_> = points.iter().map(|point| point.and_then(|point| inverse.apply(point))).collect();
-        if self.flip {
+        if self.flip ^ self.flip_vertical ^ self.transpose {
             for &(a, b) in flip_pairs.iter().filter(|(a, b)| *a.max(b) < points.len()) {
                 moved.swap(a, b);
             }

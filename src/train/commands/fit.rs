@@ -24,8 +24,10 @@ use crate::{
         evaluate::{Evaluation, score_table},
         learner::{Companions, Learner, Outcome},
         lr_find::suggest,
+        observer::Many,
         progress::Progress,
         recipe::Recipe,
+        report::{self, Events, ReportInputs},
         run_folder::{RunFolder, RunRecord},
         save::{Description, assemble_and_check},
         thresholds::best_thresholds,
@@ -184,9 +186,17 @@ fn go(args: &NewRunArgs, recipe: &Recipe, mut run: Run) -> anyhow::Result<ExitCo
     let checkpoint = run.folder.checkpoint();
     let stop = stop::on_signal().context("cannot listen for Ctrl-C")?;
     let mut progress = Progress::new();
-    let mut companions = Companions { observer: &mut progress, checkpoint: Some(&checkpoint), stop: Some(&stop) };
+    let mut events = Events::create(run.folder.path(), run.learner.progress().steps.len() as u64)
+        .with_context(|| format!("cannot write into {}", run.folder.path().display()))?;
+    let mut observer = Many(vec![&mut progress, &mut events]);
+    let mut companions = Companions { observer: &mut observer, checkpoint: Some(&checkpoint), stop: Some(&stop) };
     let saved = || if checkpoint.exists() { run.folder.how_to_resume() } else { "nothing was saved yet".to_owned() };
-    match run.learner.fit(&plan, &mut companions).with_context(saved)? {
+    let outcome = run.learner.fit(&plan, &mut companions).with_context(saved)?;
+    // A run is worth more than its events.
+    if let Err(error) = events.finish() {
+        println!("note: the events for TensorBoard are not complete: {error}");
+    }
+    match outcome {
         Outcome::Stopped => {
             println!("stopped; {}", run.folder.how_to_resume());
             Ok(ExitCode::from(STOPPED))
@@ -218,7 +228,25 @@ fn finish(args: &NewRunArgs, recipe: &Recipe, mut run: Run, evaluation: &Evaluat
     let path = args.out.join(version.to_string()).join("model.onnx");
     file.write(&path)?;
     let record = run.folder.read()?;
+    let inputs = ReportInputs {
+        title: &format!("{} {version}", args.out.file_name().unwrap_or_default().display()),
+        command: &record.command,
+        working_folder: &record.working_folder,
+        settings: &serde_json::to_value(recipe)?,
+        seed: recipe.seed,
+        tool: &record.tool,
+        history: &run.learner.progress().epochs,
+        steps: &run.learner.progress().steps,
+        dataset: &run.dataset,
+        task: &file.manifest.task,
+        rule: recipe.resize,
+        evaluation,
+        notes: &[],
+    };
+    report::write(run.folder.path(), &inputs)
+        .with_context(|| format!("the model is written to {}, but its report is not", path.display()))?;
     run.folder.write(&RunRecord { model: Some(path.clone()), ..record })?;
+    println!("{}", run.folder.path().join("report.html").display());
     println!("{}  {:.1} MB  sha256:{}", path.display(), file.bytes.len() as f64 / 1e6, file.digest);
     Ok(())
 }

@@ -193,7 +193,8 @@ impl LearnArgs {
     }
 }
 
-fn parse_range(text: &str) -> Result<YRange, String> {
+/// Two numbers, the lower one first.
+pub(super) fn parse_range(text: &str) -> Result<YRange, String> {
     let ends = text.split_once(',').map(|(low, high)| (low.trim().parse(), high.trim().parse()));
     match ends {
         Some((Ok(low), Ok(high))) if low < high => Ok(YRange { low, high }),

@@ -1,6 +1,6 @@
 //! `lr-find`: what learning rate a run could use.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -9,7 +9,7 @@ use super::{
     data::{self, DataArgs},
     learn_args::LearnArgs,
 };
-use crate::train::{TrainError, learner::Learner, lr_find::suggest};
+use crate::train::{TrainError, learner::Learner, lr_find::suggest, report};
 
 /// Options of `lr-find`.
 #[derive(Debug, Args)]
@@ -17,6 +17,9 @@ pub struct LrFindArgs {
     /// The data set.
     #[command(flatten)]
     pub data: DataArgs,
+    /// Draw the curve here, with what its rules suggest: a PNG.
+    #[arg(long)]
+    pub plot: Option<PathBuf>,
     /// What to learn, and how.
     #[command(flatten)]
     pub learn: LearnArgs,
@@ -33,6 +36,9 @@ pub(super) fn run(args: &LrFindArgs) -> anyhow::Result<()> {
     let curve = learner.lr_find(&recipe.plan(learner.group_count()))?;
     let suggestions = suggest(&curve)
         .with_context(|| format!("the loss went astray after {} mini-batches: too few to judge", curve.len()))?;
+    if let Some(path) = &args.plot {
+        report::lr_find_plot(path, &curve, &suggestions.named())?;
+    }
     for (name, lr) in suggestions.named() {
         println!("{name:<8} {lr:.2e}");
     }

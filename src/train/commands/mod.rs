@@ -8,6 +8,7 @@ mod fit;
 mod learn_args;
 mod loss_args;
 mod lr_find;
+mod show_batch;
 mod stop;
 
 use std::process::ExitCode;
@@ -23,6 +24,7 @@ pub use self::{
     learn_args::{LearnArgs, LearningRate, PointSet},
     loss_args::{LossArgs, PositiveWeight},
     lr_find::LrFindArgs,
+    show_batch::ShowBatchArgs,
 };
 
 /// Train picture taggers and keypoint models on your own photos.
@@ -41,6 +43,8 @@ pub enum Command {
     Fit(FitArgs),
     /// Find a learning rate: train some batches with a growing one, and say where the loss fell well.
     LrFind(Box<LrFindArgs>),
+    /// Draw a batch of pictures as the network gets them, with their labels or points.
+    ShowBatch(ShowBatchArgs),
     /// Judge a model file on the validation split of a data set.
     Evaluate(EvaluateArgs),
     /// Draw a data set of circles, squares and triangles, to try the trainer without photos.
@@ -55,6 +59,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     match &cli.command {
         Command::Fit(args) => return fit::run(args),
         Command::LrFind(args) => lr_find::run(args)?,
+        Command::ShowBatch(args) => show_batch::run(args)?,
         Command::Evaluate(args) => evaluate::run(args)?,
         Command::DrawShapes(args) => draw_shapes::run(args)?,
     }

@@ -1,0 +1,100 @@
+//! `show-batch`: the pictures as the network gets them, to look at before hours of training.
+
+use std::{path::PathBuf, sync::Arc};
+
+use anyhow::Context as _;
+use clap::Args;
+
+use super::{
+    augment_args::AugmentArgs,
+    data::{self, DataArgs, TaskArg},
+    learn_args::{PointSet, parse_range},
+};
+use crate::{
+    model::YRange,
+    picture::{PictureSize, ResizeMethod, ResizeRule},
+    train::{
+        augment::Augmentation,
+        loader::{Loader, LoaderOptions},
+        report::batch_grid,
+        task::{PointSettings, task_of},
+    },
+};
+
+/// Options of `show-batch`.
+#[derive(Debug, Args)]
+pub struct ShowBatchArgs {
+    /// The data set.
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// What to learn.
+    #[arg(long, value_enum, default_value_t = TaskArg::MultiLabel)]
+    pub task: TaskArg,
+    /// Pixels a side, such as 224, or WIDTHxHEIGHT.
+    #[arg(long, default_value = "224")]
+    pub size: PictureSize,
+    /// How a picture of another shape fits: `squish` or `pad` the whole of it, or `crop` its centre.
+    #[arg(long, default_value = "squish")]
+    pub method: ResizeMethod,
+    /// Decides every random draw.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Which epoch's pictures, counted from 1; each is augmented anew.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub epoch: u64,
+    /// How training pictures are changed at random.
+    #[command(flatten)]
+    pub augment: AugmentArgs,
+    /// Show validation pictures, as they are.
+    #[arg(long)]
+    pub plain: bool,
+    /// Points: names and flip pairs of a known set.
+    #[arg(long, value_enum)]
+    pub point_set: Option<PointSet>,
+    /// Points: pairs that change places in a mirror image, such as `0:16,1:15`, by name or place, or `none`.
+    #[arg(long, value_delimiter = ',')]
+    pub flip_pairs: Vec<String>,
+    /// Points: the range of coordinates, where −1…1 is the frame; points outside are left out [default: -1.2,1.2].
+    #[arg(long, value_parser = parse_range, allow_hyphen_values = true)]
+    pub y_range: Vec<YRange>,
+    /// Pictures.
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=200))]
+    pub count: u16,
+    /// The PNG to write.
+    #[arg(long)]
+    pub out: PathBuf,
+}
+
+/// Draws one batch.
+#[allow(clippy::print_stdout, reason = "the output of the program")]
+pub(super) fn run(args: &ShowBatchArgs) -> anyhow::Result<()> {
+    let augmentation = if args.plain { Augmentation::none() } else { args.augment.augmentation() };
+    augmentation.validate().map_err(anyhow::Error::msg)?;
+    let dataset = Arc::new(data::read(&args.data, args.task.into(), args.seed)?);
+    let points = PointSettings {
+        ibug68: args.point_set == Some(PointSet::Ibug68),
+        flips: augmentation.flip,
+        flip_pairs: args.flip_pairs.clone(),
+        nme_pair: None,
+    };
+    let task = task_of(&dataset, &args.y_range, &points)?;
+    let resize = ResizeRule { method: args.method, size: args.size };
+    let options = LoaderOptions {
+        batch_size: usize::from(args.count),
+        seed: args.seed,
+        augmentation,
+        workers: 1,
+        prefetch: 1,
+        ..LoaderOptions::new(resize).of_task(&task)
+    };
+    let loader = Loader::new(Arc::clone(&dataset), options);
+    let (mut batches, examples) = if args.plain {
+        (loader.valid(), &dataset.valid)
+    } else {
+        (loader.train_epoch(args.epoch - 1, 0), &dataset.train)
+    };
+    let batch = batches.next().context("there is no picture")??;
+    batch_grid(&args.out, &batch, examples, args.size, &task)?;
+    println!("{}: {} pictures", args.out.display(), batch.items.len());
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! Pictures beside each other: of a report, and of a training batch as the network gets it.
+
+use std::path::Path;
+
+use super::{
+    ReportError,
+    card::{Card, Thumbnail},
+    samples::{expected_lines, radius},
+    svg::{Anchor, Drawing, sheet},
+    write_file,
+};
+use crate::{
+    model::Task,
+    picture::PictureSize,
+    train::{dataset::Example, loader::Batch},
+};
+
+/// Pictures in a row.
+const COLUMNS: usize = 6;
+/// Points that have numbers beside them, at most.
+const MOST_NUMBERED: usize = 20;
+/// A JPEG quality at which nothing is lost that is seen.
+const QUALITY: i32 = 95;
+
+/// Cards in rows.
+pub(super) fn drawing(cards: &[Card]) -> Drawing {
+    let drawings: Vec<Drawing> = cards.iter().map(Card::drawing).collect();
+    sheet(&drawings, COLUMNS)
+}
+
+/// Writes a PNG of a batch's pictures as the network gets them, of frames of this size, with their labels, values or
+/// points. `examples` is the split that the batch is of.
+///
+/// Points that the loss leaves out are not drawn. The first of each flip pair has one colour, the second another: in a
+/// mirrored picture too, the colours have to be on the sides that they are on elsewhere.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn batch_grid(
+    path: &Path,
+    batch: &Batch,
+    examples: &[Example],
+    frame: PictureSize,
+    task: &Task,
+) -> Result<(), ReportError> {
+    let pixels = 3 * frame.width as usize * frame.height as usize;
+    let each = task.output_len();
+    let mut cards = Vec::new();
+    for (place, (item, pixels)) in batch.items.iter().zip(batch.pixels.chunks_exact(pixels)).enumerate() {
+        let Some(example) = examples.get(*item as usize) else { continue };
+        let rgb: Vec<u8> = pixels.iter().map(|value| value.round().clamp(0.0, 255.0) as u8).collect();
+        let thumbnail = Thumbnail::of(&rgb, frame, QUALITY);
+        let shown = thumbnail.as_ref().map_or((0.0, 0.0), |thumbnail| thumbnail.shown);
+        let part = |values: &[f32]| values.get(place * each..(place + 1) * each).unwrap_or_default().to_vec();
+        let (targets, mask) = (part(&batch.targets), part(&batch.mask));
+        let mut marks = Drawing::new(0.0, 0.0, "");
+        let mut lines = expected_lines(task, example);
+        if matches!(task, Task::Points(_)) {
+            let drawn = draw_points(&mut marks, task, &targets, &mask, shown);
+            lines = vec![("", format!("{drawn} of {} points", each / 2))];
+        }
+        cards.push(Card { name: example.file.display().to_string(), lines, thumbnail, marks });
+    }
+    write_file(path, &drawing(&cards).png()?)
+}
+
+/// Draws the points whose mask is set; how many they are.
+fn draw_points(marks: &mut Drawing, task: &Task, targets: &[f32], mask: &[f32], shown: (f64, f64)) -> usize {
+    let Task::Points(points) = task else { return 0 };
+    let count = points.names.len();
+    let mut drawn = 0;
+    for (place, (target, mask)) in targets.as_chunks::<2>().0.iter().zip(mask.as_chunks::<2>().0).enumerate() {
+        if mask[0] == 0.0 {
+            continue;
+        }
+        let side = |pairs: fn(&(usize, usize)) -> usize| points.flip_pairs.iter().any(|pair| pairs(pair) == place);
+        let class = if side(|pair| pair.0) {
+            "dot p0"
+        } else if side(|pair| pair.1) {
+            "dot p1"
+        } else {
+            "dot p2"
+        };
+        let [x, y] = target.map(|value| (f64::from(value) + 1.0) / 2.0);
+        let (x, y) = (x * shown.0, y * shown.1);
+        marks.circle(class, (x, y), radius(count));
+        if count <= MOST_NUMBERED {
+            marks.text("number", (x + 5.0, y + 4.0), Anchor::Start, &place.to_string());
+        }
+        drawn += 1;
+    }
+    drawn
+}

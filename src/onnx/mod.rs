@@ -6,6 +6,7 @@
 
 pub mod arch;
 pub mod builder;
+pub mod calibrate;
 pub mod head;
 pub mod proto;
 pub mod tensor;

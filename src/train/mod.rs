@@ -6,6 +6,7 @@
 //! [`save`] assembles the model file and proves it under ONNX Runtime.
 
 pub mod augment;
+pub mod calibrate;
 pub mod commands;
 pub mod dataset;
 mod dropout;

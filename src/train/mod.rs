@@ -24,6 +24,7 @@ pub mod metrics;
 pub mod network;
 pub mod objective;
 pub mod observer;
+pub mod operating_points;
 pub mod optimiser;
 pub mod progress;
 pub mod random;
@@ -35,5 +36,6 @@ pub mod shapes;
 mod start;
 pub mod task;
 pub mod thresholds;
+pub mod tta;
 
 pub use error::TrainError;

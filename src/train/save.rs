@@ -123,7 +123,12 @@ fn golden_samples(
 }
 
 /// The interpreter's output for one encoded picture.
-fn output_of(network: &mut Network, output: &str, rule: &ResizeRule, bytes: &[u8]) -> Result<Vec<f32>, TrainError> {
+pub(super) fn output_of(
+    network: &mut Network,
+    output: &str,
+    rule: &ResizeRule,
+    bytes: &[u8],
+) -> Result<Vec<f32>, TrainError> {
     let mut pixels = vec![0; 3 * rule.size.width as usize * rule.size.height as usize];
     Picture::decode(bytes, &Limits::default(), Detail::For(rule))
         .and_then(|picture| picture.resize_into(rule, &mut pixels))

@@ -67,13 +67,17 @@ pub fn apply(calibration: &Calibration, scores: &[f32], labels: usize, single_la
     };
     let calibrated = |row: &[f32]| -> Vec<f32> {
         if single_label {
-            return softmax(&row.iter().map(log_score).collect::<Vec<_>>(), line(0).0).map(|score| score as f32).collect();
+            return softmax(&row.iter().map(log_score).collect::<Vec<_>>(), line(0).0)
+                .map(|score| score as f32)
+                .collect();
         }
         let lines = row.iter().enumerate().map(|(label, &score)| (line(label), score));
         lines
-            .map(|((scale, shift), score)| {
-                if (scale, shift) == IDENTITY { score } else { sigmoid(scale * logit(score) + shift) as f32 }
-            })
+            .map(
+                |((scale, shift), score)| {
+                    if (scale, shift) == IDENTITY { score } else { sigmoid(scale * logit(score) + shift) as f32 }
+                },
+            )
             .collect()
     };
     scores.chunks(labels.max(1)).flat_map(calibrated).collect()

@@ -126,7 +126,10 @@ mod tests {
             for (label, expected) in case.platt.iter().enumerate() {
                 let column: Vec<Example> = table.column(label).map(|(score, truth)| (logit(score), truth)).collect();
                 let ours = platt(&column);
-                assert!((ours.0 - expected.0).abs() < 1e-4 && (ours.1 - expected.1).abs() < 1e-4, "{ours:?} {expected:?}");
+                assert!(
+                    (ours.0 - expected.0).abs() < 1e-4 && (ours.1 - expected.1).abs() < 1e-4,
+                    "{ours:?} {expected:?}"
+                );
             }
         }
     }

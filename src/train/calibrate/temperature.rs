@@ -9,7 +9,6 @@ use crate::{
 /// The largest inverse temperature, and the inverse of the smallest.
 const MAX_SCALE: f64 = 20.0;
 
-
 /// Finds one temperature for a single-label model.
 ///
 /// Pictures that have not exactly one true label are left out. Targets are smoothed by 1/(N + 2), so that a model that
@@ -40,9 +39,7 @@ pub fn calibrate_classes(table: &ScoreTable) -> Calibrated {
     let half = |fold: usize| -> Vec<&Row> { rows.iter().skip(fold).step_by(2).collect() };
     let fitted = |rows: &[&Row]| inverse_temperature(rows, 1.0 / (rows.len() as f64 + 2.0));
     let scales = [fitted(&half(1)), fitted(&half(0))];
-    let loss = |scales: [f64; 2]| -> f64 {
-        rows.iter().enumerate().map(|(i, row)| row.log_loss(scales[i % 2])).sum()
-    };
+    let loss = |scales: [f64; 2]| -> f64 { rows.iter().enumerate().map(|(i, row)| row.log_loss(scales[i % 2])).sum() };
     if loss(scales) >= loss([1.0; 2]) {
         return result(Outcome::NoBetter, 1.0, error_before);
     }

@@ -8,27 +8,31 @@ use std::{
 
 use anyhow::Context as _;
 use clap::{Args, Parser as _};
+use tch::{Device, Kind};
 
 use super::{
     Cli, Command,
     data::{self, DataArgs},
     learn_args::{LearnArgs, LearningRate},
-    stop,
+    stop, tables,
 };
 use crate::{
     infer::Runtime,
-    model::{Label, Task, next_version},
+    model::{Task, next_version},
+    onnx::OPSET_VERSION,
     train::{
         TrainError,
         dataset::Dataset,
-        evaluate::{Evaluation, score_table},
+        evaluate::{Evaluation, Judge},
         learner::{Companions, Learner, Outcome},
         lr_find::suggest,
+        network::Network,
+        operating_points,
         progress::Progress,
         recipe::Recipe,
         run_folder::{RunFolder, RunRecord},
         save::{Description, assemble_and_check},
-        thresholds::best_thresholds,
+        thresholds::OperatingPoint,
     },
 };
 
@@ -60,6 +64,13 @@ pub struct NewRunArgs {
     /// Take the golden samples from the validation pictures; they are stored in the model file.
     #[arg(long)]
     pub golden_from_data: bool,
+    /// Leave scores as the network gives them, instead of calibrating them on the validation split.
+    #[arg(long)]
+    pub no_calibrate: bool,
+    /// Thresholds under a name, beside `balanced=f1`, `precise=precision:.9` and `sensitive=recall:.9` or in place of
+    /// one of them: NAME=GOAL, a goal being f1, f2, f0.5, precision:.95, recall:.8 and the like.
+    #[arg(long = "operating-point", value_name = "NAME=GOAL")]
+    pub operating_points: Vec<OperatingPoint>,
     /// The data set.
     #[command(flatten)]
     pub data: DataArgs,
@@ -161,27 +172,33 @@ fn go(args: &NewRunArgs, recipe: &Recipe, mut run: Run) -> anyhow::Result<ExitCo
         }
         Outcome::Finished(evaluation) => {
             let resume = run.folder.how_to_resume();
-            finish(args, recipe, run, &evaluation).context(resume)?;
+            finish(args, recipe, run, *evaluation).context(resume)?;
             Ok(ExitCode::SUCCESS)
         }
     }
 }
 
-/// Fits thresholds, writes the model file and says so in the run's record.
+/// Fits calibration and thresholds, writes the model file and says so in the run's record.
 #[allow(clippy::print_stdout, reason = "the output of the program")]
-fn finish(args: &NewRunArgs, recipe: &Recipe, mut run: Run, evaluation: &Evaluation) -> anyhow::Result<()> {
-    let task = with_thresholds(run.task, evaluation, &run.dataset);
-    print_labels(&task, evaluation);
+fn finish(args: &NewRunArgs, recipe: &Recipe, run: Run, evaluation: Evaluation) -> anyhow::Result<()> {
+    let judge = Judge { dataset: &run.dataset, rule: recipe.resize, threshold: recipe.accuracy_threshold };
+    let points = OperatingPoint::standard_and(&args.operating_points);
+    let settings = operating_points::Settings { calibrate: !args.no_calibrate, points };
+    let fitted = operating_points::fit(&run.task, evaluation, &judge, &settings);
+    tables::print_fitted(&fitted);
+    let mut graph = run.learner.graph()?;
+    fitted.calibrate(&mut graph)?;
+    // Golden outputs are those of the graph that is written.
+    let mut network = Network::new(&graph, OPSET_VERSION, Device::Cpu, Kind::Float)?;
     let description = Description {
-        task,
-        metrics: Description::metrics_of(evaluation),
+        task: fitted.task,
+        metrics: Description::metrics_of(&fitted.evaluation),
         data: run.dataset.fingerprint,
         pictures: (run.dataset.train.len() as u64, run.dataset.valid.len() as u64),
         base_weights: run.learner.base_weights(),
         golden_pictures: if args.golden_from_data { Some(golden_from(&run.dataset)?) } else { None },
     };
-    let graph = run.learner.graph()?;
-    let file = assemble_and_check(run.learner.network(), graph, recipe, description, &run.runtime)?;
+    let file = assemble_and_check(&mut network, graph, recipe, description, &run.runtime)?;
     let version = next_version(&args.out).with_context(|| format!("cannot list {}", args.out.display()))?;
     let path = args.out.join(version.to_string()).join("model.onnx");
     file.write(&path)?;
@@ -205,33 +222,4 @@ fn golden_from(dataset: &Dataset) -> Result<Vec<Vec<u8>>, TrainError> {
     let read =
         |path: &Path| std::fs::read(path).map_err(|source| TrainError::Io { path: path.display().to_string(), source });
     dataset.valid.iter().step_by(step).map(|example| read(&dataset.path(example))).collect()
-}
-
-/// The task with each label's threshold fitted on the validation scores.
-fn with_thresholds(task: Task, evaluation: &Evaluation, dataset: &Dataset) -> Task {
-    let Task::MultiLabel { mut labels } = task else { return task };
-    let table = score_table(&evaluation.outputs, &dataset.valid, labels.len());
-    for (label, best) in labels.iter_mut().zip(best_thresholds(&table)) {
-        label.thresholds.insert(Label::DEFAULT_OPERATING_POINT.to_owned(), best.threshold);
-    }
-    Task::MultiLabel { labels }
-}
-
-/// A table of the labels with their thresholds and what they are worth.
-#[allow(clippy::print_stdout, reason = "the output of the program")]
-fn print_labels(task: &Task, evaluation: &Evaluation) {
-    let Task::MultiLabel { labels } = task else { return };
-    println!("{:<24} {:>8} {:>8} {:>10} {:>10}", "label", "train", "valid", "AP", "threshold");
-    for label in labels {
-        let name = format!("average_precision/{}", label.name);
-        let precision = evaluation.details.iter().find(|(detail, _)| *detail == name).map_or(f64::NAN, |(_, v)| *v);
-        println!(
-            "{:<24} {:>8} {:>8} {:>10.4} {:>10.3}",
-            label.name,
-            label.train_count,
-            label.valid_count,
-            precision,
-            label.threshold()
-        );
-    }
 }

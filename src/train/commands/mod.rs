@@ -4,9 +4,14 @@ mod data;
 mod draw_shapes;
 mod evaluate;
 mod fit;
+mod inspect;
+mod judged;
 mod learn_args;
 mod lr_find;
+mod predict;
 mod stop;
+mod tables;
+mod thresholds;
 
 use std::process::ExitCode;
 
@@ -18,7 +23,11 @@ pub use self::{
     evaluate::EvaluateArgs,
     fit::{FitArgs, NewRunArgs},
     learn_args::{AugmentArgs, LearnArgs, LearningRate, PointSet},
+    inspect::InspectArgs,
+    judged::SplitArg,
     lr_find::LrFindArgs,
+    predict::{FormatArg, PredictArgs},
+    thresholds::ThresholdsArgs,
 };
 
 /// Train picture taggers and keypoint models on your own photos.
@@ -39,6 +48,12 @@ pub enum Command {
     LrFind(Box<LrFindArgs>),
     /// Judge a model file on the validation split of a data set.
     Evaluate(EvaluateArgs),
+    /// Answer for pictures as the server would: a line of JSON or CSV for each.
+    Predict(PredictArgs),
+    /// Show a model's operating points, or fit them anew on a data set and write the next version.
+    Thresholds(ThresholdsArgs),
+    /// Say what is in a model file, or in any other ONNX file.
+    Inspect(InspectArgs),
     /// Draw a data set of circles, squares and triangles, to try the trainer without photos.
     DrawShapes(DrawShapesArgs),
 }
@@ -52,6 +67,9 @@ pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Fit(args) => return fit::run(args),
         Command::LrFind(args) => lr_find::run(args)?,
         Command::Evaluate(args) => evaluate::run(args)?,
+        Command::Predict(args) => predict::run(args)?,
+        Command::Thresholds(args) => thresholds::run(args)?,
+        Command::Inspect(args) => inspect::run(args)?,
         Command::DrawShapes(args) => draw_shapes::run(args)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -21,7 +21,8 @@ pub fn calibration_error(pairs: impl Iterator<Item = (f32, bool)>) -> Option<f64
         *members += 1.0;
         count += 1.0;
     }
-    (count > 0.0).then(|| bins.iter().map(|(scores, truths, _): &(f64, f64, f64)| (scores - truths).abs()).sum::<f64>() / count)
+    (count > 0.0)
+        .then(|| bins.iter().map(|(scores, truths, _): &(f64, f64, f64)| (scores - truths).abs()).sum::<f64>() / count)
 }
 
 /// ECE of each label of a multi-label model, and their mean.

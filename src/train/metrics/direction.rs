@@ -14,7 +14,7 @@ pub enum Direction {
 use Direction::{Larger, Smaller};
 
 /// Every metric that an evaluation can have. Those of one label, point or value are called `METRIC/NAME`.
-pub const METRICS: [(&str, Direction); 27] = [
+pub const METRICS: [(&str, Direction); 29] = [
     ("loss", Smaller),
     ("map", Larger),
     ("average_precision", Larger),
@@ -33,6 +33,8 @@ pub const METRICS: [(&str, Direction); 27] = [
     ("roc_auc_micro", Larger),
     ("roc_auc_macro", Larger),
     ("ece", Smaller),
+    ("ece_uncalibrated", Smaller),
+    ("ece_cross_validated", Smaller),
     ("accuracy", Larger),
     ("top_5_accuracy", Larger),
     ("point_error_px", Smaller),

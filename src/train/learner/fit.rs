@@ -242,7 +242,8 @@ impl Learner {
             return Ok(false);
         }
         let metric = self.recipe.metric_for(&self.task);
-        let (Some(value), Some(direction)) = (evaluation.value(&metric), crate::train::metrics::direction(&metric)) else {
+        let (Some(value), Some(direction)) = (evaluation.value(&metric), crate::train::metrics::direction(&metric))
+        else {
             let names = evaluation.names().join(", ");
             return Err(TrainError::Recipe(format!("there is no metric {metric:?}: choose of {names}")));
         };

@@ -2,7 +2,7 @@
 //!
 //! One run in reading order: [`commands`] read the [`dataset`] and make a [`loader`], which decodes frames,
 //! changes them by [`augment`] and batches them → [`learner`] builds the graph, runs it by [`network`], asks the [`objective`] for its loss
-//! and moves the weights by [`optimiser`] as [`schedule`] says → [`evaluate`] judges by [`metrics`] → [`thresholds`] →
+//! and moves the weights by [`optimiser`] as [`schedule`] says → [`evaluate`] judges by [`metrics`] → [`operating_points`] →
 //! [`save`] assembles the model file and proves it under ONNX Runtime.
 
 pub mod augment;

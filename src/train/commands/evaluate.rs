@@ -1,9 +1,6 @@
 //! `evaluate`: judges a model file on a data set.
 
-use std::{
-    io::Write as _,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -98,17 +95,14 @@ fn labels_of(task: &Task) -> &[Label] {
     }
 }
 
-/// A CSV: file name, then the outputs in the order of the model.
-fn write_outputs(path: &Path, dataset: &Dataset, task: &Task, evaluation: &Evaluation) -> std::io::Result<()> {
-    let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
+/// A CSV without a header: file name, then the outputs in the order of the model.
+fn write_outputs(path: &Path, dataset: &Dataset, task: &Task, evaluation: &Evaluation) -> anyhow::Result<()> {
+    let mut file = csv::Writer::from_path(path)?;
     for (example, row) in dataset.valid.iter().zip(evaluation.outputs.chunks_exact(task.output_len())) {
-        write!(file, "{}", example.file.display())?;
-        for value in row {
-            write!(file, ",{value}")?;
-        }
-        writeln!(file)?;
+        let values = row.iter().map(f32::to_string);
+        file.write_record(std::iter::once(example.file.display().to_string()).chain(values))?;
     }
-    file.flush()
+    Ok(file.flush()?)
 }
 
 fn document(args: &EvaluateArgs, subject: &Subject, task: &Task, dataset: &Dataset, evaluation: &Evaluation) -> Value {

@@ -53,7 +53,9 @@ pub struct FitArgs {
 }
 
 /// Options of a new run.
+// clap leaves a group with groups in it empty, so that it would never count as given.
 #[derive(Debug, Args)]
+#[group(arg = "out")]
 pub struct NewRunArgs {
     /// The model's folder, such as models/scenes; the version below it is the next free one.
     #[arg(long)]

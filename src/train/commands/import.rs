@@ -231,10 +231,10 @@ fn with_golden(model: ModelProto, mut manifest: Manifest) -> anyhow::Result<Mode
     let runtime = Runtime::load(None)?;
     let rule = manifest.input.resize;
     let first = ModelFile::assemble(model.clone(), manifest.clone())?;
-    let mut session = Session::open(&runtime, &first, &SessionOptions::default())?;
+    let advice = "the rewritten model does not run: are there as many names as outputs?";
+    let mut session = Session::open(&runtime, &first, &SessionOptions::default()).context(advice)?;
     let pictures = draw_pictures(0, DRAWN)?;
-    let outputs = golden_outputs(&mut session, &rule, &pictures)
-        .context("the rewritten model does not run: are there as many names as outputs?")?;
+    let outputs = golden_outputs(&mut session, &rule, &pictures).context(advice)?;
     check_outputs(&manifest.task, &outputs)?;
     check_batch(&mut session, &rule, &pictures, &outputs)?;
     let sample =

@@ -31,9 +31,9 @@ use crate::{
 pub struct ThresholdsArgs {
     /// The model file.
     pub model: PathBuf,
-    /// The table and its pictures; without them the thresholds are shown alone.
+    /// The table and its pictures.
     #[command(flatten)]
-    pub data: Option<DataArgs>,
+    pub data: DataArgs,
     /// Which pictures.
     #[arg(long, value_enum, default_value_t = SplitArg::Valid)]
     pub split: SplitArg,
@@ -41,7 +41,7 @@ pub struct ThresholdsArgs {
     #[arg(long, conflicts_with_all = ["out", "operating_points", "calibrate"])]
     pub show: bool,
     /// The model's folder, such as models/scenes: the fitted model becomes its next version.
-    #[arg(long, requires = "data", required_unless_present = "show")]
+    #[arg(long, required_unless_present = "show")]
     pub out: Option<PathBuf>,
     /// As of fit: NAME=GOAL, beside or in place of `balanced=f1`, `precise=precision:.9` and `sensitive=recall:.9`.
     #[arg(long = "operating-point", value_name = "NAME=GOAL")]
@@ -70,13 +70,8 @@ pub(super) fn run(args: &ThresholdsArgs) -> anyhow::Result<()> {
     if !args.show {
         return fit(args, &mut subject, &task);
     }
-    let table = match &args.data {
-        Some(data) => {
-            let (dataset, evaluation) = subject.judge(&task, data, &options(args))?;
-            score_table(&evaluation.outputs, &dataset.valid, labels.len())
-        }
-        None => ScoreTable::new(labels.len()),
-    };
+    let (dataset, evaluation) = subject.judge(&task, &args.data, &options(args))?;
+    let table = score_table(&evaluation.outputs, &dataset.valid, labels.len());
     tables::print_thresholds(labels, &worth(labels, &table));
     Ok(())
 }
@@ -101,13 +96,12 @@ fn worth(labels: &[Label], table: &ScoreTable) -> Vec<(String, Vec<LabelThreshol
 /// Fits on the data set, shows the result, and writes the next version.
 #[allow(clippy::print_stdout, reason = "the output of the program")]
 fn fit(args: &ThresholdsArgs, subject: &mut Subject, task: &Task) -> anyhow::Result<()> {
-    let data = args.data.as_ref().context("give the data set to fit on with --data")?;
     let out = args.out.as_ref().context("give the model's folder with --out")?;
     let runtime = Runtime::load(None)?;
     if args.calibrate {
         calibrate::remove(subject.graph());
     }
-    let (dataset, evaluation) = subject.judge(task, data, &options(args))?;
+    let (dataset, evaluation) = subject.judge(task, &args.data, &options(args))?;
     let rule = subject.file.manifest.input.resize;
     let judge = Judge { dataset: &dataset, rule, threshold: subject.accuracy_threshold() };
     let points = OperatingPoint::standard_and(&args.operating_points);

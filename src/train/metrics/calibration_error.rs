@@ -13,7 +13,7 @@ pub fn calibration_error(pairs: impl Iterator<Item = (f32, bool)>) -> Option<f64
     let mut bins = [(0.0, 0.0, 0.0); BINS];
     let mut count = 0.0;
     for (score, truth) in pairs {
-        let score = f64::from(score.max(0.0).min(1.0));
+        let score = if score.is_nan() { 0.0 } else { f64::from(score.clamp(0.0, 1.0)) };
         let bin = ((score * BINS as f64).ceil() as usize).saturating_sub(1).min(BINS - 1);
         let (scores, truths, members) = &mut bins[bin];
         *scores += score;
@@ -60,7 +60,7 @@ mod tests {
         assert_near(of(&[(0.75, true), (0.75, false)]).unwrap(), 0.25);
         // 1/15 belongs to the first bin, anything above to the second.
         assert_near(of(&[(1.0 / 15.0, true), (0.0, false)]).unwrap(), (1.0 - 1.0 / 15.0) / 2.0);
-        assert_near(of(&[(f32::NEG_INFINITY, true)]).unwrap(), 1.0);
+        assert_near(of(&[(f32::NEG_INFINITY, true), (f32::NAN, true)]).unwrap(), 1.0);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::{
 /// Writes a line for each picture.
 pub(super) enum Lines {
     Json(Box<dyn Write>),
-    Csv { writer: csv::Writer<Box<dyn Write>>, columns: usize },
+    Csv { writer: Box<csv::Writer<Box<dyn Write>>>, columns: usize },
 }
 
 /// A picture's line: its answer or its error.
@@ -47,7 +47,7 @@ impl Lines {
             Task::Values(values) => header.extend(values.names.iter().cloned()),
         }
         header.push("error".to_owned());
-        let mut writer = csv::Writer::from_writer(writer);
+        let mut writer = Box::new(csv::Writer::from_writer(writer));
         writer.write_record(&header)?;
         Ok(Self::Csv { writer, columns: header.len() })
     }

@@ -6,10 +6,13 @@
 
 pub mod arch;
 pub mod builder;
+pub mod calibrate;
+pub mod external;
 pub mod head;
 pub mod proto;
 pub mod tensor;
 pub mod weights;
+pub mod wrap;
 
 pub use proto::{GraphProto, ModelProto, NodeProto, TensorProto};
 

@@ -1,19 +1,23 @@
 //! Judging a network on the validation split.
 
+mod classes;
+mod labels;
+mod points;
+mod values;
+
 use tch::no_grad;
+
+pub(super) use self::points::point_sample;
 
 use super::{
     TrainError,
     dataset::{Dataset, Example, Target},
     loader::Loader,
-    metrics::{self, PointSample, ScoreTable},
+    metrics::{ConfusionMatrix, Counts, ScoreTable},
     network::{Mode, Network, to_f32},
     objective::Objective,
 };
-use crate::{
-    model::{Label, Points, Task},
-    picture::ResizeRule,
-};
+use crate::{model::Task, picture::ResizeRule};
 
 /// A network's outputs on the validation split, and what they are worth.
 #[derive(Clone, Debug)]
@@ -22,26 +26,16 @@ pub struct Evaluation {
     pub loss: f64,
     /// The outputs, [pictures, output elements] row-major, in the split's order.
     pub outputs: Vec<f32>,
-    /// Metrics by name, in the order in which they are shown.
+    /// Metrics by name, in the order in which they are shown; NaN where there is nothing to measure.
     pub metrics: Vec<(String, f64)>,
-    /// Metrics by name that are recorded but not shown in the table of epochs, such as those of each label.
+    /// Metrics by name that are recorded but not shown in the table of epochs, such as those of each label; those with
+    /// nothing to measure are left out.
     pub details: Vec<(String, f64)>,
-}
-
-impl Evaluation {
-    /// A metric's value, or the loss by the name `loss`; `None` where there is no such metric or it is no number.
-    pub fn value(&self, name: &str) -> Option<f64> {
-        let mut all = self.metrics.iter().chain(&self.details);
-        let value =
-            if name == "loss" { Some(self.loss) } else { all.find(|(known, _)| known == name).map(|(_, v)| *v) };
-        value.filter(|value| value.is_finite())
-    }
-
-    /// The names of all metrics.
-    pub fn names(&self) -> Vec<&str> {
-        let named = self.metrics.iter().chain(&self.details).map(|(name, _)| name.as_str());
-        std::iter::once("loss").chain(named).collect()
-    }
+    /// What was said of each label, right and wrong: at its threshold, or where it was the best one of a single-label
+    /// model. Empty for other tasks.
+    pub per_label: Vec<Counts>,
+    /// Single-label models only.
+    pub confusion: Option<ConfusionMatrix>,
 }
 
 /// What judging needs beside the network and its batches.
@@ -74,18 +68,46 @@ pub fn evaluate(
         count += batch.items.len();
         outputs.extend(to_f32(&output)?);
     }
-    let examples = &judge.dataset.valid;
-    let (metrics, details) = match task {
-        Task::MultiLabel { labels } => {
-            label_metrics(&score_table(&outputs, examples, labels.len()), labels, judge.threshold)
-        }
-        Task::Points(points) => (point_metrics(&outputs, examples, &judge.rule, points), Vec::new()),
-        Task::SingleLabel { .. } | Task::Values(_) => (Vec::new(), Vec::new()),
-    };
-    Ok(Evaluation { loss: total / count.max(1) as f64, outputs, metrics, details })
+    Ok(Evaluation::of(task, outputs, total / count.max(1) as f64, judge))
 }
 
 type Named = Vec<(String, f64)>;
+
+impl Evaluation {
+    /// What outputs on the validation split, [pictures, output elements] row-major, are worth, each label being said at
+    /// its default threshold.
+    pub fn of(task: &Task, outputs: Vec<f32>, loss: f64, judge: &Judge<'_>) -> Self {
+        let examples = &judge.dataset.valid;
+        let (mut per_label, mut confusion) = (Vec::new(), None);
+        let (metrics, details) = match task {
+            Task::MultiLabel { labels } => {
+                let table = score_table(&outputs, examples, labels.len());
+                labels::judge_labels(&table, labels, judge.threshold, &mut per_label)
+            }
+            Task::SingleLabel { labels } => {
+                let table = score_table(&outputs, examples, labels.len());
+                classes::judge_classes(&table, labels, &mut per_label, &mut confusion)
+            }
+            Task::Points(points) => points::judge_points(&outputs, examples, &judge.rule, points),
+            Task::Values(values) => values::judge_values(&outputs, examples, &values.names),
+        };
+        Self { loss, outputs, metrics, details, per_label, confusion }
+    }
+
+    /// A metric's value, or the loss by the name `loss`; `None` where there is no such metric or it is no number.
+    pub fn value(&self, name: &str) -> Option<f64> {
+        let mut all = self.metrics.iter().chain(&self.details);
+        let value =
+            if name == "loss" { Some(self.loss) } else { all.find(|(known, _)| known == name).map(|(_, v)| *v) };
+        value.filter(|value| value.is_finite())
+    }
+
+    /// The names of all metrics.
+    pub fn names(&self) -> Vec<&str> {
+        let named = self.metrics.iter().chain(&self.details).map(|(name, _)| name.as_str());
+        std::iter::once("loss").chain(named).collect()
+    }
+}
 
 /// The scores of the validation split beside what is true.
 pub fn score_table(scores: &[f32], examples: &[Example], labels: usize) -> ScoreTable {
@@ -100,38 +122,21 @@ pub fn score_table(scores: &[f32], examples: &[Example], labels: usize) -> Score
     table
 }
 
-/// mAP and accuracy for the table of epochs; the average precision of each label for the record.
-fn label_metrics(table: &ScoreTable, labels: &[Label], threshold: f64) -> (Named, Named) {
-    let precision = metrics::mean_average_precision(table);
-    let accuracy = metrics::accuracy_multi(table, threshold as f32);
-    let shown = vec![
-        ("map".to_owned(), precision.mean.unwrap_or(f64::NAN)),
-        ("accuracy_multi".to_owned(), accuracy.unwrap_or(f64::NAN)),
-    ];
-    let each = labels.iter().zip(&precision.per_label);
-    let details = each.filter_map(|(label, value)| Some((format!("average_precision/{}", label.name), (*value)?)));
-    (shown, details.collect())
+/// Metrics that are shown even where there is nothing to measure.
+fn shown<const N: usize>(metrics: [(&str, Option<f64>); N]) -> Named {
+    metrics.into_iter().map(|(name, value)| (name.to_owned(), value.unwrap_or(f64::NAN))).collect()
 }
 
-/// Mean point error and NME by the task's pair, over all labelled points, in pixels of the original pictures.
-fn point_metrics(outputs: &[f32], examples: &[Example], rule: &ResizeRule, points: &Points) -> Named {
-    let rows = outputs.chunks_exact(2 * points.names.len());
-    let samples: Vec<PointSample> = rows.zip(examples).map(|(row, example)| point_sample(row, example, rule)).collect();
-    let mut named = vec![("point_error_px".to_owned(), metrics::mean_point_error(&samples))];
-    if let Some(pair) = points.nme_pair {
-        named.push(("nme".to_owned(), metrics::normalised_mean_error(&samples, pair)));
-    }
-    named.into_iter().map(|(name, value)| (name, value.unwrap_or(f64::NAN))).collect()
+/// Metrics that are recorded where there is something to measure.
+fn recorded<const N: usize>(metrics: [(&str, Option<f64>); N]) -> Named {
+    metrics.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
-/// One picture's outputs, −1…1 being the model's frame, as pixels of the original picture.
-pub(super) fn point_sample(row: &[f32], example: &Example, rule: &ResizeRule) -> PointSample {
-    let placement = rule.placement(example.size);
-    let to_original = |point| placement.to_original(rule.size.from_unit(point));
-    let predicted = row.as_chunks::<2>().0.iter().map(|&[x, y]| to_original((f64::from(x), f64::from(y)))).collect();
-    let truth = match &example.target {
-        Target::Points(truth) => truth.clone(),
-        Target::Labels(_) | Target::Values(_) => Vec::new(),
-    };
-    PointSample { predicted, truth, size: example.size }
+/// A metric of each of these names, as `METRIC/NAME`, where there is something to measure.
+fn each<'a>(
+    metric: &'a str,
+    names: impl Iterator<Item = &'a String> + 'a,
+    values: impl Iterator<Item = Option<f64>> + 'a,
+) -> impl Iterator<Item = (String, f64)> + 'a {
+    names.zip(values).filter_map(move |(name, value)| Some((format!("{metric}/{name}"), value?)))
 }

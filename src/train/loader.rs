@@ -123,10 +123,6 @@ enum Split {
         skipped: u64,
     },
     Valid,
-    /// The validation split, augmented.
-    ValidAugmented {
-        round: u64,
-    },
 }
 
 /// Makes batches of a data set at one size; another size, as progressive resizing has it, is another loader.
@@ -176,18 +172,8 @@ impl Loader {
 
     /// The validation split, complete, in order and as it is.
     pub fn valid(&self) -> Batches {
-        self.valid_split(Split::Valid)
-    }
-
-    /// The validation split, complete and in order, each picture moved and lit as in training, but nothing of it cropped
-    /// away or hidden: for test-time augmentation, whose every round draws anew.
-    pub fn valid_augmented(&self, round: u64) -> Batches {
-        self.valid_split(Split::ValidAugmented { round })
-    }
-
-    fn valid_split(&self, split: Split) -> Batches {
         let order = (0..self.work.dataset.valid.len() as u64).collect();
-        Batches::start(Arc::clone(&self.work), split, order)
+        Batches::start(Arc::clone(&self.work), Split::Valid, order)
     }
 }
 
@@ -197,7 +183,7 @@ impl Work {
         let size = self.options.resize.size;
         let (examples, frames) = match split {
             Split::Train { .. } => (&self.dataset.train, &self.train),
-            Split::Valid | Split::ValidAugmented { .. } => (&self.dataset.valid, &self.valid),
+            Split::Valid => (&self.dataset.valid, &self.valid),
         };
         let picture_len = 3 * size.width as usize * size.height as usize;
         let mut pixels = vec![0.0; items.len() * picture_len];
@@ -227,9 +213,6 @@ impl Work {
         match split {
             _ if augmentation.is_none() => Draw::NONE,
             Split::Valid => Draw::NONE,
-            Split::ValidAugmented { round } => {
-                Draw { erase: None, ..augmentation.draw_for(Purpose::TestTime, seed, round, item) }
-            }
             Split::Train { epoch, .. } => {
                 let crop = augmentation.crop.as_ref();
                 let crop = crop.map(|crop| crop.draw((seed, epoch, item), example.size, self.options.resize.size));

@@ -2,10 +2,11 @@
 //!
 //! One run in reading order: [`commands`] read the [`dataset`] and make a [`loader`], which decodes frames,
 //! changes them by [`augment`] and batches them → [`learner`] builds the graph, runs it by [`network`], asks the [`objective`] for its loss
-//! and moves the weights by [`optimiser`] as [`schedule`] says → [`evaluate`] judges by [`metrics`] → [`thresholds`] →
+//! and moves the weights by [`optimiser`] as [`schedule`] says → [`evaluate`] judges by [`metrics`] → [`operating_points`] →
 //! [`save`] assembles the model file and proves it under ONNX Runtime.
 
 pub mod augment;
+pub mod calibrate;
 pub mod commands;
 pub mod dataset;
 mod dropout;
@@ -23,6 +24,7 @@ pub mod metrics;
 pub mod network;
 pub mod objective;
 pub mod observer;
+pub mod operating_points;
 pub mod optimiser;
 pub mod progress;
 pub mod random;
@@ -35,5 +37,6 @@ pub mod shapes;
 mod start;
 pub mod task;
 pub mod thresholds;
+pub mod tta;
 
 pub use error::TrainError;

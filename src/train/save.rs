@@ -1,21 +1,27 @@
 //! From a trained network to a model file that has proved itself under ONNX Runtime.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
-use tch::{Tensor, no_grad};
+use tch::{Device, Kind, Tensor, no_grad};
 
 use super::{
     TrainError,
-    evaluate::Evaluation,
+    evaluate::{Evaluation, Judge},
     golden::{draw_pictures, spread},
+    learner::Learner,
     network::{Mode, Network},
+    operating_points::{self, Fitted},
     recipe::Recipe,
 };
 use crate::{
     infer::{Runtime, Session, SessionOptions, Tolerance, check_golden},
     model::{
-        Digest, Golden, GoldenSample, InputSpec, Manifest, ModelFile, OutputSpec, Provenance, SCHEMA_VERSION, Task,
+        Digest, Golden, GoldenSample, InputSpec, Manifest, ModelFile, ModelVersion, OutputSpec, Provenance,
+        SCHEMA_VERSION, Task, next_version,
     },
     onnx::{GraphProto, IR_VERSION, ModelProto, OPSET_VERSION, proto::OperatorSetIdProto},
     picture::{Detail, Limits, Picture, ResizeRule},
@@ -25,6 +31,63 @@ use crate::{
 const DRAWN: u64 = 64;
 /// Golden samples of a model.
 const KEPT: usize = 6;
+
+/// How a trained network becomes a model.
+#[derive(Clone, Debug, Default)]
+pub struct SaveSettings {
+    /// Whether to calibrate, and which operating points to fit.
+    pub fit: operating_points::Settings,
+    /// Golden pictures, encoded; drawn ones where there are none.
+    pub golden_pictures: Option<Vec<Vec<u8>>>,
+}
+
+/// A model that was written.
+#[derive(Debug)]
+pub struct Saved {
+    /// The file.
+    pub path: PathBuf,
+    /// Its version, which is its folder.
+    pub version: ModelVersion,
+    /// What stands in it.
+    pub file: ModelFile,
+    /// The calibration and the thresholds that were fitted.
+    pub fitted: Fitted,
+}
+
+/// Fits calibration and thresholds on the learner's last evaluation, proves the model under ONNX Runtime, and writes
+/// `out`/NEXT-VERSION/model.onnx.
+///
+/// # Errors
+/// As [`assemble_and_check`], and what the file system says.
+pub fn save(
+    learner: &mut Learner,
+    evaluation: Evaluation,
+    settings: SaveSettings,
+    runtime: &Runtime,
+    out: &Path,
+) -> Result<Saved, TrainError> {
+    let recipe = learner.recipe();
+    let dataset = learner.dataset();
+    let judge = Judge { dataset, rule: recipe.resize, threshold: recipe.accuracy_threshold };
+    let fitted = operating_points::fit(learner.task(), evaluation, &judge, &settings.fit);
+    let mut graph = learner.graph()?;
+    fitted.calibrate(&mut graph)?;
+    // Golden outputs are those of the graph that is written.
+    let mut network = Network::new(&graph, OPSET_VERSION, Device::Cpu, Kind::Float)?;
+    let description = Description {
+        task: fitted.task.clone(),
+        metrics: Description::metrics_of(&fitted.evaluation),
+        data: dataset.fingerprint,
+        pictures: (dataset.train.len() as u64, dataset.valid.len() as u64),
+        base_weights: learner.base_weights(),
+        golden_pictures: settings.golden_pictures,
+    };
+    let file = assemble_and_check(&mut network, graph, recipe, description, runtime)?;
+    let version = next_version(out).map_err(|source| TrainError::Io { path: out.display().to_string(), source })?;
+    let path = out.join(version.to_string()).join("model.onnx");
+    file.write(&path)?;
+    Ok(Saved { path, version, file, fitted })
+}
 
 /// What a model file says beside its graph.
 #[derive(Debug)]
@@ -123,7 +186,12 @@ fn golden_samples(
 }
 
 /// The interpreter's output for one encoded picture.
-fn output_of(network: &mut Network, output: &str, rule: &ResizeRule, bytes: &[u8]) -> Result<Vec<f32>, TrainError> {
+pub(super) fn output_of(
+    network: &mut Network,
+    output: &str,
+    rule: &ResizeRule,
+    bytes: &[u8],
+) -> Result<Vec<f32>, TrainError> {
     let mut pixels = vec![0; 3 * rule.size.width as usize * rule.size.height as usize];
     Picture::decode(bytes, &Limits::default(), Detail::For(rule))
         .and_then(|picture| picture.resize_into(rule, &mut pixels))

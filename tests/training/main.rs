@@ -8,6 +8,8 @@
 )]
 
 mod agreement;
+mod importing;
+mod judging;
 mod learning;
 mod program;
 mod resuming;

@@ -108,8 +108,13 @@ impl Draw {
         }
     }
 
-    /// Where points of the source go, both in −1…1 coordinates. In a mirror image, along whichever line, the two of each
-    /// flip pair change places; two mirrors are a turn, which changes neither. `None` for points that were `None`, or that no output point comes from.
+    /// Whether left and right have changed places: by an odd number of mirrors, along whichever lines.
+    pub fn is_mirror_image(&self) -> bool {
+        self.flip ^ self.flip_vertical ^ self.transpose
+    }
+
+    /// Where points of the source go, both in −1…1 coordinates. In a mirror image the two of each flip pair change
+    /// places. `None` for points that were `None`, or that no output point comes from.
     pub fn move_points(
         &self,
         points: &[Option<(f64, f64)>],
@@ -118,7 +123,7 @@ impl Draw {
     ) -> Vec<Option<(f64, f64)>> {
         let Some(inverse) = self.homography(frame).inverse() else { return vec![None; points.len()] };
         let mut moved: Vec<_> = points.iter().map(|point| point.and_then(|point| inverse.apply(point))).collect();
-        if self.flip ^ self.flip_vertical ^ self.transpose {
+        if self.is_mirror_image() {
             for &(a, b) in flip_pairs.iter().filter(|(a, b)| *a.max(b) < points.len()) {
                 moved.swap(a, b);
             }

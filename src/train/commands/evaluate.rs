@@ -1,27 +1,19 @@
-//! `evaluate`: judges a model file on the validation split of a data set.
+//! `evaluate`: judges a model file on a data set.
 
-use std::{
-    io::Write as _,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
-use tch::{Device, Kind};
+use serde_json::{Map, Value, json};
 
-use super::data::{self, DataArgs};
+use super::{
+    data::DataArgs,
+    judged::{Options, SplitArg, Subject},
+    tables,
+};
 use crate::{
-    model::{ModelFile, Points, Task, Values},
-    onnx::{ModelProto, OPSET_VERSION},
-    train::{
-        dataset::{Dataset, Target, Targets},
-        evaluate::{Evaluation, Judge, evaluate},
-        loader::{Loader, LoaderOptions},
-        losses::LossSettings,
-        network::Network,
-        objective::Objective,
-    },
+    model::{Label, Task},
+    train::{dataset::Dataset, evaluate::Evaluation, operating_points},
 };
 
 /// Options of `evaluate`.
@@ -32,77 +24,107 @@ pub struct EvaluateArgs {
     /// The table and its pictures.
     #[command(flatten)]
     pub data: DataArgs,
-    /// Write the model's outputs here: a CSV with a line for each validation picture.
+    /// Which pictures.
+    #[arg(long, value_enum, default_value_t = SplitArg::Valid)]
+    pub split: SplitArg,
+    /// Judge each picture in so many augmented views as well, and average: three quarters theirs (fastai's tta has 4).
+    #[arg(long, value_name = "VIEWS", default_value_t = 0)]
+    pub tta: u64,
+    /// Say labels at the thresholds of this operating point.
+    #[arg(long, value_name = "NAME")]
+    pub operating_point: Option<String>,
+    /// The threshold of accuracy_multi [default: the one of the training run].
     #[arg(long)]
+    pub threshold: Option<f64>,
+    /// Pictures a batch.
+    #[arg(long, default_value_t = 64)]
+    pub batch_size: usize,
+    /// Write the model's outputs here: a CSV with a line for each picture.
+    #[arg(long, value_name = "FILE")]
     pub outputs: Option<PathBuf>,
+    /// Write every figure here, as a JSON document.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
 }
 
 /// Judges a model file with the interpreter, whose outputs are ONNX Runtime's to 1e-4.
-#[allow(clippy::print_stdout, reason = "the output of the program")]
 pub(super) fn run(args: &EvaluateArgs) -> anyhow::Result<()> {
-    let file = ModelFile::read(&args.model).with_context(|| args.model.display().to_string())?;
-    let model: ModelProto = prost::Message::decode(file.bytes.as_slice())?;
-    let mut network = Network::new(&model.graph.unwrap_or_default(), OPSET_VERSION, Device::Cpu, Kind::Float)?;
-    let task = &file.manifest.task;
-    let mut dataset = data::read(&args.data, task.into(), 0)?;
-    fit_vocabulary(&mut dataset, task)?;
-    let rule = file.manifest.input.resize;
-    let dataset = Arc::new(dataset);
-    let loader = Loader::new(Arc::clone(&dataset), LoaderOptions::new(rule).of_task(task));
-    let objective = Objective::new(task, &dataset, &LossSettings::default())?;
-    let judge = Judge { dataset: &dataset, rule, threshold: 0.5 };
-    let evaluation = evaluate(&mut network, task, &loader, &objective, &judge)?;
-    println!("{:<24} {:.6}", "loss", evaluation.loss);
-    for (name, value) in evaluation.metrics.iter().chain(&evaluation.details) {
-        println!("{name:<24} {value:.6}");
+    let mut subject = Subject::read(&args.model)?;
+    let mut task = subject.file.manifest.task.clone();
+    if let Some(name) = &args.operating_point {
+        task = operating_points::at(&task, name).map_err(anyhow::Error::msg)?;
     }
+    let options =
+        Options { split: args.split, batch_size: args.batch_size, views: args.tta, threshold: args.threshold };
+    let (dataset, evaluation) = subject.judge(&task, &args.data, &options)?;
+    print(&task, &evaluation);
     if let Some(path) = &args.outputs {
-        write_outputs(path, &dataset, task, &evaluation).with_context(|| path.display().to_string())?;
+        write_outputs(path, &dataset, &task, &evaluation).with_context(|| path.display().to_string())?;
+    }
+    if let Some(path) = &args.json {
+        let document = document(args, &subject, &task, &dataset, &evaluation);
+        let text = serde_json::to_string_pretty(&document)? + "\n";
+        std::fs::write(path, text).with_context(|| path.display().to_string())?;
     }
     Ok(())
 }
 
-/// Gives the data set's targets the model's labels and their order; labels that the data set lacks have no example.
-fn fit_vocabulary(dataset: &mut Dataset, task: &Task) -> anyhow::Result<()> {
-    let labels = match task {
+/// Figures of the whole split by name, then a table of the labels, then the confusion matrix.
+#[allow(clippy::print_stdout, reason = "the output of the program")]
+fn print(task: &Task, evaluation: &Evaluation) {
+    println!("{:<24} {:.6}", "loss", evaluation.loss);
+    let labels = labels_of(task);
+    for (name, value) in evaluation.metrics.iter().chain(&evaluation.details) {
+        // Those of single labels stand in the table.
+        if labels.is_empty() || !name.contains('/') {
+            println!("{name:<24} {value:.6}");
+        }
+    }
+    if !labels.is_empty() {
+        tables::print_labels(labels, evaluation, matches!(task, Task::MultiLabel { .. }));
+    }
+    if let Some(matrix) = &evaluation.confusion {
+        tables::print_confusion(labels, matrix);
+    }
+}
+
+fn labels_of(task: &Task) -> &[Label] {
+    match task {
         Task::MultiLabel { labels } | Task::SingleLabel { labels } => labels,
-        Task::Points(Points { names, .. }) | Task::Values(Values { names, .. }) => {
-            let (ours, models) = (dataset.targets.len(), names.len());
-            anyhow::ensure!(
-                ours == models,
-                "the data set has {ours} {}, the model has {models}",
-                dataset.kind().noun()
-            );
-            return Ok(());
-        }
-    };
-    let mut places = Vec::new();
-    for name in dataset.targets.names() {
-        let place = labels.iter().position(|label| label.name == *name);
-        places.push(place.with_context(|| format!("the data set has a label {name:?} that the model does not know"))?);
+        Task::Points(_) | Task::Values(_) => &[],
     }
-    for example in dataset.train.iter_mut().chain(&mut dataset.valid) {
-        if let Target::Labels(own) = &mut example.target {
-            own.iter_mut().for_each(|label| *label = places[*label]);
-        }
-    }
-    let names = labels.iter().map(|label| label.name.clone()).collect();
-    dataset.targets = match &dataset.targets {
-        Targets::SingleLabel { .. } => Targets::SingleLabel { labels: names },
-        _ => Targets::MultiLabel { labels: names },
-    };
-    Ok(())
 }
 
-/// A CSV: file name, then the outputs in the order of the model.
-fn write_outputs(path: &Path, dataset: &Dataset, task: &Task, evaluation: &Evaluation) -> std::io::Result<()> {
-    let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
+/// A CSV without a header: file name, then the outputs in the order of the model.
+fn write_outputs(path: &Path, dataset: &Dataset, task: &Task, evaluation: &Evaluation) -> anyhow::Result<()> {
+    let mut file = csv::Writer::from_path(path)?;
     for (example, row) in dataset.valid.iter().zip(evaluation.outputs.chunks_exact(task.output_len())) {
-        write!(file, "{}", example.file.display())?;
-        for value in row {
-            write!(file, ",{value}")?;
-        }
-        writeln!(file)?;
+        let values = row.iter().map(f32::to_string);
+        file.write_record(std::iter::once(example.file.display().to_string()).chain(values))?;
     }
-    file.flush()
+    Ok(file.flush()?)
+}
+
+fn document(args: &EvaluateArgs, subject: &Subject, task: &Task, dataset: &Dataset, evaluation: &Evaluation) -> Value {
+    let all = evaluation.metrics.iter().chain(&evaluation.details);
+    let metrics: Map<String, Value> = all.map(|(name, value)| (name.clone(), json!(value))).collect();
+    let label = |(label, counts): (&Label, &crate::train::metrics::Counts)| {
+        let threshold = matches!(task, Task::MultiLabel { .. }).then(|| label.threshold());
+        json!({"label": label.name, "threshold": threshold, "counts": counts, "matrix": counts.matrix()})
+    };
+    let labels: Vec<Value> = labels_of(task).iter().zip(&evaluation.per_label).map(label).collect();
+    json!({
+        "model": args.model,
+        "digest": format!("sha256:{}", subject.file.digest),
+        "task": task.kind(),
+        "data": dataset.fingerprint.to_string(),
+        "split": format!("{:?}", args.split).to_lowercase(),
+        "pictures": dataset.valid.len(),
+        "views": args.tta,
+        "operating_point": args.operating_point,
+        "loss": evaluation.loss,
+        "metrics": metrics,
+        "labels": labels,
+        "confusion_matrix": evaluation.confusion.as_ref().map(|matrix| &matrix.rows),
+    })
 }

@@ -13,24 +13,25 @@ use super::{
     Cli, Command,
     data::{self, DataArgs},
     learn_args::{LearnArgs, LearningRate},
-    stop,
+    stop, tables,
 };
 use crate::{
     infer::Runtime,
-    model::{Label, Task, next_version},
+    model::Task,
     train::{
         TrainError,
         dataset::Dataset,
-        evaluate::{Evaluation, score_table},
+        evaluate::Evaluation,
         learner::{Companions, Learner, Outcome},
         lr_find::suggest,
         observer::Many,
+        operating_points,
         progress::Progress,
         recipe::Recipe,
         report::{self, Events, ReportInputs},
         run_folder::{RunFolder, RunRecord},
-        save::{Description, assemble_and_check},
-        thresholds::best_thresholds,
+        save::{SaveSettings, save},
+        thresholds::OperatingPoint,
     },
 };
 
@@ -86,7 +87,9 @@ impl FromArgMatches for FitArgs {
 }
 
 /// Options of a new run.
+// clap leaves a group with groups in it empty, so that it would never count as given.
 #[derive(Debug, Args)]
+#[group(arg = "out")]
 pub struct NewRunArgs {
     /// The model's folder, such as models/scenes; the version below it is the next free one.
     #[arg(long)]
@@ -97,6 +100,13 @@ pub struct NewRunArgs {
     /// Take the golden samples from the validation pictures; they are stored in the model file.
     #[arg(long)]
     pub golden_from_data: bool,
+    /// Leave scores as the network gives them, instead of calibrating them on the validation split.
+    #[arg(long)]
+    pub no_calibrate: bool,
+    /// Thresholds under a name, beside `balanced=f1`, `precise=precision:.9` and `sensitive=recall:.9` or in place of
+    /// one of them: NAME=GOAL, a goal being f1, f2, f0.5, precision:.95, recall:.8 and the like.
+    #[arg(long = "operating-point", value_name = "NAME=GOAL")]
+    pub operating_points: Vec<OperatingPoint>,
     /// The data set.
     #[command(flatten)]
     pub data: DataArgs,
@@ -131,7 +141,7 @@ fn start(args: &NewRunArgs) -> anyhow::Result<ExitCode> {
     };
     folder.write(&RunRecord::new(&recipe, dataset.fingerprint)?)?;
     println!("run {}", folder.path().display());
-    go(args, &recipe, Run { folder, runtime, dataset, task, learner })
+    go(args, &recipe, Run { folder, runtime, dataset, learner })
 }
 
 #[allow(clippy::print_stdout, reason = "the output of the program")]
@@ -157,7 +167,7 @@ fn resume(path: &Path) -> anyhow::Result<ExitCode> {
     } else {
         println!("there is no checkpoint yet: the run starts from its beginning");
     }
-    go(args, &record.recipe, Run { folder, runtime, dataset, task, learner })
+    go(args, &record.recipe, Run { folder, runtime, dataset, learner })
 }
 
 /// A run that is ready to go.
@@ -165,7 +175,6 @@ struct Run {
     folder: RunFolder,
     runtime: Runtime,
     dataset: Arc<Dataset>,
-    task: Task,
     learner: Learner,
 }
 
@@ -203,51 +212,47 @@ fn go(args: &NewRunArgs, recipe: &Recipe, mut run: Run) -> anyhow::Result<ExitCo
         }
         Outcome::Finished(evaluation) => {
             let resume = run.folder.how_to_resume();
-            finish(args, recipe, run, &evaluation).context(resume)?;
+            finish(args, run, *evaluation).context(resume)?;
             Ok(ExitCode::SUCCESS)
         }
     }
 }
 
-/// Fits thresholds, writes the model file and says so in the run's record.
+/// Writes the model file and the report, and says so in the run's record.
 #[allow(clippy::print_stdout, reason = "the output of the program")]
-fn finish(args: &NewRunArgs, recipe: &Recipe, mut run: Run, evaluation: &Evaluation) -> anyhow::Result<()> {
-    let task = with_thresholds(run.task, evaluation, &run.dataset);
-    print_labels(&task, evaluation);
-    let description = Description {
-        task,
-        metrics: Description::metrics_of(evaluation),
-        data: run.dataset.fingerprint,
-        pictures: (run.dataset.train.len() as u64, run.dataset.valid.len() as u64),
-        base_weights: run.learner.base_weights(),
+fn finish(args: &NewRunArgs, mut run: Run, evaluation: Evaluation) -> anyhow::Result<()> {
+    let settings = SaveSettings {
+        fit: operating_points::Settings {
+            calibrate: !args.no_calibrate,
+            points: OperatingPoint::standard_and(&args.operating_points),
+        },
         golden_pictures: if args.golden_from_data { Some(golden_from(&run.dataset)?) } else { None },
     };
-    let graph = run.learner.graph()?;
-    let file = assemble_and_check(run.learner.network(), graph, recipe, description, &run.runtime)?;
-    let version = next_version(&args.out).with_context(|| format!("cannot list {}", args.out.display()))?;
-    let path = args.out.join(version.to_string()).join("model.onnx");
-    file.write(&path)?;
+    let saved = save(&mut run.learner, evaluation, settings, &run.runtime, &args.out)?;
+    tables::print_fitted(&saved.fitted);
     let record = run.folder.read()?;
+    let notes = [run.dataset.notices(), saved.fitted.notes.clone()].concat();
+    let name = args.out.file_name().unwrap_or_default().display();
     let inputs = ReportInputs {
-        title: &format!("{} {version}", args.out.file_name().unwrap_or_default().display()),
+        title: &format!("{name} {}", saved.version),
         command: &record.command,
         working_folder: &record.working_folder,
-        settings: &serde_json::to_value(recipe)?,
-        seed: recipe.seed,
+        settings: &serde_json::to_value(run.learner.recipe())?,
+        seed: run.learner.recipe().seed,
         tool: &record.tool,
         history: &run.learner.progress().epochs,
         steps: &run.learner.progress().steps,
         dataset: &run.dataset,
-        task: &file.manifest.task,
-        rule: recipe.resize,
-        evaluation,
-        notes: &[],
+        task: &saved.file.manifest.task,
+        rule: run.learner.recipe().resize,
+        evaluation: &saved.fitted.evaluation,
+        notes: &notes,
     };
     report::write(run.folder.path(), &inputs)
-        .with_context(|| format!("the model is written to {}, but its report is not", path.display()))?;
-    run.folder.write(&RunRecord { model: Some(path.clone()), ..record })?;
+        .with_context(|| format!("the model is written to {}, but its report is not", saved.path.display()))?;
+    run.folder.write(&RunRecord { model: Some(saved.path.clone()), ..record })?;
     println!("{}", run.folder.path().join("report.html").display());
-    println!("{}  {:.1} MB  sha256:{}", path.display(), file.bytes.len() as f64 / 1e6, file.digest);
+    println!("{}  {:.1} MB  sha256:{}", saved.path.display(), saved.file.bytes.len() as f64 / 1e6, saved.file.digest);
     Ok(())
 }
 
@@ -265,33 +270,4 @@ fn golden_from(dataset: &Dataset) -> Result<Vec<Vec<u8>>, TrainError> {
     let read =
         |path: &Path| std::fs::read(path).map_err(|source| TrainError::Io { path: path.display().to_string(), source });
     dataset.valid.iter().step_by(step).map(|example| read(&dataset.path(example))).collect()
-}
-
-/// The task with each label's threshold fitted on the validation scores.
-fn with_thresholds(task: Task, evaluation: &Evaluation, dataset: &Dataset) -> Task {
-    let Task::MultiLabel { mut labels } = task else { return task };
-    let table = score_table(&evaluation.outputs, &dataset.valid, labels.len());
-    for (label, best) in labels.iter_mut().zip(best_thresholds(&table)) {
-        label.thresholds.insert(Label::DEFAULT_OPERATING_POINT.to_owned(), best.threshold);
-    }
-    Task::MultiLabel { labels }
-}
-
-/// A table of the labels with their thresholds and what they are worth.
-#[allow(clippy::print_stdout, reason = "the output of the program")]
-fn print_labels(task: &Task, evaluation: &Evaluation) {
-    let Task::MultiLabel { labels } = task else { return };
-    println!("{:<24} {:>8} {:>8} {:>10} {:>10}", "label", "train", "valid", "AP", "threshold");
-    for label in labels {
-        let name = format!("average_precision/{}", label.name);
-        let precision = evaluation.details.iter().find(|(detail, _)| *detail == name).map_or(f64::NAN, |(_, v)| *v);
-        println!(
-            "{:<24} {:>8} {:>8} {:>10.4} {:>10.3}",
-            label.name,
-            label.train_count,
-            label.valid_count,
-            precision,
-            label.threshold()
-        );
-    }
 }

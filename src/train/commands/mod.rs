@@ -5,11 +5,17 @@ mod data;
 mod draw_shapes;
 mod evaluate;
 mod fit;
+mod import;
+mod inspect;
+mod judged;
 mod learn_args;
 mod loss_args;
 mod lr_find;
+mod predict;
 mod show_batch;
 mod stop;
+mod tables;
+mod thresholds;
 
 use std::process::ExitCode;
 
@@ -21,10 +27,15 @@ pub use self::{
     draw_shapes::DrawShapesArgs,
     evaluate::EvaluateArgs,
     fit::{FitArgs, NewRunArgs},
+    import::{ActivationArg, CoordinatesArg, ImportArgs},
+    inspect::InspectArgs,
+    judged::SplitArg,
     learn_args::{LearnArgs, LearningRate, PointSet},
     loss_args::{LossArgs, PositiveWeight},
     lr_find::LrFindArgs,
+    predict::{FormatArg, PredictArgs},
     show_batch::ShowBatchArgs,
+    thresholds::ThresholdsArgs,
 };
 
 /// Train picture taggers and keypoint models on your own photos.
@@ -47,6 +58,14 @@ pub enum Command {
     ShowBatch(ShowBatchArgs),
     /// Judge a model file on the validation split of a data set.
     Evaluate(EvaluateArgs),
+    /// Answer for pictures as the server would: a line of JSON or CSV for each.
+    Predict(PredictArgs),
+    /// Show a model's operating points, or fit them anew on a data set and write the next version.
+    Thresholds(ThresholdsArgs),
+    /// Make somebody else's ONNX file a model that can be served, and write OUT/NEXT-VERSION/model.onnx.
+    Import(Box<ImportArgs>),
+    /// Say what is in a model file, or in any other ONNX file.
+    Inspect(InspectArgs),
     /// Draw a data set of circles, squares and triangles, to try the trainer without photos.
     DrawShapes(DrawShapesArgs),
 }
@@ -61,6 +80,10 @@ pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::LrFind(args) => lr_find::run(args)?,
         Command::ShowBatch(args) => show_batch::run(args)?,
         Command::Evaluate(args) => evaluate::run(args)?,
+        Command::Predict(args) => predict::run(args)?,
+        Command::Thresholds(args) => thresholds::run(args)?,
+        Command::Import(args) => import::run(args)?,
+        Command::Inspect(args) => inspect::run(args)?,
         Command::DrawShapes(args) => draw_shapes::run(args)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -242,10 +242,11 @@ impl Learner {
             return Ok(false);
         }
         let metric = self.recipe.metric_for(&self.task);
-        let value = evaluation.value(&metric).ok_or_else(|| {
-            TrainError::Recipe(format!("there is no metric {metric:?}: choose of {}", evaluation.names().join(", ")))
-        })?;
-        let direction = crate::train::metrics::direction(&metric);
+        let (Some(value), Some(direction)) = (evaluation.value(&metric), crate::train::metrics::direction(&metric))
+        else {
+            let names = evaluation.names().join(", ");
+            return Err(TrainError::Recipe(format!("there is no metric {metric:?}: choose of {names}")));
+        };
         if self.progress.best.as_ref().is_none_or(|best| direction.is_better(value, best.value)) {
             self.progress.best = Some(Best { epoch, metric, value });
             if self.recipe.keep_best {

@@ -133,6 +133,21 @@ impl Learner {
         &mut self.network
     }
 
+    /// The settings that it trains with.
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// What it learns.
+    pub fn task(&self) -> &Task {
+        &self.task
+    }
+
+    /// What it learns from.
+    pub fn dataset(&self) -> &Dataset {
+        &self.dataset
+    }
+
     /// How many parameter groups there are, each with a learning rate of its own; the last one is the head.
     pub fn group_count(&self) -> usize {
         self.optimiser.group_count()

@@ -2,10 +2,12 @@
 
 use std::ops::Add;
 
+use serde::Serialize;
+
 use super::{ScoreTable, mean};
 
 /// How often a threshold was right and wrong.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Said and true.
     pub true_positives: u64,
@@ -13,6 +15,8 @@ pub struct Counts {
     pub false_positives: u64,
     /// True and not said.
     pub false_negatives: u64,
+    /// Neither said nor true.
+    pub true_negatives: u64,
 }
 
 impl Counts {
@@ -22,7 +26,7 @@ impl Counts {
             (true, true) => self.true_positives += 1,
             (true, false) => self.false_positives += 1,
             (false, true) => self.false_negatives += 1,
-            (false, false) => {}
+            (false, false) => self.true_negatives += 1,
         }
     }
 
@@ -38,7 +42,20 @@ impl Counts {
 
     /// The harmonic mean of precision and recall; 0 where nothing was said and nothing is true.
     pub fn f1(&self) -> f64 {
-        share(2 * self.true_positives, 2 * self.true_positives + self.false_positives + self.false_negatives)
+        self.f_beta(1.0)
+    }
+
+    /// F-beta, in which recall weighs `beta` times as much as precision: (1 + β²)·TP / ((1 + β²)·TP + β²·FN + FP).
+    pub fn f_beta(&self, beta: f64) -> f64 {
+        let weight = beta * beta;
+        let hits = (1.0 + weight) * self.true_positives as f64;
+        let whole = hits + weight * self.false_negatives as f64 + self.false_positives as f64;
+        if whole == 0.0 { 0.0 } else { hits / whole }
+    }
+
+    /// Rows: not true, true; columns: not said, said (scikit-learn's `multilabel_confusion_matrix`).
+    pub fn matrix(&self) -> [[u64; 2]; 2] {
+        [[self.true_negatives, self.false_positives], [self.false_negatives, self.true_positives]]
     }
 }
 
@@ -50,6 +67,7 @@ impl Add for Counts {
             true_positives: self.true_positives + other.true_positives,
             false_positives: self.false_positives + other.false_positives,
             false_negatives: self.false_negatives + other.false_negatives,
+            true_negatives: self.true_negatives + other.true_negatives,
         }
     }
 }
@@ -103,7 +121,7 @@ pub fn judge(table: &ScoreTable, thresholds: &[f32]) -> Judgement {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::{assert_near, cases};
+    use super::super::fixture::{assert_near, cases, reference};
     use super::*;
 
     #[test]
@@ -112,13 +130,15 @@ mod tests {
         table.extend(&[0.9, 0.1, 0.5, 0.1, 0.2, 0.1, 0.7, 0.1], &[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0]);
         let judgement = judge(&table, &[0.5, 0.5]);
         let counts = judgement.per_label[0];
-        assert_eq!(counts, Counts { true_positives: 2, false_positives: 1, false_negatives: 1 });
+        let expected = Counts { true_positives: 2, false_positives: 1, false_negatives: 1, true_negatives: 0 };
+        assert_eq!(counts, expected);
         assert_near(counts.precision(), 2.0 / 3.0);
         assert_near(counts.f1(), 2.0 / 3.0);
         let nothing = judgement.per_label[1];
         assert_eq!((nothing.precision(), nothing.recall(), nothing.f1()), (0.0, 0.0, 0.0));
         assert_near(judgement.macro_f1(), 1.0 / 3.0);
-        assert_eq!(judgement.micro(), counts);
+        assert_eq!(judgement.micro(), Counts { true_negatives: 4, ..counts });
+        assert_near(counts.f_beta(2.0), 10.0 / 15.0);
     }
 
     #[test]
@@ -136,6 +156,14 @@ mod tests {
             assert_near(ours.macro_precision(), case.macro_precision);
             assert_near(ours.macro_recall(), case.macro_recall);
             assert_near(ours.macro_f1(), case.macro_f1);
+        }
+        for case in reference().multi_label {
+            let ours = judge(&case.table(), &case.thresholds);
+            for (label, counts) in ours.per_label.iter().enumerate() {
+                assert_eq!(counts.matrix(), case.matrices[label]);
+                assert_near(counts.f_beta(2.0), case.f2[label]);
+                assert_near(counts.f_beta(0.5), case.f05[label]);
+            }
         }
     }
 }

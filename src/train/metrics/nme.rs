@@ -8,11 +8,16 @@ use super::{PointSample, distance, mean};
 /// Pictures in which a point of the pair is not labelled, or the two lie on each other, have no measure and are left
 /// out; `None` where that is all of them.
 pub fn normalised_mean_error(samples: &[PointSample], pair: (usize, usize)) -> Option<f64> {
-    mean(samples.iter().filter_map(|sample| {
+    mean(picture_errors(samples, pair))
+}
+
+/// The normalised error of each picture that has a measure.
+pub(super) fn picture_errors(samples: &[PointSample], pair: (usize, usize)) -> impl Iterator<Item = f64> + '_ {
+    samples.iter().filter_map(move |sample| {
         let point = |place: usize| sample.truth.get(place).copied().flatten();
         let measure = distance(point(pair.0)?, point(pair.1)?);
         (measure > 0.0).then_some(mean(sample.distances())? / measure)
-    }))
+    })
 }
 
 #[cfg(test)]

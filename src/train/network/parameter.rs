@@ -4,7 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use tch::{TchError, Tensor};
 
-use crate::onnx::{GraphProto, NodeProto, TensorProto, arch::PREPROCESS_PREFIX, head::Y_RANGE_PREFIX, proto::DataType};
+use crate::onnx::{
+    GraphProto, NodeProto, TensorProto, arch::PREPROCESS_PREFIX, calibrate::CALIBRATION_PREFIX, head::Y_RANGE_PREFIX,
+    proto::DataType,
+};
 
 /// What a trainable parameter is; only [`Role::Weight`] gets weight decay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,7 +136,8 @@ pub(super) fn classify(graph: &GraphProto) -> Roles {
 }
 
 fn can_train(tensor: &TensorProto) -> bool {
-    let constant = [PREPROCESS_PREFIX, Y_RANGE_PREFIX].iter().any(|prefix| tensor.name().starts_with(prefix));
+    let constants = [PREPROCESS_PREFIX, Y_RANGE_PREFIX, CALIBRATION_PREFIX];
+    let constant = constants.iter().any(|prefix| tensor.name().starts_with(prefix));
     tensor.data_type() == DataType::Float && !tensor.dims.is_empty() && !constant
 }
 

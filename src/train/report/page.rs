@@ -115,7 +115,8 @@ fn best_row(name: &str, kept: f64, by_epoch: Vec<f64>) -> Vec<Cell> {
     let direction = direction(if name == "valid_loss" { "loss" } else { name });
     let mut best: Option<(usize, f64)> = None;
     for (epoch, value) in by_epoch.into_iter().enumerate().filter(|(_, value)| value.is_finite()) {
-        if best.is_none_or(|(_, known)| direction.is_better(value, known)) {
+        let better = |known| direction.is_some_and(|direction| direction.is_better(value, known));
+        if best.is_none_or(|(_, known)| better(known)) {
             best = Some((epoch + 1, value));
         }
     }

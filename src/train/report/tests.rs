@@ -44,7 +44,14 @@ impl Run {
         let (root, fingerprint) = (folder.path().to_owned(), Digest::of(b"rows"));
         let dataset = Dataset { root, targets, train: valid.clone(), valid, fingerprint };
         let metrics = vec![("map".to_owned(), 0.75), ("point_error_px".to_owned(), 3.5)];
-        let evaluation = Evaluation { loss: 0.5, outputs, metrics: metrics.clone(), details: metrics.clone() };
+        let evaluation = Evaluation {
+            loss: 0.5,
+            outputs,
+            metrics: metrics.clone(),
+            details: metrics.clone(),
+            per_label: Vec::new(),
+            confusion: None,
+        };
         let epoch = |epoch: u64| EpochReport {
             epoch,
             epochs: 3,

@@ -1,0 +1,141 @@
+//! A model file judged on a data set: what `evaluate` and `thresholds` have in common.
+
+use std::{path::Path, sync::Arc};
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+use tch::{Device, Kind};
+
+use super::data::{self, DataArgs};
+use crate::{
+    model::{ModelFile, Points, Task, Values},
+    onnx::{GraphProto, ModelProto, OPSET_VERSION},
+    train::{
+        dataset::{Dataset, Target, Targets},
+        evaluate::{Evaluation, Judge, evaluate},
+        loader::{Loader, LoaderOptions},
+        losses::LossSettings,
+        network::Network,
+        objective::Objective,
+        tta::{TestTime, outputs_of_views},
+    },
+};
+
+/// Which pictures of a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SplitArg {
+    /// Those that validate.
+    Valid,
+    /// Those that train.
+    Train,
+    /// Both, training pictures first.
+    All,
+}
+
+/// How to judge.
+#[derive(Clone, Debug)]
+pub(super) struct Options {
+    pub(super) split: SplitArg,
+    pub(super) batch_size: usize,
+    /// Augmented views of each picture; 0 for the picture alone.
+    pub(super) views: u64,
+    /// Of `accuracy_multi`; the one that the model was trained with where there is none.
+    pub(super) threshold: Option<f64>,
+}
+
+/// A model file and the model in it.
+pub(super) struct Subject {
+    pub(super) file: ModelFile,
+    pub(super) model: ModelProto,
+}
+
+impl Subject {
+    pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
+        let file = ModelFile::read(path).with_context(|| path.display().to_string())?;
+        let model = prost::Message::decode(file.bytes.as_slice())?;
+        Ok(Self { file, model })
+    }
+
+    pub(super) fn graph(&mut self) -> &mut GraphProto {
+        self.model.graph.get_or_insert_default()
+    }
+
+    /// The interpreter's network of the graph as it is now.
+    pub(super) fn network(&mut self) -> anyhow::Result<Network> {
+        let opset = self.model.opset_import.iter().find(|set| matches!(set.domain(), "" | "ai.onnx"));
+        let opset = opset.map_or(OPSET_VERSION, |set| set.version());
+        Ok(Network::new(self.graph(), opset, Device::Cpu, Kind::Float)?)
+    }
+
+    /// The threshold of `accuracy_multi` that the model was trained with.
+    pub(super) fn accuracy_threshold(&self) -> f64 {
+        let settings = &self.file.manifest.provenance.settings;
+        settings.get("accuracy_threshold").and_then(serde_json::Value::as_f64).unwrap_or(0.5)
+    }
+
+    /// Judges the graph as it is now with the interpreter, whose outputs are ONNX Runtime's to 1e-4. The data set's
+    /// validation split then is the split that was judged.
+    pub(super) fn judge(
+        &mut self,
+        task: &Task,
+        data: &DataArgs,
+        options: &Options,
+    ) -> anyhow::Result<(Arc<Dataset>, Evaluation)> {
+        let mut dataset = data::read(data, task.into(), 0)?;
+        fit_vocabulary(&mut dataset, task)?;
+        // The loss of values is on the training split's scale, whichever split is judged.
+        let objective = Objective::new(task, &dataset, &LossSettings::default())?;
+        match options.split {
+            SplitArg::Valid => {}
+            SplitArg::Train => dataset.valid.clone_from(&dataset.train),
+            SplitArg::All => dataset.valid = [dataset.train.as_slice(), &dataset.valid].concat(),
+        }
+        let dataset = Arc::new(dataset);
+        let mut network = self.network()?;
+        let rule = self.file.manifest.input.resize;
+        let of_rule = LoaderOptions { batch_size: options.batch_size, ..LoaderOptions::new(rule) };
+        let loader = Loader::new(Arc::clone(&dataset), of_rule.of_task(task));
+        let threshold = options.threshold.unwrap_or_else(|| self.accuracy_threshold());
+        let judge = Judge { dataset: &dataset, rule, threshold };
+        let mut evaluation = evaluate(&mut network, task, &loader, &objective, &judge)?;
+        if options.views > 0 {
+            let test_time = TestTime::of(&self.file.manifest, options.views, 0);
+            let views = outputs_of_views(&mut network, task, &loader, rule.size, &test_time)?;
+            let outputs = TestTime::blend(&evaluation.outputs, &views);
+            evaluation = Evaluation::of(task, outputs, evaluation.loss, &judge);
+        }
+        Ok((dataset, evaluation))
+    }
+}
+
+/// Gives the data set's targets the model's labels and their order; labels that the data set lacks have no example.
+fn fit_vocabulary(dataset: &mut Dataset, task: &Task) -> anyhow::Result<()> {
+    let labels = match task {
+        Task::MultiLabel { labels } | Task::SingleLabel { labels } => labels,
+        Task::Points(Points { names, .. }) | Task::Values(Values { names, .. }) => {
+            let (ours, models) = (dataset.targets.len(), names.len());
+            anyhow::ensure!(
+                ours == models,
+                "the data set has {ours} {}, the model has {models}",
+                dataset.kind().noun()
+            );
+            return Ok(());
+        }
+    };
+    let mut places = Vec::new();
+    for name in dataset.targets.names() {
+        let place = labels.iter().position(|label| label.name == *name);
+        places.push(place.with_context(|| format!("the data set has a label {name:?} that the model does not know"))?);
+    }
+    for example in dataset.train.iter_mut().chain(&mut dataset.valid) {
+        if let Target::Labels(own) = &mut example.target {
+            own.iter_mut().for_each(|label| *label = places[*label]);
+        }
+    }
+    let names = labels.iter().map(|label| label.name.clone()).collect();
+    dataset.targets = match &dataset.targets {
+        Targets::SingleLabel { .. } => Targets::SingleLabel { labels: names },
+        _ => Targets::MultiLabel { labels: names },
+    };
+    Ok(())
+}

@@ -1,0 +1,91 @@
+//! Which pictures, and their pixels.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use rayon::prelude::*;
+
+use crate::picture::{Detail, Limits, Picture, PictureSize, ResizeRule};
+
+/// What files of a folder are taken for pictures; those that cannot be decoded here get a line that says so.
+const EXTENSIONS: [&str; 12] =
+    ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff", "heic", "avif"];
+
+/// A picture on its way to the model.
+pub(super) struct Decoded {
+    pub(super) path: PathBuf,
+    /// A sentence where it has no pixels.
+    pub(super) frame: Result<Frame, String>,
+}
+
+/// A picture's pixels in the model's frame.
+pub(super) struct Frame {
+    pub(super) pixels: Vec<u8>,
+    pub(super) size: PictureSize,
+    /// The whole picture's size, as EXIF orients it.
+    pub(super) original: PictureSize,
+}
+
+/// The pictures' paths: those given, those in folders in order of their names, then those listed.
+pub(super) fn paths(given: &[PathBuf], list: Option<&Path>) -> anyhow::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for path in given {
+        if path.is_dir() {
+            search(path, &mut paths).with_context(|| format!("cannot search {}", path.display()))?;
+        } else {
+            paths.push(path.clone());
+        }
+    }
+    if let Some(list) = list {
+        let reading = || format!("cannot read {}", list.display());
+        let lines: Vec<String> = if list.as_os_str() == "-" {
+            std::io::stdin().lock().lines().collect::<Result<_, _>>().with_context(reading)?
+        } else {
+            let file = std::fs::File::open(list).with_context(reading)?;
+            BufReader::new(file).lines().collect::<Result<_, _>>().with_context(reading)?
+        };
+        paths.extend(lines.into_iter().filter(|line| !line.trim().is_empty()).map(PathBuf::from));
+    }
+    anyhow::ensure!(!paths.is_empty(), "there is no picture");
+    Ok(paths)
+}
+
+/// Every picture of a folder and the folders in it; what is hidden is passed over.
+fn search(folder: &Path, paths: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    let mut entries: Vec<PathBuf> = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if !entry.file_name().to_string_lossy().starts_with('.') {
+            entries.push(entry.path());
+        }
+    }
+    entries.sort();
+    for path in entries {
+        // A link to a folder could lead around in a circle.
+        if path.is_dir() && !path.is_symlink() {
+            search(&path, paths)?;
+        } else if path
+            .extension()
+            .is_some_and(|extension| EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known)))
+        {
+            paths.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Decodes on the threads of the pool that this runs in.
+pub(super) fn decode(paths: &[PathBuf], rule: &ResizeRule) -> Vec<Decoded> {
+    paths.par_iter().map(|path| Decoded { path: path.clone(), frame: frame(path, rule) }).collect()
+}
+
+fn frame(path: &Path, rule: &ResizeRule) -> Result<Frame, String> {
+    let bytes = std::fs::read(path).map_err(|error| format!("the file cannot be read: {error}"))?;
+    let picture = Picture::decode(&bytes, &Limits::default(), Detail::For(rule)).map_err(|error| error.to_string())?;
+    let mut pixels = vec![0; 3 * rule.size.width as usize * rule.size.height as usize];
+    picture.resize_into(rule, &mut pixels).map_err(|error| error.to_string())?;
+    Ok(Frame { pixels, size: rule.size, original: picture.original })
+}

@@ -1,5 +1,6 @@
 //! The commands of `tagpoint-train`, one in each file: its flags, and what it does with them.
 
+mod check;
 mod data;
 mod draw_shapes;
 mod evaluate;
@@ -13,6 +14,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub use self::{
+    check::CheckArgs,
     data::{DataArgs, PointFrameArg, TaskArg},
     draw_shapes::DrawShapesArgs,
     evaluate::EvaluateArgs,
@@ -37,6 +39,8 @@ pub enum Command {
     Fit(Box<FitArgs>),
     /// Find a learning rate: train some batches with a growing one, and say where the loss fell well.
     LrFind(Box<LrFindArgs>),
+    /// Say what is wrong with a data set before any training: unreadable or duplicate pictures, labels, points, splits.
+    Check(CheckArgs),
     /// Judge a model file on the validation split of a data set.
     Evaluate(EvaluateArgs),
     /// Draw a data set of circles, squares and triangles, to try the trainer without photos.
@@ -51,6 +55,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     match &cli.command {
         Command::Fit(args) => return fit::run(args),
         Command::LrFind(args) => lr_find::run(args)?,
+        Command::Check(args) => return check::run(args),
         Command::Evaluate(args) => evaluate::run(args)?,
         Command::DrawShapes(args) => draw_shapes::run(args)?,
     }

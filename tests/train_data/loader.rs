@@ -1,16 +1,9 @@
 //! Batches: their order, contents and targets.
-#![cfg(feature = "train")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "tests state what they expect by panicking"
-)]
 
 use std::sync::Arc;
 
 use tagpoint::picture::{Detail, Limits, Picture, PictureSize, ResizeMethod, ResizeRule};
-use tagpoint::train::dataset::{CsvOptions, Dataset, TaskKind, read_csv};
+use tagpoint::train::dataset::{DataOptions, Dataset, TaskKind, read};
 use tagpoint::train::loader::{Batch, Loader, LoaderError, LoaderOptions};
 
 const FRAME: PictureSize = PictureSize { width: 16, height: 12 };
@@ -37,7 +30,7 @@ fn drawn(task: TaskKind) -> (tempfile::TempDir, Arc<Dataset>) {
     }
     let csv = folder.path().join("train.csv");
     std::fs::write(&csv, table).unwrap();
-    let dataset = read_csv(&CsvOptions::new(csv, task)).unwrap();
+    let dataset = read(&DataOptions::new(csv, task)).unwrap();
     (folder, Arc::new(dataset))
 }
 

@@ -9,7 +9,7 @@ use tagpoint::{
     picture::{PictureSize, ResizeMethod, ResizeRule},
     train::{
         augment::{Augmentation, Erasing, Mixing, RandomCrop},
-        dataset::{CsvOptions, TaskKind, read_csv},
+        dataset::{DataOptions, TaskKind, read},
         loader::{Loader, LoaderOptions},
     },
 };
@@ -27,7 +27,7 @@ fn main() -> Result<()> {
         table += &format!("{i}.png,{},{}\n", ["a", "b", "a b"][i as usize % 3], i == 0);
     }
     std::fs::write(folder.path().join("train.csv"), table)?;
-    let dataset = Arc::new(read_csv(&CsvOptions::new(folder.path().join("train.csv"), TaskKind::MultiLabel))?);
+    let dataset = Arc::new(read(&DataOptions::new(folder.path().join("train.csv"), TaskKind::MultiLabel))?);
     let usual = Augmentation::default();
     let (none, mixup) = (Mixing::default(), Mixing { mixup_alpha: 0.4, cutmix_alpha: 0.0 });
     let crop = Augmentation { crop: Some(RandomCrop { min_area: 0.35, ..RandomCrop::default() }), ..usual };

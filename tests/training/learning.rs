@@ -8,7 +8,7 @@ use tagpoint::{
     picture::{PictureSize, ResizeMethod, ResizeRule},
     train::{
         augment::Augmentation,
-        dataset::{CsvOptions, Dataset, Target, TaskKind, read_csv},
+        dataset::{DataOptions, Dataset, Target, TaskKind, read},
         learner::Learner,
         lr_find::suggest,
         network::Snapshot,
@@ -28,7 +28,7 @@ fn square(side: u32) -> ResizeRule {
 
 /// The first `count` training pictures, as both splits.
 pub(crate) fn few(csv: &std::path::Path, task: TaskKind, count: usize) -> Dataset {
-    let mut dataset = read_csv(&CsvOptions::new(csv, task)).unwrap();
+    let mut dataset = read(&DataOptions::new(csv, task)).unwrap();
     dataset.train.truncate(count);
     dataset.valid = dataset.train.clone();
     dataset

@@ -126,22 +126,22 @@ pub(super) fn run(args: &FitArgs) -> anyhow::Result<ExitCode> {
 #[allow(clippy::print_stdout, reason = "the output of the program")]
 fn start(args: &NewRunArgs) -> anyhow::Result<ExitCode> {
     let mut recipe = args.learn.recipe();
-    let (runtime, dataset, task) = prepare(args, &recipe)?;
-    let mut learner = Learner::new(Arc::clone(&dataset), task.clone(), recipe.clone(), args.learn.workers())?;
+    let ready = prepare(args, &recipe)?;
+    let mut learner = ready.learner(args, &recipe)?;
     if args.learn.lr == LearningRate::Auto {
         let curve = learner.lr_find(&recipe.plan(learner.group_count()))?;
         let found = suggest(&curve).context("the learning-rate finder's run is too short: give --lr a number")?;
         recipe.learning_rate = found.valley;
         println!("learning rate {:.2e}, the valley that the learning-rate finder found", found.valley);
-        learner = Learner::new(Arc::clone(&dataset), task.clone(), recipe.clone(), args.learn.workers())?;
+        learner = ready.learner(args, &recipe)?;
     }
     let folder = match &args.run_folder {
         Some(folder) => RunFolder::create(folder)?,
         None => RunFolder::create_next(&args.out)?,
     };
-    folder.write(&RunRecord::new(&recipe, dataset.fingerprint)?)?;
+    folder.write(&RunRecord::new(&recipe, ready.dataset.fingerprint)?)?;
     println!("run {}", folder.path().display());
-    go(args, &recipe, Run { folder, runtime, dataset, learner })
+    go(args, &recipe, Run { folder, ready, learner })
 }
 
 #[allow(clippy::print_stdout, reason = "the output of the program")]
@@ -159,33 +159,47 @@ fn resume(path: &Path) -> anyhow::Result<ExitCode> {
     let Command::Fit(FitArgs::New(args)) = &cli.command else {
         anyhow::bail!("{} does not hold a run of fit", path.display());
     };
-    let (runtime, dataset, task) = prepare(args, &record.recipe)?;
-    let mut learner = Learner::new(Arc::clone(&dataset), task.clone(), record.recipe.clone(), args.learn.workers())?;
+    let ready = prepare(args, &record.recipe)?;
+    let mut learner = ready.learner(args, &record.recipe)?;
     // A run that was killed before its first checkpoint starts again, and comes to the same weights.
     if folder.checkpoint().exists() {
         learner.resume(&folder.checkpoint(), &record.recipe.plan(learner.group_count()))?;
     } else {
         println!("there is no checkpoint yet: the run starts from its beginning");
     }
-    go(args, &record.recipe, Run { folder, runtime, dataset, learner })
+    go(args, &record.recipe, Run { folder, ready, learner })
+}
+
+/// What a run needs beside its learner.
+struct Ready {
+    runtime: Runtime,
+    dataset: Arc<Dataset>,
+    /// What the user was told about the data.
+    notes: Vec<String>,
+    task: Task,
+}
+
+/// What would fail at the end has to fail before hours of training.
+fn prepare(args: &NewRunArgs, recipe: &Recipe) -> anyhow::Result<Ready> {
+    recipe.validate().map_err(TrainError::Recipe)?;
+    let runtime = Runtime::load(None)?;
+    try_to_write(&args.out)?;
+    let (dataset, notes) = data::read_with_notes(&args.data, args.learn.task.into(), args.learn.seed)?;
+    let task = args.learn.task_of(&dataset)?;
+    Ok(Ready { runtime, dataset: Arc::new(dataset), notes, task })
+}
+
+impl Ready {
+    fn learner(&self, args: &NewRunArgs, recipe: &Recipe) -> Result<Learner, TrainError> {
+        Learner::new(Arc::clone(&self.dataset), self.task.clone(), recipe.clone(), args.learn.workers())
+    }
 }
 
 /// A run that is ready to go.
 struct Run {
     folder: RunFolder,
-    runtime: Runtime,
-    dataset: Arc<Dataset>,
+    ready: Ready,
     learner: Learner,
-}
-
-/// What would fail at the end has to fail before hours of training.
-fn prepare(args: &NewRunArgs, recipe: &Recipe) -> anyhow::Result<(Runtime, Arc<Dataset>, Task)> {
-    recipe.validate().map_err(TrainError::Recipe)?;
-    let runtime = Runtime::load(None)?;
-    try_to_write(&args.out)?;
-    let dataset = data::read(&args.data, args.learn.task.into(), args.learn.seed)?;
-    let task = args.learn.task_of(&dataset)?;
-    Ok((runtime, Arc::new(dataset), task))
 }
 
 /// Trains from where the learner stands, and finishes the run unless it is stopped.
@@ -226,12 +240,12 @@ fn finish(args: &NewRunArgs, mut run: Run, evaluation: Evaluation) -> anyhow::Re
             calibrate: !args.no_calibrate,
             points: OperatingPoint::standard_and(&args.operating_points),
         },
-        golden_pictures: if args.golden_from_data { Some(golden_from(&run.dataset)?) } else { None },
+        golden_pictures: if args.golden_from_data { Some(golden_from(&run.ready.dataset)?) } else { None },
     };
-    let saved = save(&mut run.learner, evaluation, settings, &run.runtime, &args.out)?;
+    let saved = save(&mut run.learner, evaluation, settings, &run.ready.runtime, &args.out)?;
     tables::print_fitted(&saved.fitted);
     let record = run.folder.read()?;
-    let notes = [run.dataset.notices(), saved.fitted.notes.clone()].concat();
+    let notes = [run.ready.notes, saved.fitted.notes.clone()].concat();
     let name = args.out.file_name().unwrap_or_default().display();
     let inputs = ReportInputs {
         title: &format!("{name} {}", saved.version),
@@ -242,7 +256,7 @@ fn finish(args: &NewRunArgs, mut run: Run, evaluation: Evaluation) -> anyhow::Re
         tool: &record.tool,
         history: &run.learner.progress().epochs,
         steps: &run.learner.progress().steps,
-        dataset: &run.dataset,
+        dataset: &run.ready.dataset,
         task: &saved.file.manifest.task,
         rule: run.learner.recipe().resize,
         evaluation: &saved.fitted.evaluation,

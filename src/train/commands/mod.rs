@@ -1,6 +1,7 @@
 //! The commands of `tagpoint-train`, one in each file: its flags, and what it does with them.
 
 mod augment_args;
+mod check;
 mod data;
 mod draw_shapes;
 mod evaluate;
@@ -23,6 +24,7 @@ use clap::{Parser, Subcommand};
 
 pub use self::{
     augment_args::{AugmentArgs, FillArg, PaddingArg},
+    check::CheckArgs,
     data::{DataArgs, PointFrameArg, TaskArg},
     draw_shapes::DrawShapesArgs,
     evaluate::EvaluateArgs,
@@ -56,6 +58,8 @@ pub enum Command {
     LrFind(Box<LrFindArgs>),
     /// Draw a batch of pictures as the network gets them, with their labels or points.
     ShowBatch(ShowBatchArgs),
+    /// Say what is wrong with a data set before any training: unreadable or duplicate pictures, labels, points, splits.
+    Check(CheckArgs),
     /// Judge a model file on the validation split of a data set.
     Evaluate(EvaluateArgs),
     /// Answer for pictures as the server would: a line of JSON or CSV for each.
@@ -79,6 +83,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Fit(args) => return fit::run(args),
         Command::LrFind(args) => lr_find::run(args)?,
         Command::ShowBatch(args) => show_batch::run(args)?,
+        Command::Check(args) => return check::run(args),
         Command::Evaluate(args) => evaluate::run(args)?,
         Command::Predict(args) => predict::run(args)?,
         Command::Thresholds(args) => thresholds::run(args)?,

@@ -230,12 +230,10 @@ const KEY: &str = concat!(
 );
 
 fn notes(inputs: &ReportInputs<'_>) -> String {
-    let mut notes = inputs.dataset.notices();
-    notes.extend(inputs.notes.iter().cloned());
-    if notes.is_empty() {
+    if inputs.notes.is_empty() {
         return String::new();
     }
-    let notes: String = notes.iter().map(|note| format!("<li>{}</li>", escape(note))).collect();
+    let notes: String = inputs.notes.iter().map(|note| format!("<li>{}</li>", escape(note))).collect();
     format!("<ul>{notes}</ul>")
 }
 

@@ -1,6 +1,6 @@
 //! What a table's columns mean, from its header.
 
-use super::TaskKind;
+use crate::train::dataset::TaskKind;
 
 /// The column that says which split a picture belongs to.
 const IS_VALID: &str = "is_valid";
@@ -16,6 +16,8 @@ pub(super) struct Columns {
     pub(super) file: usize,
     /// Which split it belongs to.
     pub(super) is_valid: Option<usize>,
+    /// Which group it belongs to.
+    pub(super) group: Option<usize>,
     /// What a model should answer.
     pub(super) targets: TargetColumns,
 }
@@ -34,17 +36,23 @@ pub(super) enum TargetColumns {
     Points(Vec<(String, usize, usize)>),
 }
 
-/// Reads a header.
+/// Reads a header; `group` is the name of the column with groups.
 ///
 /// # Errors
 /// A sentence on what is wrong.
-pub(super) fn read(names: Vec<String>, task: TaskKind) -> Result<Columns, String> {
+pub(super) fn read(names: Vec<String>, task: TaskKind, group: Option<&str>) -> Result<Columns, String> {
     if let Some(name) = names.iter().enumerate().find_map(|(i, name)| names[..i].contains(name).then_some(name)) {
         return Err(format!("the header has column {name:?} twice"));
     }
     let file = names.iter().position(|name| name == FILE).unwrap_or(0);
     let is_valid = names.iter().position(|name| name == IS_VALID);
-    let rest: Vec<usize> = (0..names.len()).filter(|&i| i != file && Some(i) != is_valid).collect();
+    let group = match group {
+        Some(wanted) => Some(names.iter().position(|name| name == wanted).ok_or_else(|| {
+            format!("the header has no column {wanted:?} for --group-column; its columns are {}", names.join(", "))
+        })?),
+        None => None,
+    };
+    let rest: Vec<usize> = (0..names.len()).filter(|&i| i != file && Some(i) != is_valid && Some(i) != group).collect();
     let targets = match task {
         TaskKind::MultiLabel => match rest[..] {
             [] => return Err(format!("the header has no column with labels: {FILE},labels,{IS_VALID} is expected")),
@@ -66,7 +74,7 @@ pub(super) fn read(names: Vec<String>, task: TaskKind) -> Result<Columns, String
         }
         TaskKind::Values => TargetColumns::Values(rest),
     };
-    Ok(Columns { names, file, is_valid, targets })
+    Ok(Columns { names, file, is_valid, group, targets })
 }
 
 /// Columns x0,y0,x1,y1,… name their points "0","1",…; nose_x,nose_y name theirs "nose".
@@ -104,7 +112,7 @@ mod tests {
     use super::*;
 
     fn header(text: &str, task: TaskKind) -> Result<Columns, String> {
-        read(text.split(',').map(str::to_owned).collect(), task)
+        read(text.split(',').map(str::to_owned).collect(), task, None)
     }
 
     #[test]
@@ -123,6 +131,14 @@ mod tests {
         assert_eq!(columns.is_valid, None);
         let expected = TargetColumns::Points(vec![("0".into(), 1, 2), ("nose".into(), 3, 4)]);
         assert_eq!(columns.targets, expected);
+    }
+
+    #[test]
+    fn the_column_of_groups_is_no_target() {
+        let names = ["fname", "person", "age"].map(str::to_owned).to_vec();
+        let columns = read(names.clone(), TaskKind::Values, Some("person")).unwrap();
+        assert_eq!((columns.group, columns.targets), (Some(1), TargetColumns::Values(vec![2])));
+        assert!(read(names, TaskKind::Values, Some("who")).unwrap_err().contains("fname, person, age"));
     }
 
     #[test]

@@ -1,17 +1,10 @@
 //! Batches: their order, contents and targets.
-#![cfg(feature = "train")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "tests state what they expect by panicking"
-)]
 
 use std::sync::Arc;
 
 use tagpoint::picture::{Detail, Limits, Picture, PictureSize, ResizeMethod, ResizeRule};
 use tagpoint::train::augment::{Augmentation, Erasing, Mixing, RandomCrop};
-use tagpoint::train::dataset::{CsvOptions, Dataset, TaskKind, read_csv};
+use tagpoint::train::dataset::{DataOptions, Dataset, TaskKind, read};
 use tagpoint::train::loader::{Batch, Loader, LoaderError, LoaderOptions};
 
 const FRAME: PictureSize = PictureSize { width: 16, height: 12 };
@@ -38,7 +31,7 @@ fn drawn(task: TaskKind) -> (tempfile::TempDir, Arc<Dataset>) {
     }
     let csv = folder.path().join("train.csv");
     std::fs::write(&csv, table).unwrap();
-    let dataset = read_csv(&CsvOptions::new(csv, task)).unwrap();
+    let dataset = read(&DataOptions::new(csv, task)).unwrap();
     (folder, Arc::new(dataset))
 }
 
@@ -136,7 +129,7 @@ fn a_bright_dot_in_a_file_is_where_its_target_is_in_the_batch() {
     }
     let csv = folder.path().join("train.csv");
     std::fs::write(&csv, table).unwrap();
-    let dataset = Arc::new(read_csv(&CsvOptions::new(csv, TaskKind::Points)).unwrap());
+    let dataset = Arc::new(read(&DataOptions::new(csv, TaskKind::Points)).unwrap());
     let crop = Some(RandomCrop { min_area: 0.35, ..RandomCrop::default() });
     let still = Augmentation { flip_vertical: true, transpose: true, p_lighting: 0.0, ..Augmentation::default() };
     let mut tried = 0;

@@ -1,30 +1,8 @@
 //! What a table's rows say: files, targets and splits, without a look at the pictures.
 
-use std::collections::HashMap;
-
 use super::columns::{Columns, TargetColumns};
-use super::error::RowProblem;
-
-/// One row that could be read.
-#[derive(Debug, PartialEq)]
-pub(super) struct Row {
-    pub(super) file: String,
-    /// Its line in the table.
-    pub(super) line: u64,
-    pub(super) cells: Cells,
-    /// What its is_valid cell says, where the table has that column.
-    pub(super) is_valid: Option<bool>,
-}
-
-/// A row's targets, as written.
-#[derive(Debug, PartialEq)]
-pub(super) enum Cells {
-    Labels(Vec<String>),
-    /// In pixels of the frame that the table is written in.
-    Points(Vec<Option<(f64, f64)>>),
-    /// `None` for an empty cell.
-    Values(Vec<Option<f64>>),
-}
+use crate::train::dataset::error::{Origin, RowProblem};
+use crate::train::dataset::table::{Cells, Row};
 
 /// Reads the rows of a table one by one and gathers what is wrong with them.
 pub(super) struct RowReader<'a> {
@@ -40,20 +18,27 @@ impl RowReader<'_> {
     pub(super) fn read(&mut self, line: u64, fields: &[&str]) -> Option<Row> {
         let file = fields.get(self.columns.file).map_or("", |field| field.trim());
         let mut problem = |column: &str, problem: String| {
-            self.problems.push(RowProblem { file: file.to_owned(), row: line, column: column.to_owned(), problem });
+            let column = Some(column.to_owned());
+            self.problems.push(RowProblem { file: file.to_owned(), origin: Origin::Line(line), column, problem });
+        };
+        let mut row = Row {
+            file: file.to_owned(),
+            origin: Origin::Line(line),
+            cells: Cells::Labels(Vec::new()),
+            is_valid: None,
+            group: None,
         };
         let file_column = &self.columns.names[self.columns.file];
         if fields.len() != self.columns.names.len() {
             let counts = format!("{} fields where the header has {}", fields.len(), self.columns.names.len());
             let last = fields.len().min(self.columns.names.len()).saturating_sub(1);
             problem(&self.columns.names[last], counts);
-            let row = Row { file: file.to_owned(), line, cells: Cells::Labels(Vec::new()), is_valid: None };
             return (!file.is_empty()).then_some(row);
         }
         if file.is_empty() {
             problem(file_column, "no file name".to_owned());
         }
-        let is_valid = self.columns.is_valid.and_then(|column| {
+        row.is_valid = self.columns.is_valid.and_then(|column| {
             let value = parse_bool(fields[column]);
             if value.is_none() {
                 let text = format!("{:?} is neither True nor False", fields[column]);
@@ -61,14 +46,20 @@ impl RowReader<'_> {
             }
             value
         });
-        let cells = match &self.columns.targets {
-            TargetColumns::Delimited(column) => Cells::Labels(split_labels(fields[*column], self.delimiter)),
+        if let Some(column) = self.columns.group {
+            row.group = Some(fields[column].trim().to_owned()).filter(|group| !group.is_empty());
+            if row.group.is_none() {
+                problem(&self.columns.names[column], "no group: every picture belongs to one".to_owned());
+            }
+        }
+        row.cells = match &self.columns.targets {
+            TargetColumns::Delimited(column) => {
+                let labels = fields[*column].split(self.delimiter).map(str::trim);
+                Cells::labels(labels.filter(|label| !label.is_empty()))
+            }
             TargetColumns::Label(column) => {
                 let label = fields[*column].trim();
-                if label.is_empty() {
-                    problem(&self.columns.names[*column], "no label: every picture has exactly one".to_owned());
-                }
-                Cells::Labels(vec![label.to_owned()])
+                Cells::labels((!label.is_empty()).then_some(label))
             }
             TargetColumns::Values(columns) => {
                 let values = columns.iter().map(|&column| match parse_number(fields[column]) {
@@ -85,12 +76,12 @@ impl RowReader<'_> {
                 for &column in columns {
                     let name = &self.columns.names[column];
                     match fields[column].trim() {
-                        "1" => labels.push(name.clone()),
+                        "1" => labels.push(name.as_str()),
                         "0" => {}
                         other => problem(name, format!("{other:?} is neither 0 nor 1")),
                     }
                 }
-                Cells::Labels(labels)
+                Cells::labels(labels)
             }
             TargetColumns::Points(points) => {
                 let points = points.iter().map(|&(_, x, y)| match parse_point(fields[x], fields[y]) {
@@ -103,24 +94,7 @@ impl RowReader<'_> {
                 Cells::Points(points.collect())
             }
         };
-        (!file.is_empty()).then(|| Row { file: file.to_owned(), line, cells, is_valid })
-    }
-}
-
-/// Reports files that are in both splits: what a model has seen says nothing about what it has not.
-pub(super) fn report_files_in_both_splits(rows: &[Row], column: &str, problems: &mut Vec<RowProblem>) {
-    let mut first_seen: HashMap<&str, &Row> = HashMap::new();
-    for row in rows.iter().filter(|row| row.is_valid.is_some()) {
-        let first = *first_seen.entry(&row.file).or_insert(row);
-        if first.is_valid != row.is_valid {
-            let split = if first.is_valid == Some(true) { "validation" } else { "training" };
-            problems.push(RowProblem {
-                file: row.file.clone(),
-                row: row.line,
-                column: column.to_owned(),
-                problem: format!("the same file is in the {split} split, row {}", first.line),
-            });
-        }
+        (!file.is_empty()).then_some(row)
     }
 }
 
@@ -154,13 +128,4 @@ fn parse_number(text: &str) -> Result<Option<f64>, String> {
         Ok(number) if number.is_finite() => Ok(Some(number)),
         _ => Err(format!("{text:?} is not a number")),
     }
-}
-
-/// The labels of a cell, sorted and each once.
-fn split_labels(text: &str, delimiter: char) -> Vec<String> {
-    let mut labels: Vec<String> =
-        text.split(delimiter).map(str::trim).filter(|label| !label.is_empty()).map(str::to_owned).collect();
-    labels.sort();
-    labels.dedup();
-    labels
 }

@@ -34,5 +34,6 @@ pub mod shapes;
 mod start;
 pub mod task;
 pub mod thresholds;
+pub mod weights;
 
 pub use error::TrainError;

@@ -8,11 +8,14 @@
 )]
 
 mod agreement;
+mod download;
 mod learning;
+mod own_model;
 mod program;
 mod resuming;
 mod runs;
 mod shipped;
+mod weights;
 
 use std::{
     net::SocketAddr,

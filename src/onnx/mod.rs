@@ -38,7 +38,4 @@ pub enum OnnxError {
     /// The graph lacks what an operation on it needs.
     #[error("{0}")]
     Graph(String),
-    /// The weight file does not fit the architecture; every difference is listed.
-    #[error("{0}")]
-    Weights(String),
 }

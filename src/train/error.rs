@@ -1,6 +1,8 @@
 //! Why a run cannot begin, go on, or save.
 
-use super::{dataset::DatasetError, learner::CheckpointError, loader::LoaderError, network::NetworkError};
+use super::{
+    dataset::DatasetError, learner::CheckpointError, loader::LoaderError, network::NetworkError, weights::WeightsError,
+};
 use crate::{
     infer::{GoldenError, InferError},
     model::ModelError,
@@ -24,7 +26,10 @@ pub enum TrainError {
     /// The data set cannot be read.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
-    /// The weight file or the architecture does not fit.
+    /// The weights to start from cannot be had or used.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// The architecture does not fit.
     #[error(transparent)]
     Onnx(#[from] OnnxError),
     /// The interpreter cannot run the graph.

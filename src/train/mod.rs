@@ -38,5 +38,6 @@ mod start;
 pub mod task;
 pub mod thresholds;
 pub mod tta;
+pub mod weights;
 
 pub use error::TrainError;

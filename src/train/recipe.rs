@@ -1,7 +1,5 @@
 //! A training run's settings, as data: validated once, saved with the model.
 
-use std::path::PathBuf;
-
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -9,6 +7,7 @@ use super::{
     losses::LossSettings,
     metrics,
     schedule::{FineTune, PhasePlan, one_cycle},
+    weights::WeightsSource,
 };
 use crate::{
     model::{Task, YRange},
@@ -37,9 +36,9 @@ pub struct Recipe {
     /// The backbone.
     #[serde(with = "architecture_name")]
     pub architecture: Architecture,
-    /// The `.safetensors` file or model of our own that training starts from; none for random weights.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub weights: Option<PathBuf>,
+    /// Where the weights come from that training starts from.
+    #[serde(skip_serializing_if = "WeightsSource::is_none", default)]
+    pub weights: WeightsSource,
     /// How pictures become the model's pixels.
     pub resize: ResizeRule,
     /// Epochs with the backbone frozen (its batch norm trains all the same, as in fastai).
@@ -106,7 +105,7 @@ impl Default for Recipe {
         let size = PictureSize { width: 224, height: 224 };
         Self {
             architecture: Architecture::MobilenetV2,
-            weights: None,
+            weights: WeightsSource::None,
             resize: ResizeRule { method: ResizeMethod::Squish, size },
             freeze_epochs: 1,
             epochs: 5,
@@ -164,7 +163,7 @@ impl Recipe {
 
     /// The recipe as a model file records it: without the path of the weight file, whose digest is recorded instead.
     pub fn for_manifest(&self) -> serde_json::Value {
-        let recipe = Self { weights: None, ..self.clone() };
+        let recipe = Self { weights: self.weights.for_manifest(self.architecture), ..self.clone() };
         serde_json::to_value(recipe).unwrap_or_default()
     }
 
@@ -205,6 +204,7 @@ impl Recipe {
         mistakes.extend(self.augmentation.validate().err());
         mistakes.extend(self.mixing.validate().err());
         mistakes.extend(self.loss.validate().err());
+        mistakes.extend(self.weights.check(self.architecture).err());
         if mistakes.is_empty() { Ok(()) } else { Err(mistakes.join("; ")) }
     }
 }

@@ -15,6 +15,7 @@ use tagpoint::{
         observer::Silent,
         recipe::Recipe,
         task::{PointSettings, task_of},
+        weights::WeightsSource,
     },
 };
 
@@ -73,7 +74,7 @@ fn it_learns_32_photos_by_heart() {
     };
     let recipe = Recipe {
         architecture: Architecture::MobilenetV2,
-        weights: Some(weights),
+        weights: WeightsSource::File(weights),
         resize: square(128),
         epochs: 30,
         ..by_heart()

@@ -8,13 +8,16 @@
 )]
 
 mod agreement;
+mod download;
 mod importing;
 mod judging;
 mod learning;
+mod own_model;
 mod program;
 mod resuming;
 mod runs;
 mod shipped;
+mod weights;
 
 use std::{
     net::SocketAddr,

@@ -160,5 +160,9 @@ fn wrong_settings_and_wrong_weights_are_named_at_once() {
     std::fs::write(&weights, b"no weights").unwrap();
     let arguments = ["fit", "--data", csv.to_str().unwrap(), "--out", folder.path().to_str().unwrap()];
     let output = tagpoint_train(&[&arguments[..], &["--weights", weights.to_str().unwrap()]].concat());
-    assert!(text(&output.stderr).contains("w.safetensors: not a safetensors file"), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("w.safetensors: neither a .safetensors file nor"),
+        "{}",
+        text(&output.stderr)
+    );
 }

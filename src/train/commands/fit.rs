@@ -135,6 +135,7 @@ fn start(args: &NewRunArgs) -> anyhow::Result<ExitCode> {
         println!("learning rate {:.2e}, the valley that the learning-rate finder found", found.valley);
         learner = Learner::new(Arc::clone(&dataset), task.clone(), recipe.clone(), args.learn.workers())?;
     }
+    learner.notes().iter().for_each(|note| println!("note: {note}"));
     let folder = match &args.run_folder {
         Some(folder) => RunFolder::create(folder)?,
         None => RunFolder::create_next(&args.out)?,

@@ -1,6 +1,6 @@
 //! What to learn, and how: the flags of every command that trains.
 
-use std::{num::NonZero, path::PathBuf, str::FromStr, thread::available_parallelism};
+use std::{num::NonZero, str::FromStr, thread::available_parallelism};
 
 use clap::{Args, ValueEnum};
 
@@ -14,6 +14,7 @@ use crate::{
         dataset::Dataset,
         recipe::{Recipe, Schedule},
         task::{PointSettings, task_of},
+        weights::WeightsSource,
     },
 };
 
@@ -53,9 +54,14 @@ pub struct LearnArgs {
     /// resnet18, resnet34, resnet50, resnet101 or mobilenet_v2.
     #[arg(long, default_value = "mobilenet_v2")]
     pub arch: Architecture,
-    /// Weights to start from: a .safetensors file with torchvision's names, a model.onnx of your own, or `none`.
-    #[arg(long)]
-    pub weights: PathBuf,
+    /// Weights to start from: `imagenet`, a file, or `none`.
+    ///
+    /// `imagenet` downloads what torchvision publishes for the architecture, once, into the folder
+    /// TAGPOINT_WEIGHTS_CACHE [default: ~/.cache/tagpoint/weights], from the server TAGPOINT_WEIGHTS_URL where there is
+    /// a mirror; `imagenet:IMAGENET1K_V2` or `imagenet:a1_in1k` takes other weights of torchvision's or timm's. A file
+    /// is a .safetensors file, a PyTorch state dict (.pth), or a model.onnx of your own, whose labels may differ.
+    #[arg(long, default_value = "imagenet")]
+    pub weights: WeightsSource,
     /// Pixels a side, such as 224, or WIDTHxHEIGHT.
     #[arg(long, default_value = "224")]
     pub size: PictureSize,
@@ -146,7 +152,7 @@ impl LearnArgs {
         let default = Recipe::default();
         Recipe {
             architecture: self.arch,
-            weights: (self.weights.as_os_str() != "none").then(|| self.weights.clone()),
+            weights: self.weights.clone(),
             resize: ResizeRule { method: self.method, size: self.size },
             freeze_epochs: if self.schedule == Schedule::OneCycle { 0 } else { self.freeze_epochs },
             epochs: self.epochs,

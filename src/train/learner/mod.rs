@@ -31,6 +31,7 @@ use super::{
     optimiser::Optimiser,
     recipe::Recipe,
     start::starting_graph,
+    weights::Loaded,
 };
 use crate::{
     model::{Digest, Task},
@@ -52,7 +53,7 @@ pub struct Learner {
     smaller: Option<(PictureSize, Loader)>,
     workers: usize,
     objective: Objective,
-    base_weights: Option<Digest>,
+    weights: Loaded,
     progress: Progress,
     /// The average of the weights over the steps, where the recipe wants one.
     average: Option<Snapshot>,
@@ -69,7 +70,7 @@ impl Learner {
     pub fn new(dataset: Arc<Dataset>, task: Task, recipe: Recipe, workers: usize) -> Result<Self, TrainError> {
         recipe.validate().and_then(|()| recipe.mixing.suits(&task)).map_err(TrainError::Recipe)?;
         let objective = Objective::new(&task, &dataset, &recipe.loss)?;
-        let (graph, base_weights) = starting_graph(&recipe, &task, objective.standards())?;
+        let (graph, weights) = starting_graph(&recipe, &task, objective.standards())?;
         let mut network = Network::new(&graph, OPSET_VERSION, Device::Cpu, Kind::Float)?;
         let names: Vec<&str> = network.parameters().iter().map(|parameter| parameter.name.as_str()).collect();
         let groups = parameter_groups(recipe.architecture, &names);
@@ -85,7 +86,7 @@ impl Learner {
             smaller: None,
             workers,
             objective,
-            base_weights,
+            weights,
             progress: Progress::default(),
             average: None,
             best: None,
@@ -160,7 +161,12 @@ impl Learner {
 
     /// SHA-256 of the weight file that training started from.
     pub fn base_weights(&self) -> Option<Digest> {
-        self.base_weights
+        self.weights.digest
+    }
+
+    /// What a user should know about the weights that training started from, in sentences.
+    pub fn notes(&self) -> &[String] {
+        &self.weights.notes
     }
 }
 

@@ -1,0 +1,138 @@
+//! A model file of one's own as a start: its body, and of its head what the new task has as well.
+//!
+//! The last layer of the head has a row for each label (or value), and two rows, x and y, for each point. Rows are taken
+//! over by name, so labels may be added, removed or reordered; the rows of new ones are drawn as any new head's.
+
+use std::path::Path;
+
+use prost::Message as _;
+
+use super::{Destination, WeightsError, fill::fill, state_dict::StateDict};
+use crate::{
+    model::{Manifest, ModelError, ModelFile, Task},
+    onnx::{GraphProto, ModelProto, TensorProto, head::HEAD_PREFIX},
+    train::initial::initialise,
+};
+
+/// The last layer of the head: [rows, hidden].
+const LAST_LAYER: &str = "head.linear2.weight";
+/// Names that a summary lists.
+const LISTED: usize = 10;
+
+/// Fills the graph from a model file, and says what was taken over.
+///
+/// # Errors
+/// A file that is no ONNX, was changed after it was written, or is another architecture's.
+pub(super) fn load(path: &Path, bytes: Vec<u8>, destination: &mut Destination<'_>) -> Result<String, WeightsError> {
+    let refused = |reason: String| WeightsError::file(path, reason);
+    let graph = ModelProto::decode(bytes.as_slice()).map_err(|error| refused(format!("not an ONNX file: {error}")))?;
+    let graph = graph.graph.unwrap_or_default();
+    let manifest = match ModelFile::parse(bytes) {
+        Ok(file) => Some(file.manifest),
+        Err(ModelError::NoManifest) => None,
+        Err(error) => return Err(refused(error.to_string())),
+    };
+    let architecture = destination.architecture;
+    if let Some(other) = other_architecture(manifest.as_ref(), architecture.name()) {
+        let name = architecture.name();
+        return Err(refused(format!("the model is a {other}, not a {name}: pass --arch {other} to go on from it")));
+    }
+    let dict = StateDict::of_graph(&graph)?;
+    let old = manifest.as_ref().map(|manifest| &manifest.task).filter(|old| old.kind() == destination.task.kind());
+    let taken = |name: &str| !name.starts_with(HEAD_PREFIX) || (old.is_some() && name != LAST_LAYER);
+    fill(destination.graph, &dict, architecture, taken, |_| true).map_err(refused)?;
+    let Some(old) = old else {
+        return Ok(body_only(manifest.as_ref(), destination.task));
+    };
+    // What is left without values is the last layer; its rows are drawn first, and then those of old names replaced.
+    initialise(destination.graph, destination.seed)?;
+    let last = dict.values(LAST_LAYER).map_err(|reason| refused(format!("{LAST_LAYER} {reason}")))?;
+    take_rows(destination.graph, destination.task, old, &last).map_err(refused)?;
+    Ok(summary(destination.task, old))
+}
+
+fn other_architecture<'a>(manifest: Option<&'a Manifest>, name: &str) -> Option<&'a str> {
+    manifest.map(|manifest| manifest.provenance.architecture.as_str()).filter(|other| *other != name)
+}
+
+fn body_only(manifest: Option<&Manifest>, task: &Task) -> String {
+    let why = match manifest {
+        Some(manifest) => format!("its head is for {}, not for {}", manifest.task.kind(), task.kind()),
+        None => "it has no tagpoint manifest that says what its head is for".to_owned(),
+    };
+    format!("{why}: the body alone is taken over, the head is new")
+}
+
+/// Copies the rows of the names that both tasks have.
+fn take_rows(graph: &mut GraphProto, task: &Task, old: &Task, last: &[f32]) -> Result<(), String> {
+    let layer = graph.initializer.iter_mut().find(|tensor| tensor.name() == LAST_LAYER);
+    let layer = layer.ok_or("the new head has no last layer")?;
+    let mut values = layer.to_f32().map_err(|error| error.to_string())?;
+    let (new_names, old_names) = (names(task), names(old));
+    let width = values.len() / new_names.len().max(1);
+    if last.len() != width * old_names.len() {
+        let found = last.len();
+        return Err(format!("{LAST_LAYER} has {found} values for {} {}s", old_names.len(), noun(task)));
+    }
+    for (row, name) in values.chunks_exact_mut(width.max(1)).zip(&new_names) {
+        if let Some(place) = old_names.iter().position(|old| old == name) {
+            row.copy_from_slice(&last[width * place..width * (place + 1)]);
+        }
+    }
+    *layer = TensorProto::from_f32(LAST_LAYER, &layer.dims.clone(), &values);
+    Ok(())
+}
+
+/// Such as `3 labels kept, 1 new: dog; 1 dropped: bus`.
+fn summary(task: &Task, old: &Task) -> String {
+    let (new_names, old_names) = (names(task), names(old));
+    let lacking = |names: &[&str], others: &[&str]| -> Vec<String> {
+        names.iter().filter(|name| !others.contains(name)).map(|name| (*name).to_owned()).collect()
+    };
+    let (new, dropped) = (lacking(&new_names, &old_names), lacking(&old_names, &new_names));
+    let kept = new_names.len() - new.len();
+    let mut summary = format!("{kept} {}{} kept", noun(task), if kept == 1 { "" } else { "s" });
+    if !new.is_empty() {
+        summary += &format!(", {} new: {}", new.len(), list(&new));
+    }
+    if !dropped.is_empty() {
+        summary += &format!("; {} dropped: {}", dropped.len(), list(&dropped));
+    }
+    if ranges(task) != ranges(old) {
+        summary += "; the outputs' range is another one, so what was learned is scaled to it";
+    }
+    summary
+}
+
+fn list(names: &[String]) -> String {
+    let more = if names.len() > LISTED { ", …" } else { "" };
+    names[..names.len().min(LISTED)].join(", ") + more
+}
+
+fn ranges(task: &Task) -> &[crate::model::YRange] {
+    match task {
+        Task::MultiLabel { .. } | Task::SingleLabel { .. } => &[],
+        Task::Points(points) => std::slice::from_ref(&points.y_range),
+        Task::Values(values) => &values.y_ranges,
+    }
+}
+
+/// The names of a task's outputs in their order: of labels, points or values.
+fn names(task: &Task) -> Vec<&str> {
+    match task {
+        Task::MultiLabel { labels } | Task::SingleLabel { labels } => {
+            labels.iter().map(|label| label.name.as_str()).collect()
+        }
+        Task::Points(points) => points.names.iter().map(String::as_str).collect(),
+        Task::Values(values) => values.names.iter().map(String::as_str).collect(),
+    }
+}
+
+/// What an output is called.
+fn noun(task: &Task) -> &'static str {
+    match task {
+        Task::MultiLabel { .. } | Task::SingleLabel { .. } => "label",
+        Task::Points(_) => "point",
+        Task::Values(_) => "value",
+    }
+}

@@ -89,6 +89,16 @@ pub fn load_graph(graph: &mut GraphProto, other: &GraphProto) -> Result<(), Onnx
     Ok(())
 }
 
+/// Fills what is still without values from the graph that they were taken away from.
+pub fn complete(graph: &mut GraphProto, own: &GraphProto) {
+    let found: BTreeMap<&str, &TensorProto> = own.initializer.iter().map(|tensor| (tensor.name(), tensor)).collect();
+    for tensor in graph.initializer.iter_mut().filter(|tensor| is_unfilled(tensor)) {
+        if let Some(&own) = found.get(tensor.name()) {
+            tensor.clone_from(own);
+        }
+    }
+}
+
 fn is_unfilled(tensor: &TensorProto) -> bool {
     tensor.raw_data.is_none()
         && tensor.data_type() == super::proto::DataType::Float

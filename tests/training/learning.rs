@@ -42,7 +42,7 @@ pub(crate) fn learner(dataset: Dataset, recipe: &Recipe, workers: usize) -> Lear
 /// A recipe without anything that keeps a network from learning its pictures by heart.
 pub(crate) fn by_heart() -> Recipe {
     Recipe {
-        architecture: Architecture::Resnet18,
+        architecture: Architecture::Resnet18.into(),
         resize: square(64),
         freeze_epochs: 0,
         epochs: 60,
@@ -72,7 +72,7 @@ fn it_learns_32_photos_by_heart() {
         return;
     };
     let recipe = Recipe {
-        architecture: Architecture::MobilenetV2,
+        architecture: Architecture::MobilenetV2.into(),
         weights: Some(weights),
         resize: square(128),
         epochs: 30,

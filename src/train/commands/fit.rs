@@ -20,6 +20,7 @@ use crate::{
     model::Task,
     train::{
         TrainError,
+        backbone::Backbone,
         dataset::Dataset,
         evaluate::Evaluation,
         learner::{Companions, Learner, Outcome},
@@ -180,6 +181,10 @@ struct Run {
 
 /// What would fail at the end has to fail before hours of training.
 fn prepare(args: &NewRunArgs, recipe: &Recipe) -> anyhow::Result<(Runtime, Arc<Dataset>, Task)> {
+    anyhow::ensure!(
+        args.learn.weights.is_some() || matches!(args.learn.arch, Backbone::File(_)),
+        "say --weights FILE, or --weights none for random ones"
+    );
     recipe.validate().map_err(TrainError::Recipe)?;
     let runtime = Runtime::load(None)?;
     try_to_write(&args.out)?;
@@ -191,6 +196,7 @@ fn prepare(args: &NewRunArgs, recipe: &Recipe) -> anyhow::Result<(Runtime, Arc<D
 /// Trains from where the learner stands, and finishes the run unless it is stopped.
 #[allow(clippy::print_stdout, reason = "the output of the program")]
 fn go(args: &NewRunArgs, recipe: &Recipe, mut run: Run) -> anyhow::Result<ExitCode> {
+    run.learner.notes().iter().for_each(|note| println!("note: {note}"));
     let plan = recipe.plan(run.learner.group_count());
     let checkpoint = run.folder.checkpoint();
     let stop = stop::on_signal().context("cannot listen for Ctrl-C")?;

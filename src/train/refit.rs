@@ -49,21 +49,26 @@ impl fmt::Display for Refitted {
     }
 }
 
-/// Whether a loaded body's batch norms all have mean 0 and variance 1, to 1e-6. So have those of random weights, which
-/// need nothing.
+/// Whether a body's batch norms all have mean 0 and variance 1, to 1e-6, though it was trained: random weights are so
+/// too, and need nothing, but their biases are 0 throughout.
 ///
 /// # Errors
 /// Statistics that cannot be read.
 pub(super) fn is_unit_scale(graph: &GraphProto) -> Result<bool, OnnxError> {
-    let norms = norms(graph);
-    for norm in &norms {
-        let (mean, variance) = (values(graph, norm, 3)?, values(graph, norm, 4)?);
-        let unit = |values: &[f32], wanted: f32| values.iter().all(|value| (value - wanted).abs() <= 1e-6);
-        if !unit(&mean, 0.0) || !unit(&variance, 1.0) {
+    let mut trained = false;
+    for norm in norms(graph) {
+        let near = |values: &[f32], wanted: f32| values.iter().all(|value| (value - wanted).abs() <= 1e-6);
+        if !near(&values(graph, norm, 3)?, 0.0) || !near(&values(graph, norm, 4)?, 1.0) {
             return Ok(false);
         }
+        let conv = graph.node.iter().find(|node| node.op_type() == "Conv" && node.output[0] == norm.input[0]);
+        let conv_bias = match conv.filter(|conv| conv.input.len() == 3) {
+            Some(conv) => values(graph, conv, 2)?,
+            None => Vec::new(),
+        };
+        trained |= !near(&values(graph, norm, 2)?, 0.0) || !near(&conv_bias, 0.0);
     }
-    Ok(!norms.is_empty())
+    Ok(trained)
 }
 
 /// Gives the batch norms of the body the statistics that their inputs have on training pictures.
@@ -126,11 +131,13 @@ fn norms(graph: &GraphProto) -> Vec<&NodeProto> {
         .collect()
 }
 
-/// The values of a batch norm's input: 1 weight, 2 bias, 3 running mean, 4 running variance.
-fn values(graph: &GraphProto, norm: &NodeProto, place: usize) -> Result<Vec<f32>, OnnxError> {
-    let name = norm.input[place].as_str();
+/// The values of a constant input; of a batch norm's, 1 is weight, 2 bias, 3 running mean, 4 running variance.
+fn values(graph: &GraphProto, node: &NodeProto, place: usize) -> Result<Vec<f32>, OnnxError> {
+    let name = node.input[place].as_str();
     let tensor = graph.initializer.iter().find(|tensor| tensor.name() == name);
-    tensor.ok_or_else(|| OnnxError::Graph(format!("batch norm {:?} has no constant {name:?}", norm.name())))?.to_f32()
+    tensor
+        .ok_or_else(|| OnnxError::Graph(format!("node {:?} takes {name:?}, which is no constant", node.name())))?
+        .to_f32()
 }
 
 fn change(graph: &mut GraphProto, norm: &NodeProto, mean: &[f64], variance: &[f64]) -> Result<(), OnnxError> {

@@ -116,9 +116,9 @@ impl Pass {
         let length: f64 = reference.gradients.values().map(|[norm, ..]| norm.powi(2)).sum();
         Differences {
             logits: logits.double_value(&[]),
-            gradient: worst(names.zip(&self.gradients), &reference.gradients),
+            gradient: worst(names.zip(&self.gradients), &reference.gradients, 1e-9 * length.sqrt()),
             gradient_length: ((own / length).sqrt() - 1.0).abs(),
-            statistic: worst(statistics, &reference.statistics),
+            statistic: worst(statistics, &reference.statistics, 0.0),
         }
     }
 }
@@ -126,24 +126,27 @@ impl Pass {
 fn worst<'a>(
     tensors: impl Iterator<Item = (&'a str, &'a Tensor)>,
     wanted: &BTreeMap<String, Summary>,
+    floor: f64,
 ) -> (f64, String) {
     let differences = tensors.map(|(name, tensor)| {
         let exported = name.strip_prefix(BACKBONE_PREFIX).unwrap_or(name);
-        (relative_difference(tensor, &wanted[exported]), name.to_owned())
+        (relative_difference(tensor, &wanted[exported], floor), name.to_owned())
     });
     differences.max_by(|one, other| one.0.total_cmp(&other.0)).unwrap_or_default()
 }
 
-/// How far norm, maximum and sampled elements are off, relative to the tensor's size.
-fn relative_difference(tensor: &Tensor, wanted: &Summary) -> f64 {
+/// How far norm, maximum and sampled elements are off, relative to the tensor's size, or to `floor` where that is more:
+/// a bias before a batch norm has a gradient of 0 but for rounding.
+fn relative_difference(tensor: &Tensor, wanted: &Summary, floor: f64) -> f64 {
     let flat = tensor.to_kind(Kind::Double).contiguous().view([-1]);
     let count = flat.size()[0];
     let &[norm, largest, third, two_thirds] = wanted;
+    let (length, size) = (norm.max(floor), largest.max(floor));
     let differences = [
-        (flat.norm().double_value(&[]) - norm) / norm,
-        (flat.abs().max().double_value(&[]) - largest) / largest,
-        (flat.double_value(&[count / 3]) - third) / largest,
-        (flat.double_value(&[2 * count / 3]) - two_thirds) / largest,
+        (flat.norm().double_value(&[]) - norm) / length,
+        (flat.abs().max().double_value(&[]) - largest) / size,
+        (flat.double_value(&[count / 3]) - third) / size,
+        (flat.double_value(&[2 * count / 3]) - two_thirds) / size,
     ];
     differences.into_iter().map(f64::abs).fold(0.0, |worst, one| if one.is_nan() { one } else { worst.max(one) })
 }

@@ -22,7 +22,7 @@ use tch::{Kind, Tensor};
 
 use crate::{shapes, shared};
 
-fn square(side: u32) -> ResizeRule {
+pub(crate) fn square(side: u32) -> ResizeRule {
     ResizeRule { method: ResizeMethod::Squish, size: PictureSize { width: side, height: side } }
 }
 

@@ -8,10 +8,15 @@
 )]
 
 mod agreement;
+mod backbones;
+#[allow(dead_code, reason = "tests/parity uses the rest")]
+#[path = "../parity/formula.rs"]
+mod formula;
 mod importing;
 mod judging;
 mod learning;
 mod program;
+mod refit;
 mod resuming;
 mod runs;
 mod shipped;

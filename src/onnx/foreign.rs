@@ -33,6 +33,7 @@ pub fn adopt(
     let mut source = SourceGraph::of_model(model, origin)?;
     let graph = &mut source.graph;
     refuse_external_data(graph)?;
+    refuse_randomness(graph)?;
     let input = check_input(graph, size)?;
     // Shapes of a fixed batch may stand there.
     graph.value_info.clear();
@@ -85,6 +86,16 @@ fn refuse_external_data(graph: &GraphProto) -> Result<(), OnnxError> {
         return Err(OnnxError::Graph("sparse weights are not supported: export them as ordinary tensors".into()));
     }
     Ok(())
+}
+
+fn refuse_randomness(graph: &GraphProto) -> Result<(), OnnxError> {
+    let is_random = |node: &&NodeProto| node.op_type().starts_with("Random") || node.op_type() == "Bernoulli";
+    let Some(node) = graph.node.iter().find(is_random) else { return Ok(()) };
+    Err(OnnxError::Graph(format!(
+        "the graph draws random numbers ({}), because it was exported in training mode: export it after model.eval(), \
+         with training=torch.onnx.TrainingMode.PRESERVE to keep batch norms",
+        node.op_type()
+    )))
 }
 
 /// The name of the graph's one input, which has to be float32 [N, 3, H, W] with H and W either open or `size`.
@@ -309,6 +320,9 @@ mod tests {
             domain: Some("com.microsoft".into()),
             ..NodeProto::default()
         });
+        let mut random = file(&[-1, 3, 16, 32], DataType::Float);
+        random.graph.as_mut().unwrap().node[1].op_type = Some("RandomUniformLike".into());
+        assert!(error_of(random).contains("model.eval()"));
         let message = error_of(model);
         assert!(message.contains("com.microsoft.Gelu") && message.contains("inline_local_functions"), "{message}");
     }

@@ -144,7 +144,7 @@ fn change(graph: &mut GraphProto, norm: &NodeProto, mean: &[f64], variance: &[f6
     let epsilon = norm.attribute.iter().find(|it| it.name() == "epsilon").map_or(1e-5, |it| f64::from(it.f()));
     let old: Vec<Vec<f32>> = (1..5).map(|place| values(graph, norm, place)).collect::<Result<_, _>>()?;
     let count = old[0].len();
-    let mut new = vec![Vec::with_capacity(count); 4];
+    let mut new: [Vec<f32>; 4] = Default::default();
     for channel in 0..count {
         let [weight, bias, old_mean, old_variance] = [0, 1, 2, 3].map(|part| f64::from(old[part][channel]));
         // What the file will say, so that the weight makes up for that very number.

@@ -35,10 +35,7 @@ pub fn adopt(
     refuse_external_data(graph)?;
     refuse_randomness(graph)?;
     let input = check_input(graph, size)?;
-    // Shapes of a fixed batch may stand there.
-    graph.value_info.clear();
-    graph.quantization_annotation.clear();
-    graph.metadata_props.clear();
+    drop_remarks(graph);
     constants_to_initializers(graph)?;
     graph.node.iter_mut().for_each(to_evaluation_mode);
     prune(graph);
@@ -139,6 +136,23 @@ fn input_shape(input: &ValueInfoProto) -> Option<(DataType, Vec<Option<i64>>)> {
         _ => None,
     };
     Some((tensor.elem_type(), tensor.shape.as_ref()?.dim.iter().map(fixed).collect()))
+}
+
+/// Drops what no run needs: shapes of intermediate tensors, where a fixed batch may stand, and exporters' stack traces
+/// with the paths of somebody's machine.
+fn drop_remarks(graph: &mut GraphProto) {
+    graph.value_info.clear();
+    graph.quantization_annotation.clear();
+    graph.metadata_props.clear();
+    graph.doc_string = None;
+    for node in &mut graph.node {
+        node.metadata_props.clear();
+        node.doc_string = None;
+    }
+    for tensor in &mut graph.initializer {
+        tensor.metadata_props.clear();
+        tensor.doc_string = None;
+    }
 }
 
 /// Constant nodes become initializers, of which parameters can be told.
@@ -247,6 +261,7 @@ mod tests {
         builder.output(&x, DataType::Float, &[-1, 2]);
         let mut graph = builder.finish("main_graph");
         graph.node[2].output.extend(["mean".to_owned(), "variance".to_owned()]);
+        graph.node[1].doc_string = Some("/home/someone/model.py".into());
         ModelProto {
             ir_version: Some(9),
             opset_import: vec![OperatorSetIdProto { domain: None, version: Some(19) }],
@@ -264,6 +279,7 @@ mod tests {
         let source = adopt(file(&[-1, 3, 16, 32], DataType::Float), "x", SIZE, &Normalisation::default()).unwrap();
         assert_eq!((source.opset, source.ir_version), (19, 9));
         let graph = &source.graph;
+        assert!(!format!("{graph:?}").contains("/home/someone"), "paths of another machine are dropped");
         assert_eq!(graph.input.len(), 1);
         assert_eq!(input_shape(&graph.input[0]), Some((DataType::Uint8, vec![None, Some(16), Some(32), Some(3)])));
         let norm = graph.node.iter().find(|node| node.name() == "norm").unwrap();

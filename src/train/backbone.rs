@@ -90,7 +90,8 @@ fn read(path: &Path, size: PictureSize, normalisation: &Normalisation) -> Result
     if is_folded(&source.graph) {
         notes.push(
             "batch norms were folded into the convolutions by the exporter: trained as convolutions with bias; expect \
-             to need a lower learning rate"
+             to need a lower learning rate, or keep them: training=torch.onnx.TrainingMode.PRESERVE, or optimize=False \
+             with dynamo=True"
                 .to_owned(),
         );
     }

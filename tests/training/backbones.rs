@@ -97,6 +97,20 @@ fn an_efficientnet_from_torchscript_learns_by_heart_with_every_norm_its_own() {
 }
 
 #[test]
+fn dynamos_unoptimised_export_keeps_batch_norms_and_zero_biases_are_not_trained() {
+    let folder = shapes(60);
+    let path = write_fixture("tiny-efficientnet-unoptimised", folder.path());
+    let dataset = few(&folder.path().join("labels.csv"), TaskKind::MultiLabel, 32);
+    let mut learner = learner(dataset, &Recipe { epochs: 2, ..recipe(&path, 64) }, 1);
+    assert_eq!(learner.notes(), Vec::<String>::new());
+    let parameters = learner.network().parameters();
+    assert_eq!(parameters.iter().filter(|it| !it.name.starts_with("head.")).count(), 68);
+    assert_eq!(learner.network().statistics().filter(|(name, _)| !name.starts_with("head.")).count(), 32);
+    let before = learner.evaluate().unwrap().loss;
+    assert!(learner.fine_tune(&mut Silent).unwrap().loss < before);
+}
+
+#[test]
 fn a_regnet_whose_batch_norms_were_folded_learns_by_heart_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let path = write_fixture("tiny-regnet-dynamo", folder.path());

@@ -85,7 +85,7 @@ pub(super) fn refit(source: &mut SourceGraph, loader: &Loader, size: PictureSize
     let mut moments: Vec<Moments> = Vec::new();
     let mut first: Option<(Tensor, Tensor)> = None;
     let mut pictures = 0;
-    for batch in loader.train_epoch(0) {
+    for batch in loader.train_epoch(0, 0) {
         let batch = batch?;
         let shape = [-1, i64::from(size.height), i64::from(size.width), 3];
         let pixels = Tensor::f_from_slice(&batch.pixels)?.f_view(shape)?;

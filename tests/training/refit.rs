@@ -83,7 +83,7 @@ struct Features {
 
 fn features(source: &SourceGraph, dataset: &Arc<Dataset>) -> Features {
     let options = LoaderOptions { batch_size: 64, ..LoaderOptions::new(square(SIDE)) };
-    let batch = Loader::new(Arc::clone(dataset), options).train_epoch(3).next().unwrap().unwrap();
+    let batch = Loader::new(Arc::clone(dataset), options).train_epoch(3, 0).next().unwrap().unwrap();
     let side = i64::from(SIDE);
     let pixels = Tensor::from_slice(&batch.pixels).view([-1, side, side, 3]);
     let mut network = Network::new(&source.graph, source.opset, Device::Cpu, Kind::Float).unwrap();

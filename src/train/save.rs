@@ -70,10 +70,10 @@ pub fn save(
     let dataset = learner.dataset();
     let judge = Judge { dataset, rule: recipe.resize, threshold: recipe.accuracy_threshold };
     let fitted = operating_points::fit(learner.task(), evaluation, &judge, &settings.fit);
-    let mut graph = learner.graph()?;
-    fitted.calibrate(&mut graph)?;
+    let mut source = learner.graph()?;
+    fitted.calibrate(&mut source.graph)?;
     // Golden outputs are those of the graph that is written.
-    let mut network = Network::new(&graph, OPSET_VERSION, Device::Cpu, Kind::Float)?;
+    let mut network = Network::new(&source.graph, source.opset, Device::Cpu, Kind::Float)?;
     let description = Description {
         task: fitted.task.clone(),
         metrics: Description::metrics_of(&fitted.evaluation),
@@ -82,7 +82,7 @@ pub fn save(
         base_weights: learner.base_weights(),
         golden_pictures: settings.golden_pictures,
     };
-    let file = assemble_and_check(&mut network, graph, recipe, description, runtime)?;
+    let file = assemble_and_check(&mut network, source, recipe, description, runtime)?;
     let version = next_version(out).map_err(|source| TrainError::Io { path: out.display().to_string(), source })?;
     let path = out.join(version.to_string()).join("model.onnx");
     file.write(&path)?;

@@ -1,12 +1,9 @@
 //! Replacing a graph's classifier by fastai's head.
-//!
-//! Where to cut: the classifier is the last Gemm or MatMul. Where its input comes from a pooling over [N, C, H, W]
-//! through at most Flatten, Reshape and the like, the cut is before the pooling and the head pools for itself;
-//! otherwise everything up to the classifier's [N, C] input stays and the head has no pooling.
 
 use super::{
-    GraphProto, NodeProto, OnnxError,
+    GraphProto, OnnxError,
     builder::{GraphBuilder, int, prune},
+    cut::{Cut, find_cut},
     proto::DataType,
 };
 use crate::model::{Task, YRange};
@@ -19,17 +16,6 @@ pub const HEAD_PREFIX: &str = "head.";
 pub const Y_RANGE_PREFIX: &str = "y_range.";
 /// Width of the head's hidden layer (fastai's `lin_ftrs`).
 const HIDDEN: i64 = 512;
-
-/// A backbone's end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cut {
-    /// The tensor that the head takes: [N, C, H, W] where `pools`, else [N, C].
-    pub features: String,
-    /// C.
-    pub channels: i64,
-    /// Whether the head has to pool.
-    pub pools: bool,
-}
 
 /// Settings of the head.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -53,42 +39,6 @@ pub struct Standard {
     pub mean: f32,
     /// The standard deviation, above 0.
     pub deviation: f32,
-}
-
-/// Finds where a graph's classifier begins.
-///
-/// # Errors
-/// A graph without a Gemm or MatMul, or one whose classifier's weight is not an initializer of two dimensions.
-pub fn find_cut(graph: &GraphProto) -> Result<Cut, OnnxError> {
-    let classifier = graph
-        .node
-        .iter()
-        .rfind(|node| matches!(node.op_type(), "Gemm" | "MatMul"))
-        .ok_or_else(|| OnnxError::Graph("the graph has no Gemm or MatMul, so no classifier to replace".into()))?;
-    let channels = classifier_inputs(graph, classifier)?;
-    let input = classifier.input.first().cloned().unwrap_or_default();
-    let mut tensor = input.as_str();
-    while let Some(node) = graph.node.iter().find(|node| node.output.iter().any(|output| output == tensor)) {
-        let before = node.input.first().map_or("", String::as_str);
-        match node.op_type() {
-            "Flatten" | "Reshape" | "Dropout" | "Identity" | "Squeeze" => tensor = before,
-            "GlobalAveragePool" | "GlobalMaxPool" => {
-                return Ok(Cut { features: before.to_owned(), channels, pools: true });
-            }
-            _ => break,
-        }
-    }
-    Ok(Cut { features: input, channels, pools: false })
-}
-
-fn classifier_inputs(graph: &GraphProto, classifier: &NodeProto) -> Result<i64, OnnxError> {
-    let wrong =
-        || OnnxError::Graph(format!("the classifier {:?} has no constant weight of two dimensions", classifier.name()));
-    let weight = classifier.input.get(1).ok_or_else(wrong)?;
-    let tensor = graph.initializer.iter().find(|tensor| tensor.name() == weight).ok_or_else(wrong)?;
-    let &[rows, columns] = tensor.dims.as_slice() else { return Err(wrong()) };
-    let transposed = classifier.attribute.iter().any(|attribute| attribute.name() == "transB" && attribute.i() != 0);
-    Ok(if transposed { columns } else { rows })
 }
 
 /// Replaces the classifier by fastai's head for `task`; what only the classifier needed is removed.
@@ -213,15 +163,6 @@ mod tests {
     }
 
     #[test]
-    fn every_architecture_is_cut_before_its_pooling() {
-        for (arch, channels) in Architecture::ALL.into_iter().zip([512, 512, 2048, 2048, 1280]) {
-            let cut = find_cut(&arch.build(SIZE, 1000)).unwrap();
-            assert!(cut.pools, "{arch:?}");
-            assert_eq!(cut.channels, channels, "{arch:?}");
-        }
-    }
-
-    #[test]
     fn the_old_classifier_is_gone_and_the_head_is_fastais() {
         let graph =
             replace_classifier(Architecture::Resnet18.build(SIZE, 1000), &two_labels(), HeadSettings::default())
@@ -235,11 +176,5 @@ mod tests {
         assert_eq!(head[4], ("head.linear1.weight", [512, 1024].as_slice()));
         assert_eq!(head[9], ("head.linear2.weight", [2, 512].as_slice()));
         assert_eq!(head.len(), 10);
-    }
-
-    #[test]
-    fn a_graph_without_a_classifier_is_refused() {
-        let error = find_cut(&GraphProto::default()).unwrap_err();
-        assert!(error.to_string().contains("no Gemm or MatMul"));
     }
 }

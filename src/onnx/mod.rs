@@ -1,20 +1,26 @@
 //! ONNX graphs: the file format, tensors, builders of architectures, and rewrites.
 //!
 //! The ONNX graph *is* the model from the first training step to the last request: [`arch`] builds it
-//! with torchvision's parameter names, [`weights`] fills it, [`head`] replaces its classifier, the trainer
-//! executes and changes it, and ONNX Runtime serves it. Nothing here knows libtorch or ONNX Runtime.
+//! with torchvision's parameter names and [`weights`] fills it, or [`foreign`] adopts one that somebody else
+//! exported; [`cut`] finds its classifier, [`head`] replaces it, the trainer executes and changes the graph, and
+//! ONNX Runtime serves it. Nothing here knows libtorch or ONNX Runtime.
 
 pub mod arch;
 pub mod builder;
 pub mod calibrate;
+pub mod cut;
 pub mod external;
+pub mod foreign;
 pub mod head;
 pub mod proto;
+mod source;
 pub mod tensor;
+mod untie;
 pub mod weights;
 pub mod wrap;
 
 pub use proto::{GraphProto, ModelProto, NodeProto, TensorProto};
+pub use source::SourceGraph;
 
 /// The operator set that our own graphs declare.
 pub const OPSET_VERSION: i64 = 17;

@@ -32,6 +32,14 @@ pub enum TrainError {
     /// The architecture does not fit.
     #[error(transparent)]
     Onnx(#[from] OnnxError),
+    /// An exported backbone cannot be trained.
+    #[error("{path}: {reason}")]
+    Backbone {
+        /// The file.
+        path: String,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
     /// The interpreter cannot run the graph.
     #[error(transparent)]
     Network(#[from] NetworkError),

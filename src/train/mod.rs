@@ -6,6 +6,7 @@
 //! [`save`] assembles the model file and proves it under ONNX Runtime.
 
 pub mod augment;
+pub mod backbone;
 pub mod calibrate;
 pub mod commands;
 pub mod dataset;
@@ -29,6 +30,7 @@ pub mod optimiser;
 pub mod progress;
 pub mod random;
 pub mod recipe;
+mod refit;
 pub mod report;
 pub mod run_folder;
 pub mod save;

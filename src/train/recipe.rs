@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     augment::{Augmentation, Mixing},
+    backbone::Backbone,
     losses::LossSettings,
     metrics,
     schedule::{FineTune, PhasePlan, one_cycle},
@@ -11,7 +12,7 @@ use super::{
 };
 use crate::{
     model::{Task, YRange},
-    onnx::arch::Architecture,
+    onnx::arch::{Architecture, Normalisation},
     picture::{PictureSize, ResizeMethod, ResizeRule},
 };
 
@@ -34,11 +35,13 @@ fn one() -> usize {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Recipe {
     /// The backbone.
-    #[serde(with = "architecture_name")]
-    pub architecture: Architecture,
-    /// Where the weights come from that training starts from.
+    pub architecture: Backbone,
+    /// Where the weights come from that training starts from; none for random ones, or those of an exported backbone.
     #[serde(skip_serializing_if = "WeightsSource::is_none", default)]
     pub weights: WeightsSource,
+    /// What the graph subtracts from the pixels and divides them by.
+    #[serde(default)]
+    pub normalisation: Normalisation,
     /// How pictures become the model's pixels.
     pub resize: ResizeRule,
     /// Epochs with the backbone frozen (its batch norm trains all the same, as in fastai).
@@ -104,8 +107,9 @@ impl Default for Recipe {
     fn default() -> Self {
         let size = PictureSize { width: 224, height: 224 };
         Self {
-            architecture: Architecture::MobilenetV2,
+            architecture: Backbone::Named(Architecture::MobilenetV2),
             weights: WeightsSource::None,
+            normalisation: Normalisation::default(),
             resize: ResizeRule { method: ResizeMethod::Squish, size },
             freeze_epochs: 1,
             epochs: 5,
@@ -163,7 +167,8 @@ impl Recipe {
 
     /// The recipe as a model file records it: without the path of the weight file, whose digest is recorded instead.
     pub fn for_manifest(&self) -> serde_json::Value {
-        let recipe = Self { weights: self.weights.for_manifest(self.architecture), ..self.clone() };
+        let weights = self.weights.for_manifest(self.architecture.named());
+        let recipe = Self { weights, architecture: self.architecture.without_folder(), ..self.clone() };
         serde_json::to_value(recipe).unwrap_or_default()
     }
 
@@ -177,6 +182,11 @@ impl Recipe {
             (
                 (32..=1024).contains(&size.width) && (32..=1024).contains(&size.height),
                 "size has to be 32 to 1024 pixels a side",
+            ),
+            (
+                self.normalisation.mean.iter().all(|mean| (0.0..=1.0).contains(mean))
+                    && self.normalisation.std.iter().all(|&std| std > 0.0 && std <= 1.0),
+                "mean has to lie in 0…1 and std above 0 and up to 1: both are in units of 255",
             ),
             (self.freeze_epochs + self.epochs > 0, "there is no epoch to train: epochs and freeze-epochs are both 0"),
             (self.learning_rate > 0.0 && self.learning_rate < 10.0, "lr has to lie between 0 and 10"),
@@ -204,22 +214,7 @@ impl Recipe {
         mistakes.extend(self.augmentation.validate().err());
         mistakes.extend(self.mixing.validate().err());
         mistakes.extend(self.loss.validate().err());
-        mistakes.extend(self.weights.check(self.architecture).err());
+        mistakes.extend(self.weights.check(self.architecture.named()).err());
         if mistakes.is_empty() { Ok(()) } else { Err(mistakes.join("; ")) }
-    }
-}
-
-/// An architecture as its name.
-mod architecture_name {
-    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
-
-    use super::Architecture;
-
-    pub(super) fn serialize<S: Serializer>(architecture: &Architecture, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(architecture.name())
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Architecture, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }

@@ -23,7 +23,7 @@ use crate::{
         Digest, Golden, GoldenSample, InputSpec, Manifest, ModelFile, ModelVersion, OutputSpec, Provenance,
         SCHEMA_VERSION, Task, next_version,
     },
-    onnx::{GraphProto, IR_VERSION, ModelProto, OPSET_VERSION, proto::OperatorSetIdProto},
+    onnx::SourceGraph,
     picture::{Detail, Limits, Picture, ResizeRule},
 };
 
@@ -70,10 +70,10 @@ pub fn save(
     let dataset = learner.dataset();
     let judge = Judge { dataset, rule: recipe.resize, threshold: recipe.accuracy_threshold };
     let fitted = operating_points::fit(learner.task(), evaluation, &judge, &settings.fit);
-    let mut graph = learner.graph()?;
-    fitted.calibrate(&mut graph)?;
+    let mut source = learner.graph()?;
+    fitted.calibrate(&mut source.graph)?;
     // Golden outputs are those of the graph that is written.
-    let mut network = Network::new(&graph, OPSET_VERSION, Device::Cpu, Kind::Float)?;
+    let mut network = Network::new(&source.graph, source.opset, Device::Cpu, Kind::Float)?;
     let description = Description {
         task: fitted.task.clone(),
         metrics: Description::metrics_of(&fitted.evaluation),
@@ -82,7 +82,7 @@ pub fn save(
         base_weights: learner.base_weights(),
         golden_pictures: settings.golden_pictures,
     };
-    let file = assemble_and_check(&mut network, graph, recipe, description, runtime)?;
+    let file = assemble_and_check(&mut network, source, recipe, description, runtime)?;
     let version = next_version(out).map_err(|source| TrainError::Io { path: out.display().to_string(), source })?;
     let path = out.join(version.to_string()).join("model.onnx");
     file.write(&path)?;
@@ -114,28 +114,21 @@ pub struct Description {
 /// A model that ONNX Runtime refuses or answers differently by more than 1e-3.
 pub fn assemble_and_check(
     network: &mut Network,
-    graph: GraphProto,
+    source: SourceGraph,
     recipe: &Recipe,
     description: Description,
     runtime: &Runtime,
 ) -> Result<ModelFile, TrainError> {
     let golden = golden_samples(network, &description, &recipe.resize, recipe.seed)?;
-    let manifest = manifest(recipe, description, golden);
-    let model = ModelProto {
-        ir_version: Some(IR_VERSION),
-        producer_name: Some("tagpoint-train".to_owned()),
-        producer_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
-        opset_import: vec![OperatorSetIdProto { domain: None, version: Some(OPSET_VERSION) }],
-        graph: Some(graph),
-        ..ModelProto::default()
-    };
+    let manifest = manifest(recipe, &source.origin, description, golden);
+    let model = source.into_model(("tagpoint-train", env!("CARGO_PKG_VERSION")));
     let file = ModelFile::assemble(model, manifest)?;
     let mut session = Session::open(runtime, &file, &SessionOptions::default())?;
     check_golden(&mut session, &file.manifest, Tolerance::FLOAT32)?;
     Ok(file)
 }
 
-fn manifest(recipe: &Recipe, description: Description, golden: Golden) -> Manifest {
+fn manifest(recipe: &Recipe, origin: &str, description: Description, golden: Golden) -> Manifest {
     let Description { task, metrics, data, pictures, base_weights, .. } = description;
     Manifest {
         schema_version: SCHEMA_VERSION,
@@ -147,7 +140,7 @@ fn manifest(recipe: &Recipe, description: Description, golden: Golden) -> Manife
         golden,
         metrics: [("fp32".to_owned(), metrics)].into(),
         provenance: Provenance {
-            architecture: recipe.architecture.name().to_owned(),
+            architecture: origin.to_owned(),
             base_weights,
             data: Some(data),
             train_pictures: pictures.0,

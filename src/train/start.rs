@@ -1,39 +1,57 @@
-//! The graph that training starts from: an architecture, its weights and the task's head.
+//! The graph that training starts from: a backbone, its weights and the task's head.
 
 use std::collections::BTreeSet;
 
 use super::{
     TrainError,
+    backbone::Body,
     initial::initialise,
+    network::clear_parameters,
     recipe::Recipe,
-    weights::{self, Destination, Loaded},
+    weights::{self, Destination},
 };
 use crate::{
-    model::Task,
+    model::{Digest, Task},
     onnx::{
-        GraphProto,
+        GraphProto, SourceGraph,
         head::{HeadSettings, Standard, replace_classifier},
     },
 };
 
-/// Classes of the ImageNet classifiers that weight files come with; the head replaces them.
-const IMAGENET_CLASSES: i64 = 1000;
+/// What training starts from.
+#[derive(Debug)]
+pub(super) struct Start {
+    /// The graph, every parameter filled.
+    pub(super) source: SourceGraph,
+    /// SHA-256 of the file that the weights are from; none for random weights.
+    pub(super) base_weights: Option<Digest>,
+    /// What a user should know.
+    pub(super) notes: Vec<String>,
+}
 
-/// The architecture with its weights and the task's head, every parameter filled; and what came of loading the weights.
-pub(super) fn starting_graph(
-    recipe: &Recipe,
-    task: &Task,
-    standards: &[Standard],
-) -> Result<(GraphProto, Loaded), TrainError> {
-    let whole = recipe.architecture.build(recipe.resize.size, IMAGENET_CLASSES);
+/// The backbone with its weights and the task's head. An exported backbone has weights of its own, unless others are
+/// given.
+pub(super) fn starting_graph(recipe: &Recipe, task: &Task, standards: &[Standard]) -> Result<Start, TrainError> {
+    let Body { mut source, digest, mut notes } = recipe.architecture.body(recipe.resize.size, &recipe.normalisation)?;
+    let whole = std::mem::take(&mut source.graph);
     let mut classifier = parameters(&whole);
     let mut graph = replace_classifier(whole, task, HeadSettings { dropout: recipe.dropout, standards })?;
     parameters(&graph).iter().for_each(|name| _ = classifier.remove(name));
-    let mut destination =
-        Destination { architecture: recipe.architecture, graph: &mut graph, classifier, task, seed: recipe.seed };
+    if digest.is_some() && !recipe.weights.is_none() {
+        clear_parameters(&mut graph);
+    }
+    let mut destination = Destination {
+        name: &source.origin,
+        architecture: recipe.architecture.named(),
+        graph: &mut graph,
+        classifier,
+        task,
+        seed: recipe.seed,
+    };
     let loaded = weights::load(&recipe.weights, &mut destination)?;
     initialise(&mut graph, recipe.seed)?;
-    Ok((graph, loaded))
+    notes.extend(loaded.notes);
+    Ok(Start { source: SourceGraph { graph, ..source }, base_weights: loaded.digest.or(digest), notes })
 }
 
 /// The names of what a graph keeps values of.

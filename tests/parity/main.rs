@@ -2,6 +2,7 @@
 #![cfg(feature = "train")]
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests state what they expect by panicking")]
 
+mod backbones;
 mod formula;
 mod optimiser;
 mod torchvision;

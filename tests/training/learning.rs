@@ -23,7 +23,7 @@ use tch::{Kind, Tensor};
 
 use crate::{shapes, shared};
 
-fn square(side: u32) -> ResizeRule {
+pub(crate) fn square(side: u32) -> ResizeRule {
     ResizeRule { method: ResizeMethod::Squish, size: PictureSize { width: side, height: side } }
 }
 
@@ -43,7 +43,7 @@ pub(crate) fn learner(dataset: Dataset, recipe: &Recipe, workers: usize) -> Lear
 /// A recipe without anything that keeps a network from learning its pictures by heart.
 pub(crate) fn by_heart() -> Recipe {
     Recipe {
-        architecture: Architecture::Resnet18,
+        architecture: Architecture::Resnet18.into(),
         resize: square(64),
         freeze_epochs: 0,
         epochs: 60,
@@ -73,7 +73,7 @@ fn it_learns_32_photos_by_heart() {
         return;
     };
     let recipe = Recipe {
-        architecture: Architecture::MobilenetV2,
+        architecture: Architecture::MobilenetV2.into(),
         weights: WeightsSource::File(weights),
         resize: square(128),
         epochs: 30,

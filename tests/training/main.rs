@@ -8,12 +8,17 @@
 )]
 
 mod agreement;
+mod backbones;
 mod download;
+#[allow(dead_code, reason = "tests/parity uses the rest")]
+#[path = "../parity/formula.rs"]
+mod formula;
 mod importing;
 mod judging;
 mod learning;
 mod own_model;
 mod program;
+mod refit;
 mod resuming;
 mod runs;
 mod shipped;

@@ -42,7 +42,14 @@ fn load(architecture: Architecture, task: &Task, source: PathBuf) -> Result<(Gra
     let whole = architecture.build("64".parse().unwrap(), 1000);
     let mut graph = replace_classifier(whole, task, HeadSettings::default()).unwrap();
     let classifier = BTreeSet::new();
-    let mut destination = Destination { architecture, graph: &mut graph, classifier, task, seed: 1 };
+    let mut destination = Destination {
+        name: architecture.name(),
+        architecture: Some(architecture),
+        graph: &mut graph,
+        classifier,
+        task,
+        seed: 1,
+    };
     let loaded = weights::load(&WeightsSource::File(source), &mut destination)?;
     Ok((graph, loaded))
 }
@@ -84,7 +91,7 @@ fn kept_labels_score_as_before_when_labels_are_reordered_added_and_removed() {
     let dataset = read(&DataOptions::new(&csv, TaskKind::MultiLabel)).unwrap();
     let task = task_of(&dataset, &[], &PointSettings::default()).unwrap();
     let recipe = Recipe {
-        architecture: Architecture::MobilenetV2,
+        architecture: Architecture::MobilenetV2.into(),
         weights: WeightsSource::File(model_path("scenes")),
         resize: rule,
         ..Recipe::default()

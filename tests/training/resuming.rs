@@ -70,7 +70,7 @@ fn straight(csv: &Path, recipe: &Recipe) -> Learner {
 }
 
 fn graph(learner: &Learner) -> GraphProto {
-    learner.graph().unwrap()
+    learner.graph().unwrap().graph
 }
 
 #[test]

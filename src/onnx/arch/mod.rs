@@ -6,8 +6,10 @@
 mod mobilenet;
 mod resnet;
 
+use serde::{Deserialize, Serialize};
+
 use super::{
-    GraphProto,
+    GraphProto, TensorProto,
     builder::{GraphBuilder, int, ints},
     proto::DataType,
 };
@@ -19,6 +21,24 @@ pub const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 pub const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
 /// Initializers whose names start so are constants of the graph, never trained and never loaded.
 pub const PREPROCESS_PREFIX: &str = "preprocess.";
+const MEAN: &str = "preprocess.mean";
+const STD: &str = "preprocess.std";
+
+/// What a graph subtracts from the pixels and divides them by, both in units of 255.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Normalisation {
+    /// The mean of each channel, R, G, B, 0…1.
+    pub mean: [f32; 3],
+    /// The standard deviation of each channel, R, G, B, 0…1 without 0.
+    pub std: [f32; 3],
+}
+
+impl Default for Normalisation {
+    /// ImageNet's, which nearly all published weights were trained with.
+    fn default() -> Self {
+        Self { mean: IMAGENET_MEAN, std: IMAGENET_STD }
+    }
+}
 
 /// An architecture that we build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +73,7 @@ impl Architecture {
     /// The graph for pictures of this size, classifier included.
     pub fn build(self, size: PictureSize, classes: i64) -> GraphProto {
         let mut builder = GraphBuilder::default();
-        builder.input("image", DataType::Uint8, &[-1, i64::from(size.height), i64::from(size.width), 3]);
-        let pixels = normalise(&mut builder);
+        let pixels = picture_input(&mut builder, size, &Normalisation::default());
         match self {
             Self::Resnet18 => resnet::build(&mut builder, &pixels, resnet::Block::Basic, [2, 2, 2, 2], classes),
             Self::Resnet34 => resnet::build(&mut builder, &pixels, resnet::Block::Basic, [3, 4, 6, 3], classes),
@@ -78,12 +97,22 @@ impl std::str::FromStr for Architecture {
     }
 }
 
-/// uint8 [N, H, W, 3] → float32 [N, 3, H, W], ImageNet-normalised: `(x − 255·mean) / (255·std)`.
-fn normalise(builder: &mut GraphBuilder) -> String {
-    let mean = builder.constant("preprocess.mean", &[1, 3, 1, 1], &IMAGENET_MEAN.map(|mean| 255.0 * mean));
-    let std = builder.constant("preprocess.std", &[1, 3, 1, 1], &IMAGENET_STD.map(|std| 255.0 * std));
+/// The input `image`, uint8 [N, H, W, 3], normalised: float32 [N, 3, H, W], `(x − 255·mean) / (255·std)`.
+pub(super) fn picture_input(builder: &mut GraphBuilder, size: PictureSize, normalisation: &Normalisation) -> String {
+    builder.input("image", DataType::Uint8, &[-1, i64::from(size.height), i64::from(size.width), 3]);
+    let mean = builder.constant(MEAN, &[1, 3, 1, 1], &normalisation.mean.map(|mean| 255.0 * mean));
+    let std = builder.constant(STD, &[1, 3, 1, 1], &normalisation.std.map(|std| 255.0 * std));
     let float = builder.node("Cast", "preprocess.float", &["image"], vec![int("to", DataType::Float as i64)]);
     let planes = builder.node("Transpose", "preprocess.planes", &[&float], vec![ints("perm", &[0, 3, 1, 2])]);
     let centred = builder.node("Sub", "preprocess.centred", &[&planes, &mean], vec![]);
     builder.node("Div", "preprocess.normalised", &[&centred, &std], vec![])
+}
+
+/// Puts other constants into a graph that begins with [`picture_input`].
+pub fn set_normalisation(graph: &mut GraphProto, normalisation: &Normalisation) {
+    for (name, values) in [(MEAN, normalisation.mean), (STD, normalisation.std)] {
+        for tensor in graph.initializer.iter_mut().filter(|tensor| tensor.name() == name) {
+            *tensor = TensorProto::from_f32(name, &[1, 3, 1, 1], &values.map(|value| 255.0 * value));
+        }
+    }
 }

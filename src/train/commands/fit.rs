@@ -206,6 +206,7 @@ struct Run {
 /// Trains from where the learner stands, and finishes the run unless it is stopped.
 #[allow(clippy::print_stdout, reason = "the output of the program")]
 fn go(args: &NewRunArgs, recipe: &Recipe, mut run: Run) -> anyhow::Result<ExitCode> {
+    run.learner.notes().iter().for_each(|note| println!("note: {note}"));
     let plan = recipe.plan(run.learner.group_count());
     let checkpoint = run.folder.checkpoint();
     let stop = stop::on_signal().context("cannot listen for Ctrl-C")?;

@@ -14,7 +14,7 @@ use crate::{
     onnx::{
         GraphProto, ModelProto,
         calibrate::{self, Calibration},
-        head::find_cut,
+        cut::find_cut,
         proto::{DataType, DimensionValue, TypeValue, ValueInfoProto},
     },
     train::network::Network,

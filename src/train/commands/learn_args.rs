@@ -7,10 +7,11 @@ use clap::{Args, ValueEnum};
 use super::{augment_args::AugmentArgs, data::TaskArg, loss_args::LossArgs};
 use crate::{
     model::{Task, YRange},
-    onnx::arch::Architecture,
+    onnx::arch::Normalisation,
     picture::{PictureSize, ResizeMethod, ResizeRule},
     train::{
         TrainError,
+        backbone::Backbone,
         dataset::Dataset,
         recipe::{Recipe, Schedule},
         task::{PointSettings, task_of},
@@ -51,17 +52,24 @@ pub struct LearnArgs {
     /// What to learn.
     #[arg(long, value_enum, default_value_t = TaskArg::MultiLabel)]
     pub task: TaskArg,
-    /// resnet18, resnet34, resnet50, resnet101 or mobilenet_v2.
+    /// resnet18, resnet34, resnet50, resnet101, mobilenet_v2, or an exported backbone: a .onnx file with float input
+    /// [N, 3, H, W] and a classifier at its end, which brings its own weights.
     #[arg(long, default_value = "mobilenet_v2")]
-    pub arch: Architecture,
-    /// Weights to start from: `imagenet`, a file, or `none`.
+    pub arch: Backbone,
+    /// What the backbone's pixels are normalised by: the mean of R, G and B, 0…1 [default: ImageNet's].
+    #[arg(long, value_parser = parse_channels)]
+    pub mean: Option<[f32; 3]>,
+    /// What the backbone's pixels are normalised by: the deviation of R, G and B, 0…1 [default: ImageNet's].
+    #[arg(long, value_parser = parse_channels)]
+    pub std: Option<[f32; 3]>,
+    /// Weights to start from: `imagenet`, a file, or `none` [default: imagenet; those of an exported backbone].
     ///
     /// `imagenet` downloads what torchvision publishes for the architecture, once, into the folder
     /// TAGPOINT_WEIGHTS_CACHE [default: ~/.cache/tagpoint/weights], from the server TAGPOINT_WEIGHTS_URL where there is
     /// a mirror; `imagenet:IMAGENET1K_V2` or `imagenet:a1_in1k` takes other weights of torchvision's or timm's. A file
     /// is a .safetensors file, a PyTorch state dict (.pth), or a model.onnx of your own, whose labels may differ.
-    #[arg(long, default_value = "imagenet")]
-    pub weights: WeightsSource,
+    #[arg(long)]
+    pub weights: Option<WeightsSource>,
     /// Pixels a side, such as 224, or WIDTHxHEIGHT.
     #[arg(long, default_value = "224")]
     pub size: PictureSize,
@@ -151,8 +159,15 @@ impl LearnArgs {
     pub fn recipe(&self) -> Recipe {
         let default = Recipe::default();
         Recipe {
-            architecture: self.arch,
-            weights: self.weights.clone(),
+            architecture: self.arch.clone(),
+            weights: self.weights.clone().unwrap_or_else(|| match self.arch {
+                Backbone::Named(_) => WeightsSource::Imagenet(None),
+                Backbone::File(_) => WeightsSource::None,
+            }),
+            normalisation: Normalisation {
+                mean: self.mean.unwrap_or(default.normalisation.mean),
+                std: self.std.unwrap_or(default.normalisation.std),
+            },
             resize: ResizeRule { method: self.method, size: self.size },
             freeze_epochs: if self.schedule == Schedule::OneCycle { 0 } else { self.freeze_epochs },
             epochs: self.epochs,
@@ -197,6 +212,12 @@ impl LearnArgs {
     pub fn workers(&self) -> usize {
         self.workers.unwrap_or_else(|| available_parallelism().map_or(1, NonZero::get))
     }
+}
+
+fn parse_channels(text: &str) -> Result<[f32; 3], String> {
+    let values: Result<Vec<f32>, _> = text.split(',').map(|value| value.trim().parse()).collect();
+    let channels = values.ok().and_then(|values| <[f32; 3]>::try_from(values).ok());
+    channels.ok_or_else(|| "give three numbers, of R, G and B, such as 0.485,0.456,0.406".to_owned())
 }
 
 /// Two numbers, the lower one first.

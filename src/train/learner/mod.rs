@@ -21,6 +21,7 @@ pub use self::{
 };
 use super::{
     TrainError,
+    backbone::{Backbone, check_batch},
     dataset::Dataset,
     evaluate::{Evaluation, Judge, evaluate},
     groups::parameter_groups,
@@ -30,12 +31,12 @@ use super::{
     observer::Observer,
     optimiser::Optimiser,
     recipe::Recipe,
-    start::starting_graph,
-    weights::Loaded,
+    refit::{is_unit_scale, refit},
+    start::{Start, starting_graph},
 };
 use crate::{
     model::{Digest, Task},
-    onnx::{GraphProto, OPSET_VERSION},
+    onnx::SourceGraph,
     picture::{PictureSize, ResizeRule},
 };
 
@@ -43,7 +44,8 @@ use crate::{
 pub struct Learner {
     recipe: Recipe,
     task: Task,
-    graph: GraphProto,
+    source: SourceGraph,
+    notes: Vec<String>,
     network: Network,
     optimiser: Optimiser,
     dataset: Arc<Dataset>,
@@ -53,7 +55,7 @@ pub struct Learner {
     smaller: Option<(PictureSize, Loader)>,
     workers: usize,
     objective: Objective,
-    weights: Loaded,
+    base_weights: Option<Digest>,
     progress: Progress,
     /// The average of the weights over the steps, where the recipe wants one.
     average: Option<Snapshot>,
@@ -70,23 +72,31 @@ impl Learner {
     pub fn new(dataset: Arc<Dataset>, task: Task, recipe: Recipe, workers: usize) -> Result<Self, TrainError> {
         recipe.validate().and_then(|()| recipe.mixing.suits(&task)).map_err(TrainError::Recipe)?;
         let objective = Objective::new(&task, &dataset, &recipe.loss)?;
-        let (graph, weights) = starting_graph(&recipe, &task, objective.standards())?;
-        let mut network = Network::new(&graph, OPSET_VERSION, Device::Cpu, Kind::Float)?;
+        let Start { mut source, base_weights, mut notes } = starting_graph(&recipe, &task, objective.standards())?;
+        let loader = Loader::new(Arc::clone(&dataset), loader_options(&recipe, &task, workers, recipe.resize));
+        if base_weights.is_some() && is_unit_scale(&source.graph)? {
+            notes.push(refit(&mut source, &loader, recipe.resize.size)?.to_string());
+        }
+        let mut network = Network::new(&source.graph, source.opset, Device::Cpu, Kind::Float)?;
+        if let Backbone::File(path) = &recipe.architecture {
+            check_batch(&mut network, path, recipe.resize.size)?;
+        }
         let names: Vec<&str> = network.parameters().iter().map(|parameter| parameter.name.as_str()).collect();
-        let groups = parameter_groups(recipe.architecture, &names);
+        let groups = parameter_groups(&recipe.architecture, &names);
         let optimiser = Optimiser::new(&mut network, groups)?;
         let mut learner = Self {
-            loader: Loader::new(Arc::clone(&dataset), loader_options(&recipe, &task, workers, recipe.resize)),
+            loader,
             recipe,
             task,
-            graph,
+            source,
+            notes,
             network,
             optimiser,
             dataset,
             smaller: None,
             workers,
             objective,
-            weights,
+            base_weights,
             progress: Progress::default(),
             average: None,
             best: None,
@@ -123,10 +133,15 @@ impl Learner {
     ///
     /// # Errors
     /// A failure of libtorch.
-    pub fn graph(&self) -> Result<GraphProto, TrainError> {
-        let mut graph = self.graph.clone();
-        self.network.write_back(&mut graph)?;
-        Ok(graph)
+    pub fn graph(&self) -> Result<SourceGraph, TrainError> {
+        let mut source = self.source.clone();
+        self.network.write_back(&mut source.graph)?;
+        Ok(source)
+    }
+
+    /// What a user should know of the backbone and its weights.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// The network, to run pictures through.
@@ -161,12 +176,7 @@ impl Learner {
 
     /// SHA-256 of the weight file that training started from.
     pub fn base_weights(&self) -> Option<Digest> {
-        self.weights.digest
-    }
-
-    /// What a user should know about the weights that training started from, in sentences.
-    pub fn notes(&self) -> &[String] {
-        &self.weights.notes
+        self.base_weights
     }
 }
 

@@ -17,7 +17,7 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use tch::{Device, Kind, Tensor};
 
@@ -33,6 +33,32 @@ use crate::onnx::{GraphProto, TensorProto};
 /// The operator sets whose rules the interpreter follows. Within them an operator's meaning can be told from its
 /// attributes and inputs alone: what changed is what moved from attribute to input.
 pub const OPSETS: std::ops::RangeInclusive<i64> = 13..=28;
+
+/// Refuses an operator set outside [`OPSETS`].
+///
+/// # Errors
+/// What is supported, and what to do.
+pub fn check_opset(opset: i64) -> Result<(), NetworkError> {
+    if OPSETS.contains(&opset) {
+        return Ok(());
+    }
+    let (first, last) = (OPSETS.start(), OPSETS.end());
+    Err(NetworkError::Graph(format!(
+        "the graph declares operator set {opset}; {first} to {last} are supported: export it with opset_version=18, or \
+         convert it with onnx.version_converter"
+    )))
+}
+
+/// Takes the values of parameters and running statistics away, so that others can be loaded in their place.
+pub fn clear_parameters(graph: &mut GraphProto) {
+    let roles = parameter::classify(graph);
+    let names = roles.parameters.into_iter().map(|(name, ..)| name).chain(roles.statistics);
+    let names: HashSet<String> = names.collect();
+    for tensor in graph.initializer.iter_mut().filter(|tensor| names.contains(tensor.name())) {
+        tensor.raw_data = None;
+        tensor.float_data.clear();
+    }
+}
 
 /// How batch norm and dropout behave. Neither mode switches gradients on or off: that is the caller's.
 #[derive(Clone, Copy)]
@@ -67,13 +93,7 @@ impl Network {
     /// An operator set outside [`OPSETS`], unknown operators (all of them in one error), initializers without values,
     /// and nodes with wrong attributes.
     pub fn new(graph: &GraphProto, opset: i64, device: Device, kind: Kind) -> Result<Self, NetworkError> {
-        if !OPSETS.contains(&opset) {
-            return Err(NetworkError::Graph(format!(
-                "the graph declares operator set {opset}; {} to {} are supported",
-                OPSETS.start(),
-                OPSETS.end()
-            )));
-        }
+        check_opset(opset)?;
         let roles = parameter::classify(graph);
         if !roles.shared_statistics.is_empty() {
             let names = roles.shared_statistics.join(", ");

@@ -23,7 +23,7 @@ const LISTED: usize = 10;
 pub(super) fn fill(
     graph: &mut GraphProto,
     dict: &StateDict,
-    architecture: Architecture,
+    name: &str,
     wanted: impl Fn(&str) -> bool,
     known: impl Fn(&str) -> bool,
 ) -> Result<(), String> {
@@ -42,7 +42,7 @@ pub(super) fn fill(
         }
     }
     if !problems.is_empty() {
-        return Err(message(&problems, dict, architecture));
+        return Err(message(&problems, dict, name));
     }
     let mut filled = filled.into_iter();
     let mut next = filled.next();
@@ -63,11 +63,11 @@ fn values(dict: &StateDict, tensor: &TensorProto) -> Result<Vec<f32>, String> {
     dict.values(tensor.name())
 }
 
-fn message(problems: &[String], dict: &StateDict, architecture: Architecture) -> String {
-    let (count, name) = (problems.len(), architecture.name());
+fn message(problems: &[String], dict: &StateDict, name: &str) -> String {
+    let count = problems.len();
     let verb = if count == 1 { "tensor does" } else { "tensors do" };
     let mut message = match architecture_of(dict) {
-        Some(other) if other != architecture => {
+        Some(other) if other.name() != name => {
             let other = other.name();
             format!("these are weights of {other}, not of {name} (pass --arch {other}?): {count} {verb} not fit:")
         }
@@ -136,7 +136,7 @@ mod tests {
     fn a_complete_file_fills_every_parameter() {
         let mut graph = graph(Architecture::MobilenetV2);
         let dict = file(Architecture::MobilenetV2, |_| ());
-        fill(&mut graph, &dict, Architecture::MobilenetV2, |_| true, |_| false).unwrap();
+        fill(&mut graph, &dict, "mobilenet_v2", |_| true, |_| false).unwrap();
         assert_eq!(weights::unfilled(&graph).count(), 0);
         let last = graph.initializer.iter().find(|tensor| tensor.name() == "classifier.1.bias").unwrap();
         assert_eq!(last.to_f32().unwrap(), [1.5; 1000]);
@@ -152,7 +152,7 @@ mod tests {
             tensors.insert("features.0.1.bias".into(), (vec![32], vec![0; 256]));
         });
         let before = graph.clone();
-        let message = fill(&mut graph, &dict, Architecture::MobilenetV2, |_| true, |_| false).unwrap_err();
+        let message = fill(&mut graph, &dict, "mobilenet_v2", |_| true, |_| false).unwrap_err();
         for part in [
             "4 tensors do not fit mobilenet_v2:",
             "features.0.0.weight [32, 3, 3, 3] is missing",
@@ -174,7 +174,7 @@ mod tests {
             let mut graph = graph(Architecture::Resnet18);
             let dict = file(Architecture::Resnet18, change);
             let classifier = |name: &str| name.starts_with("fc.");
-            fill(&mut graph, &dict, Architecture::Resnet18, |name| !classifier(name), classifier).unwrap();
+            fill(&mut graph, &dict, "resnet18", |name| !classifier(name), classifier).unwrap();
             let left: Vec<&str> = weights::unfilled(&graph).map(TensorProto::name).collect();
             assert_eq!(left, ["fc.weight", "fc.bias"]);
         }
@@ -184,7 +184,7 @@ mod tests {
     fn the_weights_of_another_architecture_are_refused_with_its_name_and_a_short_list() {
         let mut graph = graph(Architecture::Resnet34);
         let dict = file(Architecture::Resnet18, |_| ());
-        let message = fill(&mut graph, &dict, Architecture::Resnet34, |_| true, |_| false).unwrap_err();
+        let message = fill(&mut graph, &dict, "resnet34", |_| true, |_| false).unwrap_err();
         assert!(message.contains("weights of resnet18, not of resnet34 (pass --arch resnet18?)"), "{message}");
         assert_eq!(message.lines().count(), 12, "{message}");
         assert!(message.lines().last().unwrap().contains("more"), "{message}");

@@ -23,8 +23,8 @@ mod torch_zip;
 
 use std::{collections::BTreeSet, path::Path};
 
+use self::store::Store;
 pub use self::{error::WeightsError, source::WeightsSource, state_dict::StateDict};
-use self::{published::Published, store::Store};
 use crate::{
     model::{Digest, Task},
     onnx::{GraphProto, arch::Architecture, head::HEAD_PREFIX},
@@ -33,8 +33,10 @@ use crate::{
 /// A graph that is to be filled.
 #[derive(Debug)]
 pub struct Destination<'a> {
-    /// What the graph's body is.
-    pub architecture: Architecture,
+    /// What the graph's body is called.
+    pub name: &'a str,
+    /// What the graph's body is, where it is one that we build.
+    pub architecture: Option<Architecture>,
     /// The graph, the task's head attached; what has no values yet is filled.
     pub graph: &'a mut GraphProto,
     /// The parameters of the classifier that the head replaced: a file may have them, in any shape, or not.
@@ -63,7 +65,7 @@ pub fn load(source: &WeightsSource, destination: &mut Destination<'_>) -> Result
     match source {
         WeightsSource::None => Ok(Loaded::default()),
         WeightsSource::Imagenet(entry) => {
-            let published = Published::find(destination.architecture, entry.as_deref());
+            let published = source::published(destination.architecture, entry.as_deref());
             let published = published.map_err(WeightsError::NotPublished)?;
             let store = Store::from_environment()?;
             let (bytes, digest) = store.get(&published)?;
@@ -91,12 +93,12 @@ fn load_bytes(
         return Ok(loaded);
     }
     let mut dict = StateDict::read(bytes).map_err(|reason| WeightsError::file(path, reason))?;
-    if destination.architecture == Architecture::MobilenetV2 {
+    if destination.architecture == Some(Architecture::MobilenetV2) {
         timm::rename(&mut dict);
     }
     let body = |tensor: &str| !tensor.starts_with(HEAD_PREFIX);
     let classifier = |tensor: &str| destination.classifier.contains(tensor);
-    fill::fill(destination.graph, &dict, destination.architecture, body, classifier)
+    fill::fill(destination.graph, &dict, destination.name, body, classifier)
         .map_err(|reason| WeightsError::file(path, reason))?;
     if !dict.notes().is_empty() {
         loaded.notes.push(format!("{name}: read {}", dict.notes().join(", ")));

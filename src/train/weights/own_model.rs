@@ -32,15 +32,14 @@ pub(super) fn load(path: &Path, bytes: Vec<u8>, destination: &mut Destination<'_
         Err(ModelError::NoManifest) => None,
         Err(error) => return Err(refused(error.to_string())),
     };
-    let architecture = destination.architecture;
-    if let Some(other) = other_architecture(manifest.as_ref(), architecture.name()) {
-        let name = architecture.name();
+    let name = destination.name;
+    if let Some(other) = other_architecture(manifest.as_ref(), name) {
         return Err(refused(format!("the model is a {other}, not a {name}: pass --arch {other} to go on from it")));
     }
     let dict = StateDict::of_graph(&graph)?;
     let old = manifest.as_ref().map(|manifest| &manifest.task).filter(|old| old.kind() == destination.task.kind());
     let taken = |name: &str| !name.starts_with(HEAD_PREFIX) || (old.is_some() && name != LAST_LAYER);
-    fill(destination.graph, &dict, architecture, taken, |_| true).map_err(refused)?;
+    fill(destination.graph, &dict, name, taken, |_| true).map_err(refused)?;
     let Some(old) = old else {
         return Ok(body_only(manifest.as_ref(), destination.task));
     };

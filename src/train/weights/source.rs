@@ -31,9 +31,9 @@ impl WeightsSource {
     ///
     /// # Errors
     /// An entry that is not, with those that are.
-    pub fn check(&self, architecture: Architecture) -> Result<(), String> {
+    pub fn check(&self, architecture: Option<Architecture>) -> Result<(), String> {
         match self {
-            Self::Imagenet(entry) => Published::find(architecture, entry.as_deref()).map(|_| ()),
+            Self::Imagenet(entry) => published(architecture, entry.as_deref()).map(|_| ()),
             Self::None | Self::File(_) => Ok(()),
         }
     }
@@ -41,15 +41,23 @@ impl WeightsSource {
     /// The source as a model file records it: which published file, but no path of the user's; a file's digest is
     /// recorded instead.
     #[must_use]
-    pub fn for_manifest(&self, architecture: Architecture) -> Self {
+    pub fn for_manifest(&self, architecture: Option<Architecture>) -> Self {
         match self {
-            Self::Imagenet(entry) => match Published::find(architecture, entry.as_deref()) {
+            Self::Imagenet(entry) => match published(architecture, entry.as_deref()) {
                 Ok(published) => Self::Imagenet(Some(published.entry.to_owned())),
                 Err(_) => self.clone(),
             },
             Self::None | Self::File(_) => Self::None,
         }
     }
+}
+
+/// The published file for an architecture; an exported backbone has none.
+pub(super) fn published(architecture: Option<Architecture>, entry: Option<&str>) -> Result<Published, String> {
+    let architecture = architecture.ok_or_else(|| {
+        "nothing is published for an exported backbone, which has its own weights: leave --weights away".to_owned()
+    })?;
+    Published::find(architecture, entry)
 }
 
 impl From<&str> for WeightsSource {
@@ -115,7 +123,7 @@ mod tests {
 
     #[test]
     fn an_entry_that_is_not_published_is_refused_with_those_that_are() {
-        let message = WeightsSource::from("imagenet:V7").check(Architecture::Resnet50).unwrap_err();
+        let message = WeightsSource::from("imagenet:V7").check(Some(Architecture::Resnet50)).unwrap_err();
         for part in ["V7", "resnet50", "IMAGENET1K_V1", "IMAGENET1K_V2", "a1_in1k"] {
             assert!(message.contains(part), "{part:?} is not in {message}");
         }
@@ -123,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_manifest_names_the_published_file_but_no_path() {
-        let recorded = |text: &str| WeightsSource::from(text).for_manifest(Architecture::Resnet18).to_string();
+        let recorded = |text: &str| WeightsSource::from(text).for_manifest(Some(Architecture::Resnet18)).to_string();
         assert_eq!(recorded("imagenet"), "imagenet:IMAGENET1K_V1");
         assert_eq!(recorded("/home/me/weights.pth"), "none");
     }

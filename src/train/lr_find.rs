@@ -16,6 +16,13 @@ const TAIL: usize = 5;
 const FEWEST: usize = 3;
 
 /// The learning rate of a mini-batch, counted from 0: 1e-7 · (10 / 1e-7)^(i / 100).
+///
+/// ```
+/// use tagpoint::train::lr_find::rate;
+///
+/// assert!((rate(0) - 1e-7).abs() < 1e-18);
+/// assert!((rate(50) - 1e-3).abs() < 1e-12);
+/// ```
 pub fn rate(iteration: usize) -> f64 {
     START * (END / START).powf(iteration as f64 / ITERATIONS as f64)
 }

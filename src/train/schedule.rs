@@ -134,7 +134,18 @@ impl FineTune {
     }
 }
 
-/// fastai's `fit_one_cycle` as a plan: one cycle for all epochs, the head at `lr` and the first group `lr_mult` times
+/// fastai's `fit_one_cycle` as a plan: the rates rise for a quarter of the steps, then fall.
+///
+/// ```
+/// use tagpoint::train::schedule::one_cycle;
+///
+/// let plan = one_cycle(4, 1e-2, 100.0, 3, 0);
+/// let (start, peak) = (plan[0].at(0, 0, 10), plan[0].at(1, 0, 10));
+/// assert!((start.lrs[2] - 1e-2 / 25.0).abs() < 1e-12);
+/// assert!((peak.lrs[2] - 1e-2).abs() < 1e-12 && (peak.lrs[0] - 1e-4).abs() < 1e-12);
+/// ```
+///
+/// One cycle for all epochs, the head at `lr` and the first group `lr_mult` times
 /// slower; the first `frozen_groups` groups stay frozen.
 pub fn one_cycle(epochs: usize, lr: f64, lr_mult: f64, groups: usize, frozen_groups: usize) -> Vec<PhasePlan> {
     let cycle = OneCycle::new(even_ratios(lr / lr_mult, lr, groups));

@@ -1,5 +1,30 @@
 //! The learner: a data set and a recipe in, a fine-tuned graph out.
 //!
+//! ```no_run
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::{path::Path, sync::Arc};
+//! use tagpoint::infer::Runtime;
+//! use tagpoint::train::{
+//!     dataset::{DataOptions, TaskKind, read},
+//!     learner::Learner,
+//!     progress::Progress,
+//!     recipe::Recipe,
+//!     save::{SaveSettings, save},
+//!     task::{PointSettings, task_of},
+//!     weights::WeightsSource,
+//! };
+//!
+//! let dataset = Arc::new(read(&DataOptions::new("photos.csv", TaskKind::MultiLabel))?);
+//! let task = task_of(&dataset, &[], &PointSettings::default())?;
+//! let recipe = Recipe { weights: WeightsSource::Imagenet(None), epochs: 3, ..Recipe::default() };
+//! let mut learner = Learner::new(dataset, task, recipe, 2)?;
+//! let evaluation = learner.fine_tune(&mut Progress::new())?;
+//! let saved = save(&mut learner, evaluation, SaveSettings::default(), &Runtime::load(None)?, Path::new("models/mine"))?;
+//! println!("{}", saved.path.display());
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! [`Learner::fine_tune`] is fastai's; [`Learner::fit`] follows any plan of phases and tells, stops and saves as its
 //! [`Companions`] say. What a run has done so far is its [`progress`]; a [`checkpoint`] is that and every number that
 //! training changes, so that a run goes on where it was to the same bits.

@@ -123,6 +123,18 @@ impl RunFolder {
         self.path.join(CHECKPOINT)
     }
 
+    /// Removes the checkpoint of a finished run, which is several times as large as its model.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn drop_checkpoint(&self) -> Result<(), TrainError> {
+        let path = self.checkpoint();
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(&path, error)),
+            _ => Ok(()),
+        }
+    }
+
     /// The line that tells a user how to go on.
     pub fn how_to_resume(&self) -> String {
         format!("go on with: tagpoint-train fit --resume {}", self.path.display())

@@ -10,7 +10,7 @@ use crate::{Server, root, shapes};
 const TOLERANCE: f64 = 1e-4;
 
 fn run(program: impl AsRef<std::ffi::OsStr>, arguments: &[&str]) -> String {
-    let output = Command::new(program).args(arguments).output().unwrap();
+    let output = Command::new(program).current_dir(env!("CARGO_TARGET_TMPDIR")).args(arguments).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
@@ -94,7 +94,7 @@ fn assert_python_agrees(folder: &Path, model: &Path, rows: &[(String, Vec<f64>)]
 #[tokio::test(flavor = "multi_thread")]
 async fn scores_agree_between_evaluate_server_and_python() {
     let folder = shapes(60);
-    let model = train(folder.path(), "labels.csv", "labels");
+    let model = train(folder.path(), "labels.csv", "multi-label");
     let rows = evaluated(&model, &folder.path().join("labels.csv"));
     let files: Vec<String> = rows.iter().map(|(file, _)| file.clone()).collect();
     assert_python_agrees(folder.path(), &model, &rows, &files);

@@ -246,7 +246,10 @@ fn finish(args: &NewRunArgs, mut run: Run, evaluation: Evaluation) -> anyhow::Re
     };
     let saved = save(&mut run.learner, evaluation, settings, &run.ready.runtime, &args.out)?;
     tables::print_fitted(&saved.fitted);
-    let record = run.folder.read()?;
+    // From here on the run is finished, whatever becomes of its report.
+    let record = RunRecord { model: Some(saved.path.clone()), ..run.folder.read()? };
+    run.folder.write(&record)?;
+    run.folder.drop_checkpoint()?;
     let notes = [run.ready.notes, saved.fitted.notes.clone()].concat();
     let name = args.out.file_name().unwrap_or_default().display();
     let inputs = ReportInputs {
@@ -266,7 +269,6 @@ fn finish(args: &NewRunArgs, mut run: Run, evaluation: Evaluation) -> anyhow::Re
     };
     report::write(run.folder.path(), &inputs)
         .with_context(|| format!("the model is written to {}, but its report is not", saved.path.display()))?;
-    run.folder.write(&RunRecord { model: Some(saved.path.clone()), ..record })?;
     println!("{}", run.folder.path().join("report.html").display());
     println!("{}  {:.1} MB  sha256:{}", saved.path.display(), saved.file.bytes.len() as f64 / 1e6, saved.file.digest);
     Ok(())

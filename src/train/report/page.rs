@@ -253,8 +253,17 @@ fn flatten(name: &str, value: &Value, rows: &mut Vec<(String, String)>) {
                 flatten(&name, value, rows);
             }
         }
-        Value::String(text) => rows.push((name.to_owned(), text.clone())),
-        Value::Null => rows.push((name.to_owned(), "–".to_owned())),
-        other => rows.push((name.to_owned(), other.to_string())),
+        plain => rows.push((name.to_owned(), setting(plain))),
+    }
+}
+
+fn setting(value: &Value) -> String {
+    match (value, value.as_f64()) {
+        (Value::String(text), _) => text.clone(),
+        (Value::Null, _) => "–".to_owned(),
+        (Value::Array(items), _) => items.iter().map(setting).collect::<Vec<_>>().join(", "),
+        // A float32 that JSON has widened is shown as it was written.
+        (Value::Number(_), Some(number)) if f64::from(number as f32) == number => (number as f32).to_string(),
+        (other, _) => other.to_string(),
     }
 }

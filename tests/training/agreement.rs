@@ -100,7 +100,7 @@ async fn scores_agree_between_evaluate_server_and_python() {
     assert_python_agrees(folder.path(), &model, &rows, &files);
     let file = ModelFile::read(&model).unwrap();
     let Task::MultiLabel { labels } = &file.manifest.task else { panic!("another task") };
-    for ((name, expected), answer) in rows.iter().zip(served(folder.path(), "labels", &files, "?all=true").await) {
+    for ((name, expected), answer) in rows.iter().zip(served(folder.path(), "multi-label", &files, "?all=true").await) {
         let score = |label: &str| {
             let all = answer["labels"].as_array().unwrap();
             all.iter().find(|entry| entry["label"] == label).unwrap()["score"].as_f64().unwrap()

@@ -160,7 +160,7 @@ impl LearnArgs {
         let default = Recipe::default();
         Recipe {
             architecture: self.arch.clone(),
-            weights: self.weights.clone().unwrap_or_else(|| match self.arch {
+            weights: self.weights.clone().unwrap_or(match self.arch {
                 Backbone::Named(_) => WeightsSource::Imagenet(None),
                 Backbone::File(_) => WeightsSource::None,
             }),

@@ -108,7 +108,7 @@ pub(super) fn picture_input(builder: &mut GraphBuilder, size: PictureSize, norma
     builder.node("Div", "preprocess.normalised", &[&centred, &std], vec![])
 }
 
-/// Puts other constants into a graph that begins with [`picture_input`].
+/// Puts other constants into a graph that begins with `picture_input`.
 pub fn set_normalisation(graph: &mut GraphProto, normalisation: &Normalisation) {
     for (name, values) in [(MEAN, normalisation.mean), (STD, normalisation.std)] {
         for tensor in graph.initializer.iter_mut().filter(|tensor| tensor.name() == name) {

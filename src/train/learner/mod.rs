@@ -26,7 +26,7 @@
 //! ```
 //!
 //! [`Learner::fine_tune`] is fastai's; [`Learner::fit`] follows any plan of phases and tells, stops and saves as its
-//! [`Companions`] say. What a run has done so far is its [`progress`]; a [`checkpoint`] is that and every number that
+//! [`Companions`] say. What a run has done so far is its `progress`; a `checkpoint` is that and every number that
 //! training changes, so that a run goes on where it was to the same bits.
 
 mod checkpoint;

@@ -1,6 +1,6 @@
 //! What training makes small.
 //!
-//! [`settings`] is the choice as data, [`LossSettings`], which meets a task and becomes a [`TaskLoss`]; the losses
+//! `settings` is the choice as data, [`LossSettings`], which meets a task and becomes a [`TaskLoss`]; the losses
 //! themselves are one a file. They take float tensors and give a scalar: the mean over pictures and labels, over
 //! pictures, or over the coordinates and values that the mask keeps, so that a learning rate that suits one batch size
 //! or number of labels suits another. Targets of labels may be shares between 0 and 1, as mixing and smoothing make them.

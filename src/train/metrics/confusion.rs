@@ -18,7 +18,7 @@ pub struct ConfusionMatrix {
 pub fn confusion_matrix(table: &ScoreTable) -> ConfusionMatrix {
     let mut rows = vec![vec![0; table.labels()]; table.labels()];
     for (scores, truth) in table.rows() {
-        if let (Some(truth), Some(said)) = (only_label(truth), best(scores)) {
+        if let (Some(truth), Some(said)) = (only_label(truth), best_label(scores)) {
             rows[truth][said] += 1;
         }
     }
@@ -26,7 +26,7 @@ pub fn confusion_matrix(table: &ScoreTable) -> ConfusionMatrix {
 }
 
 /// The place of the highest score, the first of equals; `None` where none is a number.
-fn best(scores: &[f32]) -> Option<usize> {
+pub fn best_label(scores: &[f32]) -> Option<usize> {
     let mut best = None;
     let mut highest = f32::NEG_INFINITY;
     for (place, &score) in scores.iter().enumerate() {

@@ -22,7 +22,7 @@ mod value_error;
 pub use accuracy::accuracy_multi;
 pub use average_precision::{MeanAveragePrecision, average_precision, mean_average_precision};
 pub use calibration_error::{calibration_error, label_calibration_errors, top_calibration_error};
-pub use confusion::{ConfusionMatrix, confusion_matrix};
+pub use confusion::{ConfusionMatrix, best_label, confusion_matrix};
 pub use direction::{Direction, METRICS, default_metric, direction};
 pub use error_curve::error_curve_area;
 pub use f1::{Counts, Judgement, judge};
@@ -155,11 +155,15 @@ pub(crate) mod fixture {
 
     impl Case {
         pub(crate) fn table(&self) -> ScoreTable {
-            let mut table = ScoreTable::new(self.labels);
-            let targets: Vec<f32> = self.truth.iter().map(|&truth| f32::from(u8::from(truth))).collect();
-            table.extend(&self.scores, &targets);
-            table
+            table(self.labels, &self.scores, &self.truth)
         }
+    }
+
+    fn table(labels: usize, scores: &[f32], truth: &[bool]) -> ScoreTable {
+        let mut table = ScoreTable::new(labels);
+        let targets: Vec<f32> = truth.iter().map(|&truth| f32::from(u8::from(truth))).collect();
+        table.extend(scores, &targets);
+        table
     }
 
     pub(crate) fn cases() -> Vec<Case> {
@@ -221,10 +225,7 @@ pub(crate) mod fixture {
 
     impl MultiLabel {
         pub(crate) fn table(&self) -> ScoreTable {
-            let mut table = ScoreTable::new(self.labels);
-            let targets: Vec<f32> = self.truth.iter().map(|&truth| f32::from(u8::from(truth))).collect();
-            table.extend(&self.scores, &targets);
-            table
+            table(self.labels, &self.scores, &self.truth)
         }
     }
 

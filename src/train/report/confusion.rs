@@ -3,12 +3,12 @@
 use super::{
     Plot,
     html::{Cell, table},
-    samples::{Samples, best},
+    samples::Samples,
     svg::{Anchor, Drawing, shorten},
 };
 use crate::{
     model::{Label, Task},
-    train::dataset::Target,
+    train::metrics::ConfusionMatrix,
 };
 
 /// Labels of which a matrix is still read.
@@ -23,19 +23,13 @@ const NAMES: (f64, f64) = (130.0, 110.0);
 /// Pictures by the label that is right (row) and the one that the model says (column); none for other tasks.
 pub(super) struct Confusion<'a> {
     labels: &'a [Label],
-    counts: Vec<u64>,
+    matrix: &'a ConfusionMatrix,
 }
 
 impl<'a> Confusion<'a> {
     pub(super) fn new(samples: &Samples<'a>) -> Option<Self> {
         let Task::SingleLabel { labels } = samples.inputs.task else { return None };
-        let mut counts = vec![0; labels.len() * labels.len()];
-        for place in 0..samples.losses.len() {
-            if let Target::Labels(truth) = &samples.example(place).target {
-                truth.iter().for_each(|truth| counts[truth * labels.len() + best(samples.row(place))] += 1);
-            }
-        }
-        Some(Self { labels, counts })
+        samples.inputs.evaluation.confusion.as_ref().map(|matrix| Self { labels, matrix })
     }
 
     /// The matrix, where it is not too large to be read.
@@ -48,7 +42,7 @@ impl<'a> Confusion<'a> {
         let words = format!("Confusion matrix of {count} labels: the table below names its largest mistakes");
         let mut drawing = Drawing::new(NAMES.0 + side + 40.0, NAMES.1 + side + 30.0, &words);
         drawing.text("title", (4.0, 16.0), Anchor::Start, "Rows: expected, columns: predicted");
-        for (row, counts) in self.counts.chunks_exact(count).enumerate() {
+        for (row, counts) in self.matrix.rows.iter().enumerate() {
             let (total, y) = (counts.iter().sum::<u64>().max(1), NAMES.1 + row as f64 * CELL);
             let name = shorten(&self.labels[row].name, 17);
             drawing.text("", (NAMES.0 - 6.0, y + CELL / 2.0 + 4.0), Anchor::End, &name);
@@ -76,17 +70,13 @@ impl<'a> Confusion<'a> {
 
     /// The most frequent mistakes.
     pub(super) fn table(&self) -> String {
-        let count = self.labels.len();
-        let mistakes = self.counts.iter().enumerate().map(|(i, pictures)| (i / count, i % count, *pictures));
-        let mut mistakes: Vec<_> = mistakes.filter(|(truth, said, n)| truth != said && *n > 0).collect();
-        mistakes.sort_by_key(|&(truth, said, pictures)| (std::cmp::Reverse(pictures), truth, said));
-        let row = |&(truth, said, pictures): &(usize, usize, u64)| {
-            let total: u64 = self.counts[truth * count..(truth + 1) * count].iter().sum();
+        let row = |(truth, said, pictures): (usize, usize, u64)| {
+            let total: u64 = self.matrix.rows[truth].iter().sum();
             let share = pictures as f64 / total as f64;
             let names = [truth, said].map(|label| Cell::text(&self.labels[label].name));
             names.into_iter().chain([Cell::number(pictures as f64), Cell::share(Some(share))]).collect()
         };
-        let rows: Vec<Vec<Cell>> = mistakes.iter().take(MOST_PAIRS).map(row).collect();
+        let rows: Vec<Vec<Cell>> = self.matrix.most_confused().into_iter().take(MOST_PAIRS).map(row).collect();
         if rows.is_empty() {
             return "<p>No label was taken for another.</p>".to_owned();
         }

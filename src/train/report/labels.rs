@@ -5,13 +5,12 @@ use super::{
     axis::{Axis, number},
     chart::{Chart, Kind, Series},
     html::{Cell, table},
-    samples::{Samples, best},
+    samples::Samples,
     svg::Drawing,
 };
 use crate::{
     model::{Label, Task},
     train::{
-        dataset::Target,
         evaluate::score_table,
         metrics::{Counts, ScoreTable, average_precision},
     },
@@ -26,7 +25,7 @@ const SMALL: (f64, f64) = (220.0, 200.0);
 pub(super) struct Judged<'a> {
     labels: &'a [Label],
     scores: ScoreTable,
-    counts: Vec<Counts>,
+    counts: &'a [Counts],
     precision: Vec<Option<f64>>,
 }
 
@@ -34,20 +33,9 @@ impl<'a> Judged<'a> {
     /// None for tasks without labels.
     pub(super) fn new(samples: &Samples<'a>) -> Option<Self> {
         let (Task::MultiLabel { labels } | Task::SingleLabel { labels }) = samples.inputs.task else { return None };
-        let single = matches!(samples.inputs.task, Task::SingleLabel { .. });
         let scores = score_table(&samples.inputs.evaluation.outputs, &samples.inputs.dataset.valid, labels.len());
-        let mut counts = vec![Counts::default(); labels.len()];
-        for place in 0..samples.losses.len() {
-            let row = samples.row(place);
-            let winner = best(row);
-            let Target::Labels(truth) = &samples.example(place).target else { continue };
-            for (label, count) in counts.iter_mut().enumerate() {
-                let said = if single { label == winner } else { row[label] >= labels[label].threshold() };
-                count.count(said, truth.contains(&label));
-            }
-        }
         let precision = (0..labels.len()).map(|label| average_precision(scores.column(label))).collect();
-        Some(Self { labels, scores, counts, precision })
+        Some(Self { labels, scores, counts: &samples.inputs.evaluation.per_label, precision })
     }
 
     /// A table with a row for each label.

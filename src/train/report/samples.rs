@@ -13,7 +13,7 @@ use crate::{
     train::{
         dataset::{Example, Target},
         evaluate::point_sample,
-        metrics::PointSample,
+        metrics::{PointSample, best_label},
         objective::standards,
         random::{Purpose, draws},
     },
@@ -40,7 +40,13 @@ impl<'a> Samples<'a> {
         let (outputs, pictures) = (inputs.evaluation.outputs.len(), inputs.dataset.valid.len());
         let each = inputs.task.output_len();
         let kinds_agree = inputs.dataset.kind() == inputs.task.into() && inputs.dataset.targets.len() == names(inputs);
-        if outputs != pictures * each || each == 0 || !kinds_agree {
+        let labels_judged = match inputs.task {
+            Task::MultiLabel { labels } | Task::SingleLabel { labels } => {
+                inputs.evaluation.per_label.len() == labels.len()
+            }
+            Task::Points(_) | Task::Values(_) => true,
+        };
+        if outputs != pictures * each || each == 0 || !kinds_agree || !labels_judged {
             return Err(ReportError::Outputs { outputs, pictures, each });
         }
         let mut samples = Self { inputs, losses: Vec::new() };
@@ -155,7 +161,7 @@ impl<'a> Samples<'a> {
         match (self.inputs.task, &self.example(place).target) {
             (Task::MultiLabel { labels }, Target::Labels(truth)) => multi_label_lines(labels, truth, row),
             (Task::SingleLabel { labels }, Target::Labels(truth)) => {
-                let best = best(row);
+                let best = best_label(row).unwrap_or_default();
                 let class = if truth.contains(&best) { "right" } else { "wrong" };
                 let mut lines = vec![(class, format!("predicted: {}", scored(labels, row, best)))];
                 if let Some(&label) = truth.first().filter(|label| **label != best) {
@@ -236,17 +242,6 @@ fn list(mut texts: Vec<String>) -> String {
         texts.push(format!("and {more} more"));
     }
     texts.join(", ")
-}
-
-/// The place of the first of the highest scores.
-pub(super) fn best(row: &[f32]) -> usize {
-    let mut best = 0;
-    for (place, score) in row.iter().enumerate() {
-        if *score > row[best] {
-            best = place;
-        }
-    }
-    best
 }
 
 /// A ring where a point is expected, a disc where it is predicted, a line between them.

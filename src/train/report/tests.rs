@@ -10,6 +10,7 @@ use crate::{
     picture::{PictureSize, ResizeMethod},
     train::{
         dataset::{Example, Target, Targets},
+        evaluate::Judge,
         lr_find::{CurvePoint, rate},
     },
 };
@@ -17,6 +18,8 @@ use crate::{
 /// A file name and a label that would be markup if they were not escaped.
 const HOSTILE_FILE: &str = "a\"><img src=x onerror=alert(1)>&'.png";
 const HOSTILE_LABEL: &str = "</text></svg><script>alert(2)</script>";
+
+const RULE: ResizeRule = ResizeRule { method: ResizeMethod::Squish, size: PictureSize { width: 64, height: 64 } };
 
 /// A finished run that was never run.
 struct Run {
@@ -45,12 +48,9 @@ impl Run {
         let dataset = Dataset { root, targets, train: valid.clone(), valid, fingerprint };
         let metrics = vec![("map".to_owned(), 0.75), ("point_error_px".to_owned(), 3.5)];
         let evaluation = Evaluation {
-            loss: 0.5,
-            outputs,
             metrics: metrics.clone(),
             details: metrics.clone(),
-            per_label: Vec::new(),
-            confusion: None,
+            ..Evaluation::of(&task, outputs, 0.5, &Judge { dataset: &dataset, rule: RULE, threshold: 0.5 })
         };
         let epoch = |epoch: u64| EpochReport {
             epoch,
@@ -91,7 +91,7 @@ impl Run {
             steps: &self.steps,
             dataset: &self.dataset,
             task: &self.task,
-            rule: ResizeRule { method: ResizeMethod::Squish, size: PictureSize { width: 64, height: 64 } },
+            rule: RULE,
             evaluation: &self.evaluation,
             notes: &[HOSTILE_LABEL.to_owned()],
         };

@@ -10,7 +10,8 @@ use super::{
     GraphProto, ModelProto, NodeProto, OnnxError, SourceGraph, TensorProto,
     arch::{Normalisation, picture_input},
     builder::{GraphBuilder, prune},
-    proto::{AttributeProto, DataLocation, DataType, Dimension, DimensionValue, TypeValue, ValueInfoProto},
+    ends::{drop_initializers_from_inputs, prepend, tensor_shape},
+    proto::{AttributeProto, DataLocation, DataType},
     untie::untie,
 };
 use crate::picture::PictureSize;
@@ -97,9 +98,7 @@ fn refuse_randomness(graph: &GraphProto) -> Result<(), OnnxError> {
 
 /// The name of the graph's one input, which has to be float32 [N, 3, H, W] with H and W either open or `size`.
 fn check_input(graph: &mut GraphProto, size: PictureSize) -> Result<String, OnnxError> {
-    // In old files every initializer is an input too.
-    let initializers: BTreeSet<&str> = graph.initializer.iter().map(TensorProto::name).collect();
-    graph.input.retain(|input| !initializers.contains(input.name()));
+    drop_initializers_from_inputs(graph);
     let [input] = graph.input.as_slice() else {
         let names: Vec<&str> = graph.input.iter().map(|input| input.name()).collect();
         return Err(OnnxError::Graph(format!("the graph has the inputs {names:?}; a backbone takes pictures alone")));
@@ -108,7 +107,8 @@ fn check_input(graph: &mut GraphProto, size: PictureSize) -> Result<String, Onnx
     let wrong = |found: String| {
         OnnxError::Graph(format!("the input {name:?} is {found}; a backbone takes pictures as float32 [N, 3, H, W]"))
     };
-    let (data_type, dims) = input_shape(input).ok_or_else(|| wrong("no tensor of a known shape".into()))?;
+    let shape = tensor_shape(input).and_then(|(data_type, dims)| Some((data_type, dims?)));
+    let (data_type, dims) = shape.ok_or_else(|| wrong("no tensor of a known shape".into()))?;
     if data_type == DataType::Uint8 {
         return Err(wrong("uint8, as in a model of our own, which training starts from by --weights".into()));
     }
@@ -126,16 +126,6 @@ fn check_input(graph: &mut GraphProto, size: PictureSize) -> Result<String, Onnx
         )));
     }
     Ok(name)
-}
-
-/// Element type and dimensions, of which `None` are open.
-fn input_shape(input: &ValueInfoProto) -> Option<(DataType, Vec<Option<i64>>)> {
-    let Some(TypeValue::Tensor(tensor)) = input.r#type.as_ref()?.value.as_ref() else { return None };
-    let fixed = |dim: &Dimension| match dim.value {
-        Some(DimensionValue::Value(value)) if value > 0 => Some(value),
-        _ => None,
-    };
-    Some((tensor.elem_type(), tensor.shape.as_ref()?.dim.iter().map(fixed).collect()))
 }
 
 /// Drops what no run needs: shapes of intermediate tensors, where a fixed batch may stand, and exporters' stack traces
@@ -219,9 +209,7 @@ fn take_pictures(graph: &mut GraphProto, input: &str, size: PictureSize, normali
     for name in graph.node.iter_mut().flat_map(|node| &mut node.input).filter(|name| name.as_str() == input) {
         name.clone_from(&pixels);
     }
-    graph.input = before.input;
-    graph.node.splice(0..0, before.node);
-    graph.initializer.extend(before.initializer);
+    prepend(graph, before);
 }
 
 #[cfg(test)]
@@ -281,7 +269,8 @@ mod tests {
         let graph = &source.graph;
         assert!(!format!("{graph:?}").contains("/home/someone"), "paths of another machine are dropped");
         assert_eq!(graph.input.len(), 1);
-        assert_eq!(input_shape(&graph.input[0]), Some((DataType::Uint8, vec![None, Some(16), Some(32), Some(3)])));
+        let shape = vec![None, Some(16), Some(32), Some(3)];
+        assert_eq!(tensor_shape(&graph.input[0]), Some((DataType::Uint8, Some(shape))));
         let norm = graph.node.iter().find(|node| node.name() == "norm").unwrap();
         assert_eq!((norm.output.len(), norm.attribute.len()), (1, 0));
         let mut parameters: Vec<&str> = graph.initializer.iter().map(TensorProto::name).collect();

@@ -9,6 +9,7 @@ pub mod arch;
 pub mod builder;
 pub mod calibrate;
 pub mod cut;
+mod ends;
 pub mod external;
 pub mod foreign;
 pub mod head;

@@ -9,8 +9,9 @@ use std::collections::BTreeSet;
 use super::{
     GraphProto, ModelProto, OnnxError,
     builder::{GraphBuilder, int, ints, prune},
+    ends::{drop_initializers_from_inputs, prepend, tensor_shape},
     head::LOGITS,
-    proto::{DataType, Dimension, DimensionValue, TypeValue, ValueInfoProto},
+    proto::{DataType, ValueInfoProto},
 };
 use crate::picture::PictureSize;
 
@@ -65,9 +66,7 @@ pub enum Finish {
 /// an output that already is a sigmoid's or softmax's but not of the kind that is wanted.
 pub fn wrap(model: &mut ModelProto, wrapping: &Wrapping<'_>) -> Result<PictureSize, OnnxError> {
     let graph = model.graph.get_or_insert_default();
-    // In old files every initializer is an input too.
-    let initializers: BTreeSet<String> = graph.initializer.iter().map(|tensor| tensor.name().to_owned()).collect();
-    graph.input.retain(|input| !initializers.contains(input.name()));
+    drop_initializers_from_inputs(graph);
     let input = choose("input", &graph.input, wrapping.input)?;
     let output = choose("output", &graph.output, wrapping.output)?;
     let (layout, size) = picture_input(input, wrapping.size)?;
@@ -114,21 +113,16 @@ fn picture_input(input: &ValueInfoProto, size: Option<PictureSize>) -> Result<(L
     let name = input.name();
     let wrong = |reason: String| OnnxError::Graph(format!("the input {name:?} {reason}"));
     let wanted = "is not float32 [N, 3, H, W] or [N, H, W, 3]";
-    let kind = input.r#type.as_ref().and_then(|kind| kind.value.as_ref());
-    let Some(TypeValue::Tensor(tensor)) = kind else { return Err(wrong(wanted.to_owned())) };
-    let fixed = |dim: &Dimension| match dim.value {
-        Some(DimensionValue::Value(value)) if value > 0 => Some(value),
-        _ => None,
-    };
-    let dims: Vec<Option<i64>> = tensor.shape.iter().flat_map(|shape| &shape.dim).map(fixed).collect();
+    let (data_type, dims) = tensor_shape(input).ok_or_else(|| wrong(wanted.to_owned()))?;
+    let dims = dims.unwrap_or_default();
     let (layout, height, width) = match dims[..] {
         [_, Some(3), height, width] => (Layout::First, height, width),
         [_, height, width, Some(3)] => (Layout::Last, height, width),
         [_, None, height, width] => (Layout::First, height, width),
         _ => return Err(wrong(format!("{wanted} but of dimensions {dims:?}"))),
     };
-    if tensor.elem_type() != DataType::Float {
-        return Err(wrong(format!("{wanted} but of type {:?}", tensor.elem_type())));
+    if data_type != DataType::Float {
+        return Err(wrong(format!("{wanted} but of type {data_type:?}")));
     }
     let side = |own: Option<i64>, given: Option<u32>| match (own.and_then(|own| u32::try_from(own).ok()), given) {
         (Some(own), Some(given)) if own != given => Err(wrong(format!("takes {own} pixels a side, not {given}"))),
@@ -186,9 +180,7 @@ fn take_pictures(graph: &mut GraphProto, input: &str, layout: Layout, size: Pict
     let centred = builder.node("Sub", "wrap.centred", &[&pixels, &mean], vec![]);
     builder.node("Div", input, &[&centred, &deviation], vec![]);
     let before = builder.finish("");
-    graph.input = before.input;
-    graph.node.splice(0..0, before.node);
-    graph.initializer.extend(before.initializer);
+    prepend(graph, before);
 }
 
 /// Puts the activation, or what else makes the output one of ours, behind the graph.

@@ -7,6 +7,9 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+/// The model's file in the folder of its version.
+const MODEL_FILE: &str = "model.onnx";
+
 /// A model's name: 1 to 64 of `a-z A-Z 0-9 _ - .`, not starting with a dot. It is a folder's name and part of addresses.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -95,7 +98,7 @@ pub fn list_versions(root: &Path) -> std::io::Result<Vec<VersionFolder>> {
             continue;
         }
         for version in versions_in(&entry.path())? {
-            let file = entry.path().join(version.to_string()).join("model.onnx");
+            let file = entry.path().join(version.to_string()).join(MODEL_FILE);
             if file.is_file() {
                 found.push(VersionFolder { name: name.clone(), version, file });
             }
@@ -105,16 +108,14 @@ pub fn list_versions(root: &Path) -> std::io::Result<Vec<VersionFolder>> {
     Ok(found)
 }
 
-/// The version after the highest one below `model_folder`; 1 where there is none.
+/// The version after the highest one below `model_folder`, 1 where there is none, and the file that it is to stand in.
 ///
 /// # Errors
 /// A folder that is there but cannot be read.
-pub fn next_version(model_folder: &Path) -> std::io::Result<ModelVersion> {
-    if !model_folder.exists() {
-        return Ok(ModelVersion(1));
-    }
-    let highest = versions_in(model_folder)?.into_iter().max();
-    Ok(highest.map_or(ModelVersion(1), |version| ModelVersion(version.0 + 1)))
+pub fn next_version(model_folder: &Path) -> std::io::Result<(ModelVersion, PathBuf)> {
+    let highest = if model_folder.exists() { versions_in(model_folder)?.into_iter().max() } else { None };
+    let version = highest.map_or(ModelVersion(1), |version| ModelVersion(version.0 + 1));
+    Ok((version, model_folder.join(version.to_string()).join(MODEL_FILE)))
 }
 
 fn versions_in(folder: &Path) -> std::io::Result<Vec<ModelVersion>> {

@@ -2,11 +2,15 @@
 
 use std::io::Cursor;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use image::{ImageFormat, RgbImage};
 use rand::{RngExt as _, rngs::ChaCha8Rng};
 
 use super::random::{Purpose, draws};
+use crate::model::{Golden, GoldenSample};
 
+/// Golden samples of a model.
+const KEPT: usize = 6;
 /// Width and height of a golden picture.
 const SIZE: (u32, u32) = (48, 40);
 
@@ -58,6 +62,13 @@ impl Shape {
         let (dx, dy) = ((x - self.centre.0) / self.reach.0, (y - self.centre.1) / self.reach.1);
         if self.round { dx * dx + dy * dy <= 1.0 } else { dx.abs().max(dy.abs()) <= 1.0 }
     }
+}
+
+/// The samples of a model, those pictures whose outputs lie farthest apart; each picture has the output at its place.
+pub(super) fn choose(pictures: &[Vec<u8>], outputs: &[Vec<f32>]) -> Golden {
+    let sample =
+        |place: usize| GoldenSample { picture: BASE64.encode(&pictures[place]), output: outputs[place].clone() };
+    Golden { samples: spread(outputs, KEPT).into_iter().map(sample).collect() }
 }
 
 /// The places of up to `count` outputs that lie far apart: each next one is farthest from those already chosen.

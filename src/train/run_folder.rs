@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{TrainError, recipe::Recipe};
+use super::{TOOL, TrainError, now, recipe::Recipe};
 use crate::{files::write_whole, model::Digest};
 
 /// The record's file in the folder.
@@ -49,8 +49,8 @@ impl RunRecord {
             TrainError::Recipe(format!("{} is not UTF-8, so the run could not be repeated", argument.display()))
         })?;
         Ok(Self {
-            tool: format!("tagpoint-train {}", env!("CARGO_PKG_VERSION")),
-            started: humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(),
+            tool: TOOL.to_owned(),
+            started: now(),
             command,
             working_folder,
             recipe: recipe.clone(),

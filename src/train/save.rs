@@ -5,32 +5,30 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::{
-    TrainError,
+    TOOL, TrainError,
     evaluate::{Evaluation, Judge},
-    golden::{draw_pictures, spread},
+    golden::{self, draw_pictures},
     learner::Learner,
     network::{Mode, Network},
+    now,
     operating_points::{self, Fitted},
     recipe::Recipe,
 };
 use crate::{
     infer::{Runtime, Session, SessionOptions, Tolerance, check_golden},
     model::{
-        Digest, Golden, GoldenSample, InputSpec, Manifest, ModelFile, ModelVersion, OutputSpec, Provenance,
-        SCHEMA_VERSION, Task, next_version,
+        Digest, Golden, InputSpec, Manifest, ModelFile, ModelVersion, OutputSpec, Provenance, SCHEMA_VERSION, Task,
+        next_version,
     },
     onnx::SourceGraph,
     picture::{Detail, Limits, Picture, ResizeRule},
 };
 
-/// Golden pictures that are drawn, of which [`KEPT`] are kept.
+/// Golden pictures that are drawn, of which a few are kept.
 const DRAWN: u64 = 64;
-/// Golden samples of a model.
-const KEPT: usize = 6;
 
 /// How a trained network becomes a model.
 #[derive(Clone, Debug, Default)]
@@ -83,8 +81,8 @@ pub fn save(
         golden_pictures: settings.golden_pictures,
     };
     let file = assemble_and_check(&mut network, source, recipe, description, runtime)?;
-    let version = next_version(out).map_err(|source| TrainError::Io { path: out.display().to_string(), source })?;
-    let path = out.join(version.to_string()).join("model.onnx");
+    let (version, path) =
+        next_version(out).map_err(|source| TrainError::Io { path: out.display().to_string(), source })?;
     file.write(&path)?;
     Ok(Saved { path, version, file, fitted })
 }
@@ -146,8 +144,8 @@ fn manifest(recipe: &Recipe, origin: &str, description: Description, golden: Gol
             train_pictures: pictures.0,
             valid_pictures: pictures.1,
             settings: recipe.for_manifest(),
-            tool: format!("tagpoint-train {}", env!("CARGO_PKG_VERSION")),
-            created: humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(),
+            tool: TOOL.to_owned(),
+            created: now(),
         },
     }
 }
@@ -171,11 +169,7 @@ fn golden_samples(
     for bytes in pictures {
         outputs.push(output_of(network, description.task.output_name(), rule, bytes)?);
     }
-    let samples = spread(&outputs, KEPT)
-        .into_iter()
-        .map(|place| GoldenSample { picture: BASE64.encode(&pictures[place]), output: outputs[place].clone() })
-        .collect();
-    Ok(Golden { samples })
+    Ok(golden::choose(pictures, &outputs))
 }
 
 /// The interpreter's output for one encoded picture.

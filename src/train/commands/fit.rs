@@ -87,9 +87,7 @@ impl FromArgMatches for FitArgs {
 }
 
 /// Options of a new run.
-// clap leaves a group with groups in it empty, so that it would never count as given.
 #[derive(Debug, Args)]
-#[group(arg = "out")]
 pub struct NewRunArgs {
     /// The model's folder, such as models/scenes; the version below it is the next free one.
     #[arg(long)]
@@ -133,7 +131,7 @@ fn start(args: &NewRunArgs) -> anyhow::Result<ExitCode> {
         let found = suggest(&curve).context("the learning-rate finder's run is too short: give --lr a number")?;
         recipe.learning_rate = found.valley;
         println!("learning rate {:.2e}, the valley that the learning-rate finder found", found.valley);
-        learner = ready.learner(args, &recipe)?;
+        learner.set_learning_rate(found.valley);
     }
     learner.notes().iter().for_each(|note| println!("note: {note}"));
     let folder = match &args.run_folder {
@@ -185,7 +183,7 @@ fn prepare(args: &NewRunArgs, recipe: &Recipe) -> anyhow::Result<Ready> {
     recipe.validate().map_err(TrainError::Recipe)?;
     let runtime = Runtime::load(None)?;
     try_to_write(&args.out)?;
-    let (dataset, notes) = data::read_with_notes(&args.data, args.learn.task.into(), args.learn.seed)?;
+    let (dataset, notes) = data::read_with_notes(&args.data, args.learn.targets.task.into(), args.learn.seed)?;
     let task = args.learn.task_of(&dataset)?;
     Ok(Ready { runtime, dataset: Arc::new(dataset), notes, task })
 }

@@ -6,11 +6,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::data::TaskArg;
+use super::{data::TaskArg, learn_args::parse_channels};
 use crate::{
     answer::Threshold,
     infer::{Runtime, Session, SessionOptions, Tolerance, check_golden, golden_outputs},
@@ -25,13 +24,15 @@ use crate::{
         wrap::{Finish, Wrapping, wrap},
     },
     picture::{Detail, Limits, Picture, PictureSize, ResizeMethod, ResizeRule},
-    train::golden::{draw_pictures, spread},
+    train::{
+        TOOL,
+        golden::{self, draw_pictures},
+        now,
+    },
 };
 
-/// Golden pictures that are drawn, of which [`KEPT`] are kept.
+/// Golden pictures that are drawn, of which a few are kept.
 const DRAWN: u64 = 24;
-/// Golden samples of a model.
-const KEPT: usize = 6;
 /// How far a batch's outputs may be from those of its pictures alone, as a share of the largest output, 1 at least.
 const BATCH_TOLERANCE: f32 = 1e-3;
 
@@ -103,14 +104,6 @@ pub enum CoordinatesArg {
     Pixels,
 }
 
-fn parse_channels(text: &str) -> Result<[f32; 3], String> {
-    let values: Result<Vec<f32>, _> = text.split(',').map(|value| value.trim().parse()).collect();
-    let channels = values.ok().and_then(|values| <[f32; 3]>::try_from(values).ok());
-    channels
-        .filter(|channels| channels.iter().all(|value| value.is_finite()))
-        .ok_or_else(|| "give three numbers, of R, G and B, such as 0.485,0.456,0.406".to_owned())
-}
-
 /// Rewrites the file, checks it with ONNX Runtime and writes `<out>/<next version>/model.onnx`.
 #[allow(clippy::print_stdout, reason = "the output of the program")]
 pub(super) fn run(args: &ImportArgs) -> anyhow::Result<()> {
@@ -124,8 +117,7 @@ pub(super) fn run(args: &ImportArgs) -> anyhow::Result<()> {
     let rule = ResizeRule { method: args.method, size };
     let manifest = manifest(args, task, rule, Digest::of(&bytes));
     let file = with_golden(model, manifest)?;
-    let version = next_version(&args.out).with_context(|| format!("cannot list {}", args.out.display()))?;
-    let path = args.out.join(version.to_string()).join("model.onnx");
+    let (_, path) = next_version(&args.out).with_context(|| format!("cannot list {}", args.out.display()))?;
     file.write(&path)?;
     println!("{}  {:.1} MB  sha256:{}", path.display(), file.bytes.len() as f64 / 1e6, file.digest);
     Ok(())
@@ -214,8 +206,8 @@ fn manifest(args: &ImportArgs, task: Task, resize: ResizeRule, digest: Digest) -
                 "pixel_range": args.pixel_range,
                 "activation": args.activation.map(|activation| format!("{activation:?}").to_lowercase()),
             }),
-            tool: format!("tagpoint-train {}", env!("CARGO_PKG_VERSION")),
-            created: humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(),
+            tool: TOOL.to_owned(),
+            created: now(),
             ..Provenance::default()
         },
     }
@@ -237,9 +229,7 @@ fn with_golden(model: ModelProto, mut manifest: Manifest) -> anyhow::Result<Mode
     let outputs = golden_outputs(&mut session, &rule, &pictures).context(advice)?;
     check_outputs(&manifest.task, &outputs)?;
     check_batch(&mut session, &rule, &pictures, &outputs)?;
-    let sample =
-        |place: usize| GoldenSample { picture: BASE64.encode(&pictures[place]), output: outputs[place].clone() };
-    manifest.golden = Golden { samples: spread(&outputs, KEPT).into_iter().map(sample).collect() };
+    manifest.golden = golden::choose(&pictures, &outputs);
     let file = ModelFile::assemble(model, manifest)?;
     check_golden(&mut session, &file.manifest, Tolerance::FLOAT32)?;
     Ok(file)

@@ -46,12 +46,43 @@ impl FromStr for LearningRate {
     }
 }
 
+/// What to learn.
+#[derive(Debug, Args)]
+pub struct TargetArgs {
+    /// What to learn.
+    #[arg(long, value_enum, default_value_t = TaskArg::MultiLabel)]
+    pub task: TaskArg,
+    /// Points: names, flip pairs and NME pair of a known set.
+    #[arg(long, value_enum)]
+    pub point_set: Option<PointSet>,
+    /// Points: pairs that change places in a mirror image, such as `0:16,1:15`, by name or place, or `none`.
+    #[arg(long, value_delimiter = ',')]
+    pub flip_pairs: Vec<String>,
+    /// Points: the range of coordinates, where −1…1 is the frame [default: -1.2,1.2]. Values: the range of all, or one
+    /// range for each in the order of the columns, such as `--y-range 0,120 --y-range -5,5` [default: unbounded].
+    #[arg(long, value_parser = parse_range, allow_hyphen_values = true)]
+    pub y_range: Vec<YRange>,
+}
+
+impl TargetArgs {
+    /// The task of a data set; `flips` says whether training pictures are mirrored, `nme_pair` which two points
+    /// normalise the error.
+    ///
+    /// # Errors
+    /// Pairs that name no points, or ranges that do not fit.
+    pub fn task_of(&self, dataset: &Dataset, flips: bool, nme_pair: Option<String>) -> Result<Task, TrainError> {
+        let ibug68 = self.point_set == Some(PointSet::Ibug68);
+        let points = PointSettings { ibug68, flips, flip_pairs: self.flip_pairs.clone(), nme_pair };
+        task_of(dataset, &self.y_range, &points)
+    }
+}
+
 /// What to learn, and how.
 #[derive(Debug, Args)]
 pub struct LearnArgs {
     /// What to learn.
-    #[arg(long, value_enum, default_value_t = TaskArg::MultiLabel)]
-    pub task: TaskArg,
+    #[command(flatten)]
+    pub targets: TargetArgs,
     /// resnet18, resnet34, resnet50, resnet101, mobilenet_v2, or an exported backbone: a .onnx file with float input
     /// [N, 3, H, W] and a classifier at its end, which brings its own weights.
     #[arg(long, default_value = "mobilenet_v2")]
@@ -136,19 +167,9 @@ pub struct LearnArgs {
     /// What training makes small.
     #[command(flatten)]
     pub loss: LossArgs,
-    /// Points: names, flip pairs and NME pair of a known set.
-    #[arg(long, value_enum)]
-    pub point_set: Option<PointSet>,
-    /// Points: pairs that change places in a mirror image, such as `0:16,1:15`, by name or place, or `none`.
-    #[arg(long, value_delimiter = ',')]
-    pub flip_pairs: Vec<String>,
     /// Points: the two whose distance normalises the error, such as `36:45`, by name or place.
     #[arg(long)]
     pub nme_pair: Option<String>,
-    /// Points: the range of coordinates, where −1…1 is the frame [default: -1.2,1.2]. Values: the range of all, or one
-    /// range for each in the order of the columns, such as `--y-range 0,120 --y-range -5,5` [default: unbounded].
-    #[arg(long, value_parser = parse_range, allow_hyphen_values = true)]
-    pub y_range: Vec<YRange>,
     /// Threads that prepare pictures [default: one for each core].
     #[arg(long)]
     pub workers: Option<usize>,
@@ -189,7 +210,7 @@ impl LearnArgs {
             augmentation: self.augment.augmentation(),
             mixing: self.augment.mixing(),
             loss: self.loss.settings(),
-            y_range: self.y_range.clone(),
+            y_range: self.targets.y_range.clone(),
             accuracy_threshold: self.threshold,
         }
     }
@@ -199,13 +220,7 @@ impl LearnArgs {
     /// # Errors
     /// Pairs that name no points, or ranges that do not fit.
     pub fn task_of(&self, dataset: &Dataset) -> Result<Task, TrainError> {
-        let points = PointSettings {
-            ibug68: self.point_set == Some(PointSet::Ibug68),
-            flips: self.augment.augmentation().flip,
-            flip_pairs: self.flip_pairs.clone(),
-            nme_pair: self.nme_pair.clone(),
-        };
-        task_of(dataset, &self.y_range, &points)
+        self.targets.task_of(dataset, self.augment.augmentation().flip, self.nme_pair.clone())
     }
 
     /// Threads that prepare pictures.
@@ -214,14 +229,17 @@ impl LearnArgs {
     }
 }
 
-fn parse_channels(text: &str) -> Result<[f32; 3], String> {
+/// Three finite numbers, of R, G and B.
+pub(super) fn parse_channels(text: &str) -> Result<[f32; 3], String> {
     let values: Result<Vec<f32>, _> = text.split(',').map(|value| value.trim().parse()).collect();
     let channels = values.ok().and_then(|values| <[f32; 3]>::try_from(values).ok());
-    channels.ok_or_else(|| "give three numbers, of R, G and B, such as 0.485,0.456,0.406".to_owned())
+    channels
+        .filter(|channels| channels.iter().all(|value| value.is_finite()))
+        .ok_or_else(|| "give three numbers, of R, G and B, such as 0.485,0.456,0.406".to_owned())
 }
 
 /// Two numbers, the lower one first.
-pub(super) fn parse_range(text: &str) -> Result<YRange, String> {
+fn parse_range(text: &str) -> Result<YRange, String> {
     let ends = text.split_once(',').map(|(low, high)| (low.trim().parse(), high.trim().parse()));
     match ends {
         Some((Ok(low), Ok(high))) if low < high => Ok(YRange { low, high }),

@@ -30,7 +30,7 @@ pub struct LrFindArgs {
 pub(super) fn run(args: &LrFindArgs) -> anyhow::Result<()> {
     let recipe = args.learn.recipe();
     recipe.validate().map_err(TrainError::Recipe)?;
-    let dataset = Arc::new(data::read(&args.data, args.learn.task.into(), args.learn.seed)?);
+    let dataset = Arc::new(data::read(&args.data, args.learn.targets.task.into(), args.learn.seed)?);
     let task = args.learn.task_of(&dataset)?;
     let mut learner = Learner::new(dataset, task, recipe.clone(), args.learn.workers())?;
     let curve = learner.lr_find(&recipe.plan(learner.group_count()))?;

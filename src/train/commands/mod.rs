@@ -32,7 +32,7 @@ pub use self::{
     import::{ActivationArg, CoordinatesArg, ImportArgs},
     inspect::InspectArgs,
     judged::SplitArg,
-    learn_args::{LearnArgs, LearningRate, PointSet},
+    learn_args::{LearnArgs, LearningRate, PointSet, TargetArgs},
     loss_args::{LossArgs, PositiveWeight},
     lr_find::LrFindArgs,
     predict::{FormatArg, PredictArgs},

@@ -7,17 +7,15 @@ use clap::Args;
 
 use super::{
     augment_args::AugmentArgs,
-    data::{self, DataArgs, TaskArg},
-    learn_args::{PointSet, parse_range},
+    data::{self, DataArgs},
+    learn_args::TargetArgs,
 };
 use crate::{
-    model::YRange,
     picture::{PictureSize, ResizeMethod, ResizeRule},
     train::{
         augment::Augmentation,
         loader::{Loader, LoaderOptions},
         report::batch_grid,
-        task::{PointSettings, task_of},
     },
 };
 
@@ -28,8 +26,8 @@ pub struct ShowBatchArgs {
     #[command(flatten)]
     pub data: DataArgs,
     /// What to learn.
-    #[arg(long, value_enum, default_value_t = TaskArg::MultiLabel)]
-    pub task: TaskArg,
+    #[command(flatten)]
+    pub targets: TargetArgs,
     /// Pixels a side, such as 224, or WIDTHxHEIGHT.
     #[arg(long, default_value = "224")]
     pub size: PictureSize,
@@ -48,15 +46,6 @@ pub struct ShowBatchArgs {
     /// Show validation pictures, as they are.
     #[arg(long)]
     pub plain: bool,
-    /// Points: names and flip pairs of a known set.
-    #[arg(long, value_enum)]
-    pub point_set: Option<PointSet>,
-    /// Points: pairs that change places in a mirror image, such as `0:16,1:15`, by name or place, or `none`.
-    #[arg(long, value_delimiter = ',')]
-    pub flip_pairs: Vec<String>,
-    /// Points: the range of coordinates, where −1…1 is the frame; points outside are left out [default: -1.2,1.2].
-    #[arg(long, value_parser = parse_range, allow_hyphen_values = true)]
-    pub y_range: Vec<YRange>,
     /// Pictures.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=200))]
     pub count: u16,
@@ -70,14 +59,8 @@ pub struct ShowBatchArgs {
 pub(super) fn run(args: &ShowBatchArgs) -> anyhow::Result<()> {
     let augmentation = if args.plain { Augmentation::none() } else { args.augment.augmentation() };
     augmentation.validate().map_err(anyhow::Error::msg)?;
-    let dataset = Arc::new(data::read(&args.data, args.task.into(), args.seed)?);
-    let points = PointSettings {
-        ibug68: args.point_set == Some(PointSet::Ibug68),
-        flips: augmentation.flip,
-        flip_pairs: args.flip_pairs.clone(),
-        nme_pair: None,
-    };
-    let task = task_of(&dataset, &args.y_range, &points)?;
+    let dataset = Arc::new(data::read(&args.data, args.targets.task.into(), args.seed)?);
+    let task = args.targets.task_of(&dataset, augmentation.flip, None)?;
     let resize = ResizeRule { method: args.method, size: args.size };
     let options = LoaderOptions {
         batch_size: usize::from(args.count),

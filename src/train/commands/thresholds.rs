@@ -1,6 +1,6 @@
 //! `thresholds`: shows a model's operating points, or fits them anew and writes the next version.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
@@ -119,15 +119,10 @@ fn fit(args: &ThresholdsArgs, subject: &mut Subject, task: &Task) -> anyhow::Res
     fitted.calibrate(subject.graph())?;
     let file = next(args, subject, &fitted, &dataset, &points)?;
     check_golden(&mut Session::open(&runtime, &file, &SessionOptions::default())?, &file.manifest, Tolerance::FLOAT32)?;
-    let path = next_file(out)?;
+    let (_, path) = next_version(out).with_context(|| format!("cannot list {}", out.display()))?;
     file.write(&path)?;
     println!("{}  sha256:{}", path.display(), file.digest);
     Ok(())
-}
-
-fn next_file(out: &Path) -> anyhow::Result<PathBuf> {
-    let version = next_version(out).with_context(|| format!("cannot list {}", out.display()))?;
-    Ok(out.join(version.to_string()).join("model.onnx"))
 }
 
 /// The model with its new thresholds and calibration. Its metrics are those of the pictures that it was fitted on.

@@ -179,6 +179,11 @@ impl Learner {
         &self.recipe
     }
 
+    /// The learning rate of the plans to come, such as one that [`Learner::lr_find`] found.
+    pub fn set_learning_rate(&mut self, lr: f64) {
+        self.recipe.learning_rate = lr;
+    }
+
     /// What it learns.
     pub fn task(&self) -> &Task {
         &self.task

@@ -28,6 +28,35 @@ pub enum Error {
     /// No model of this name.
     #[error("there is no model {0:?}; GET /v1/models lists the models")]
     UnknownModel(String),
+    /// The model has no such version.
+    #[error("model {model:?} has no version {version}; GET /v1/models/{model} lists its versions")]
+    UnknownVersion {
+        /// The model.
+        model: String,
+        /// The version that was asked for.
+        version: String,
+    },
+    /// The version lies in the repository but is not in memory.
+    #[error("version {version} of model {model:?} is not loaded")]
+    NotLoaded {
+        /// The model.
+        model: String,
+        /// The version.
+        version: u64,
+    },
+    /// A change that does not fit the state of things.
+    #[error("{0}")]
+    Conflict(String),
+    /// A version that was to be loaded is refused.
+    #[error("version {version} of model {model:?} is refused: {reason}")]
+    Rejected {
+        /// The model.
+        model: String,
+        /// The version.
+        version: u64,
+        /// Why.
+        reason: String,
+    },
     /// The body is neither a picture nor a form.
     #[error(
         "a body of type {0:?} is not taken: send a picture's bytes as image/* or application/octet-stream, \
@@ -53,13 +82,20 @@ pub enum Error {
     #[error(transparent)]
     Picture(#[from] PictureError),
     /// As many pictures wait for the model as may wait.
-    #[error("{limit} pictures already wait for model {model:?}; try again")]
+    #[error("{waiting} pictures already wait for model {model:?}, the limit is {limit}; try again")]
     QueueFull {
         /// The model.
         model: String,
         /// The queue's limit in pictures.
         limit: usize,
+        /// Pictures that wait.
+        waiting: usize,
+        /// Seconds that those will take, about.
+        retry_after: u32,
     },
+    /// The request's time ran out before there was an answer.
+    #[error("the request's time ran out before model {0:?} answered")]
+    DeadlineExceeded(String),
     /// The server, or this model, is still loading.
     #[error("{0}")]
     NotReady(String),
@@ -73,8 +109,8 @@ pub enum Error {
         /// Why.
         reason: String,
     },
-    /// A model's thread has ended: only a restart helps.
-    #[error("the thread of model {0:?} has ended")]
+    /// A model's threads have ended: only loading it again helps.
+    #[error("the threads of model {0:?} have ended")]
     Unhealthy(String),
     /// A fault of ours.
     #[error("internal error")]

@@ -20,5 +20,6 @@ pub mod model;
 pub mod onnx;
 pub mod picture;
 pub mod serve;
+pub mod tls;
 #[cfg(feature = "train")]
 pub mod train;

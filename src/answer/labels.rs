@@ -24,9 +24,7 @@ pub struct LabelAnswer {
 
 /// Every label whose score reaches its threshold, by descending score.
 pub(super) fn multi_label(labels: &[Label], scores: &[f32], selection: &Selection) -> Vec<LabelAnswer> {
-    let mut found = ranked(labels, scores, |label| {
-        Some(selection.threshold.map_or_else(|| label.threshold(), |threshold| threshold.get()))
-    });
+    let mut found = ranked(labels, scores, selection, |label| Some(selection.threshold_of(label)));
     if !selection.all {
         found.retain(reaches_threshold);
     }
@@ -35,7 +33,7 @@ pub(super) fn multi_label(labels: &[Label], scores: &[f32], selection: &Selectio
 
 /// The best label; more of them where the request gives a threshold, a number of labels, or asks for all.
 pub(super) fn single_label(labels: &[Label], scores: &[f32], selection: &Selection) -> Vec<LabelAnswer> {
-    let mut found = ranked(labels, scores, |_| selection.threshold.map(|threshold| threshold.get()));
+    let mut found = ranked(labels, scores, selection, |_| selection.threshold.map(|threshold| threshold.get()));
     let wanted = if selection.all || (selection.threshold.is_none() && selection.top_k.is_some()) {
         found.len()
     } else if selection.threshold.is_some() {
@@ -48,10 +46,16 @@ pub(super) fn single_label(labels: &[Label], scores: &[f32], selection: &Selecti
 }
 
 /// Every label with its threshold, by descending score; equal scores keep the model's order.
-fn ranked(labels: &[Label], scores: &[f32], threshold: impl Fn(&Label) -> Option<f32>) -> Vec<LabelAnswer> {
+fn ranked(
+    labels: &[Label],
+    scores: &[f32],
+    selection: &Selection,
+    threshold: impl Fn(&Label) -> Option<f32>,
+) -> Vec<LabelAnswer> {
     let mut found: Vec<LabelAnswer> = labels
         .iter()
         .zip(scores)
+        .filter(|(label, _)| selection.names(label))
         .map(|(label, &score)| LabelAnswer { label: label.name.clone(), score, threshold: threshold(label) })
         .collect();
     found.sort_by(|a, b| b.score.total_cmp(&a.score));
@@ -92,7 +96,7 @@ mod tests {
     }
 
     fn selection(all: bool, threshold: &str, top_k: usize) -> Selection {
-        Selection { all, threshold: threshold.parse().ok(), top_k: NonZeroUsize::new(top_k) }
+        Selection { all, threshold: threshold.parse().ok(), top_k: NonZeroUsize::new(top_k), ..Selection::default() }
     }
 
     #[test]
@@ -130,6 +134,19 @@ mod tests {
         assert_eq!(names(&single_label(&labels(), &scores, &selection(false, "0.3", 0))), "bc");
         assert_eq!(names(&single_label(&labels(), &scores, &selection(false, "", 2))), "bc");
         assert_eq!(names(&single_label(&labels(), &scores, &selection(true, "", 0))), "bca");
+    }
+
+    #[test]
+    fn a_request_can_ask_for_some_labels_only_and_for_another_operating_point() {
+        let mut labels = labels();
+        labels[2].thresholds.insert("sensitive".to_owned(), 0.6);
+        let selection = Selection {
+            operating_point: Some("sensitive".to_owned()),
+            labels: Some(vec!["c".to_owned(), "a".to_owned()]),
+            ..Selection::default()
+        };
+        let found = multi_label(&labels, &[0.4, 0.9, 0.7], &selection);
+        assert_eq!(found, [LabelAnswer { label: "c".to_owned(), score: 0.7, threshold: Some(0.6) }]);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::num::NonZeroUsize;
 
+use crate::model::Label;
+
 /// A score that a label has to reach: a number in 0…1.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub struct Threshold(f32);
@@ -25,14 +27,31 @@ impl std::str::FromStr for Threshold {
 }
 
 /// Which labels an answer names; by default those that reach their own thresholds.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Selection {
     /// Every label, whatever its score.
     pub all: bool,
     /// One threshold for every label, instead of each label's own.
     pub threshold: Option<Threshold>,
+    /// The operating point whose thresholds hold, instead of the default one's.
+    pub operating_point: Option<String>,
+    /// Only labels of these names.
+    pub labels: Option<Vec<String>>,
     /// At most so many labels, the best ones; cuts after the thresholds.
     pub top_k: Option<NonZeroUsize>,
+}
+
+impl Selection {
+    /// The score that a label has to reach; .5 where the model has no threshold for it.
+    pub(super) fn threshold_of(&self, label: &Label) -> f32 {
+        let point = self.operating_point.as_deref().unwrap_or(Label::DEFAULT_OPERATING_POINT);
+        self.threshold.map_or_else(|| label.threshold_at(point).unwrap_or(0.5), Threshold::get)
+    }
+
+    /// Whether the answer may name a label.
+    pub(super) fn names(&self, label: &Label) -> bool {
+        self.labels.as_ref().is_none_or(|names| names.contains(&label.name))
+    }
 }
 
 #[cfg(test)]

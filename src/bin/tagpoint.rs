@@ -22,7 +22,9 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Serve every model of a folder over HTTP
-    Serve(Box<ServeArgs>),
+    Serve(ServeArgs),
+    /// Print the settings that `serve` would use, and where each comes from
+    Config(ServeArgs),
     /// Show the pixels that a model sees of a picture
     Pixels(command::PixelsArgs),
 }
@@ -34,7 +36,8 @@ fn main() -> anyhow::Result<()> {
         infer::disable_telemetry();
     }
     match Cli::parse().command {
-        Command::Serve(args) => serve(Settings::resolve(*args)?),
+        Command::Serve(args) => serve(Settings::resolve(args)?.settings),
+        Command::Config(args) => Ok(write!(std::io::stdout(), "{}", Settings::resolve(args)?)?),
         Command::Pixels(args) => command::run(&args).map(|_| ()),
     }
 }

@@ -74,7 +74,12 @@ impl Label {
 
     /// The default threshold; .5 where the manifest has none.
     pub fn threshold(&self) -> f32 {
-        self.thresholds.get(Self::DEFAULT_OPERATING_POINT).copied().unwrap_or(0.5)
+        self.threshold_at(Self::DEFAULT_OPERATING_POINT).unwrap_or(0.5)
+    }
+
+    /// The threshold at an operating point, if the manifest has one.
+    pub fn threshold_at(&self, operating_point: &str) -> Option<f32> {
+        self.thresholds.get(operating_point).copied()
     }
 }
 

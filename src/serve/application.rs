@@ -2,12 +2,13 @@
 
 use std::{future::Future, sync::Arc};
 
-use tokio::{net::TcpListener, runtime::Handle, sync::Notify};
+use tokio::{net::TcpListener, sync::Notify};
 
 use super::{
     decode::Decoder,
     http::{self, App},
     models::Models,
+    pipeline::Pipeline,
     settings::Settings,
 };
 use crate::infer::{InferError, Runtime};
@@ -17,7 +18,6 @@ use crate::infer::{InferError, Runtime};
 pub struct Application {
     settings: Arc<Settings>,
     models: Arc<Models>,
-    runtime: Runtime,
 }
 
 /// Why there is no application.
@@ -35,7 +35,8 @@ impl Application {
     /// ONNX Runtime does not load.
     pub fn build(settings: Settings) -> Result<Self, BuildError> {
         let runtime = Runtime::load(settings.onnxruntime.as_deref())?;
-        Ok(Self { settings: Arc::new(settings), models: Arc::new(Models::new()), runtime })
+        let settings = Arc::new(settings);
+        Ok(Self { models: Arc::new(Models::new(runtime, Arc::clone(&settings))), settings })
     }
 
     /// The models, to wait until they are loaded.
@@ -48,7 +49,7 @@ impl Application {
     /// Answers at once; models load in the background, and until they are there requests for them get a 503.
     ///
     /// # Errors
-    /// The listener fails, or the loader's thread cannot be started.
+    /// The listener fails.
     pub async fn run(
         self,
         listener: TcpListener,
@@ -59,10 +60,10 @@ impl Application {
         if !address.ip().is_loopback() {
             tracing::warn!(%address, "anyone who reaches this address can use the service: there are no keys");
         }
-        self.models.start_loading(self.runtime, Arc::clone(&self.settings), Handle::current())?;
+        self.models.start();
+        let decoder = Decoder::new(self.settings.decode_threads, self.settings.picture);
         let router = http::router(App {
-            models: Arc::clone(&self.models),
-            decoder: Decoder::new(self.settings.decode_threads, self.settings.picture),
+            pipeline: Pipeline { models: Arc::clone(&self.models), decoder },
             settings: Arc::clone(&self.settings),
         });
 
@@ -86,7 +87,7 @@ impl Application {
                 return Ok(());
             }
         }
-        tokio::task::spawn_blocking(move || self.models.stop()).await.map_err(std::io::Error::other)?;
+        self.models.stop().await;
         tracing::info!("stopped");
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::helpers::{models, pictures, put};
+use crate::helpers::{client, models, pictures, put};
 
 fn tagpoint() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tagpoint"));
@@ -30,7 +30,7 @@ async fn the_program_serves_says_how_to_ask_and_stops_on_sigterm() {
     let url = line.split_whitespace().last().expect("a line with an address");
     assert!(line.contains("curl --data-binary @photo.jpg") && url.ends_with("/v1/models/colours/predict"), "{line}");
 
-    let request = reqwest::Client::new().post(url).header("content-type", "image/png");
+    let request = client().post(url).header("content-type", "image/png");
     let response = request.body(pictures::plain(4, 4, [255, 0, 0])).send().await.unwrap();
     assert_eq!(response.status(), 200);
     let answer: serde_json::Value = response.json().await.unwrap();

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use reqwest::Method;
 use serde_json::Value;
-use tagpoint::serve::openapi_document;
+use tagpoint::{model::ModelFile, serve::openapi_document};
 
-use crate::helpers::{App, models, pictures};
+use crate::helpers::{App, models, pictures, put_version};
 
 /// `UPDATE_OPENAPI=1 cargo test --test api` writes the file anew.
 #[test]
@@ -46,48 +47,117 @@ fn the_document_is_openapi_3_1_and_every_answer_has_its_header_and_example() {
     }
 }
 
+/// (operation, status) of every answer so far.
+#[derive(Default)]
+struct Seen(BTreeSet<(String, String)>);
+
+impl Seen {
+    fn add(&mut self, operation: &str, response: &reqwest::Response) {
+        self.0.insert((operation.to_owned(), response.status().as_str().to_owned()));
+    }
+
+    /// Predictions, by the default version and by one of the caller's choice.
+    async fn predictions(&mut self, app: &App, model: &str, query: &str, body: &[u8]) {
+        let by_default = app.predict(&format!("{model}/predict{query}"), body).send().await.unwrap();
+        self.add("predict", &by_default);
+        let by_version = app.predict(&format!("{model}/versions/1/predict{query}"), body).send().await.unwrap();
+        self.add("predict_by_version", &by_version);
+    }
+
+    /// What is read of a model, and its changes, with one path and query for all.
+    async fn of_model(&mut self, app: &App, model: &str, version: u32, query: &str) {
+        for (operation, below) in [
+            ("get_model", String::new()),
+            ("get_model_version", format!("/versions/{version}")),
+            ("get_shadow_report", format!("/versions/{version}/shadow")),
+        ] {
+            self.add(operation, &app.get(&format!("/v1/models/{model}{below}{query}")).await);
+        }
+        for (operation, below) in [
+            ("load_version", format!("/versions/{version}/load")),
+            ("promote_version", format!("/versions/{version}/promote")),
+            ("follow_newest", "/follow-newest".to_owned()),
+            ("roll_back", "/rollback".to_owned()),
+            ("unload_version", format!("/versions/{version}/unload")),
+            ("unload_model", "/unload".to_owned()),
+        ] {
+            self.add(operation, &app.ask(Method::POST, &format!("models/{model}{below}{query}")).await);
+        }
+        self.add("end_shadow", &app.ask(Method::DELETE, &format!("models/{model}/shadow{query}")).await);
+        let url = app.url(&format!("/v1/admin/models/{model}/shadow{query}"));
+        let body = serde_json::json!({"version": version.to_string(), "share": 1});
+        self.add("set_shadow", &app.client.put(url).json(&body).send().await.unwrap());
+    }
+}
+
 #[tokio::test]
 async fn every_documented_status_occurs() {
-    let mut app = App::start_loading(&[("slow", &models::slow(40)), ("colours", &models::colours())], |_| {}).await;
-    let mut seen = BTreeSet::new();
-    let mut see = |operation: &str, response: reqwest::Response| {
-        seen.insert((operation.to_owned(), response.status().as_str().to_owned()));
-    };
+    let mut seen = Seen::default();
     let picture = pictures::plain(4, 4, [1, 1, 1]);
-    see("readyz", app.get("/readyz").await);
-    app.models.loaded().await;
-    for path in ["/v1/models", "/v1/models?x=1"] {
-        see("list_models", app.get(path).await);
-    }
-    for path in ["/v1/models/colours", "/v1/models/colours?x=1", "/v1/models/nothing"] {
-        see("get_model", app.get(path).await);
-    }
-    see("readyz", app.get("/readyz").await);
-    see("healthz", app.get("/healthz").await);
-    see("openapi_json", app.get("/openapi.json").await);
 
-    let odd = models::undefined_for_black();
-    let text = models::colours();
-    let text = tagpoint::model::ModelFile { bytes: Vec::new(), ..text };
-    app = App::start_with(&[("odd", &odd), ("refused", &text)], |settings| settings.picture.max_side = 50).await;
+    let app = App::start_loading(&[("slow", &models::slow(40)), ("colours", &models::colours())], |_| {}).await;
+    seen.add("readyz", &app.get("/readyz").await);
+    app.models.loaded().await;
+    for path in ["/readyz", "/healthz", "/openapi.json", "/v1/models", "/v1/models?x=1"] {
+        let operation = match path {
+            "/openapi.json" => "openapi_json",
+            "/readyz" => "readyz",
+            "/healthz" => "healthz",
+            _ => "list_models",
+        };
+        seen.add(operation, &app.get(path).await);
+    }
+    seen.predictions(&app, "slow", "?timeout=0.0001", &pictures::pattern(64, 1)).await;
+
+    // Version 2 is there twice: as it was made, and spoilt.
+    let spoilt = ModelFile { bytes: Vec::new(), ..models::colours() };
+    put_version(app.folder.path(), "colours", 2, &models::shifted_colours(-3.0));
+    put_version(app.folder.path(), "colours", 3, &spoilt);
+    for (model, version, query) in
+        [("colours", 2, "?x=1"), ("nothing", 1, ""), ("colours", 9, ""), ("colours", 3, ""), ("colours", 2, "")]
+    {
+        seen.of_model(&app, model, version, query).await;
+        app.ask(Method::POST, "models/colours/versions/1/load").await;
+        app.ask(Method::POST, "models/colours/versions/2/load").await;
+    }
+    app.ask(Method::POST, "models/colours/versions/2/promote").await;
+    seen.add("unload_version", &app.ask(Method::POST, "models/colours/versions/2/unload").await);
+    seen.add("unload_version", &app.ask(Method::POST, "models/colours/versions/1/unload").await);
+    app.ask(Method::POST, "models/colours/versions/1/promote").await;
+    app.ask(Method::POST, "models/colours/versions/2/unload").await;
+    put_version(app.folder.path(), "colours", 2, &spoilt);
+    seen.add("roll_back", &app.ask(Method::POST, "models/colours/rollback").await);
+    app.ask(Method::POST, "models/colours/versions/1/promote").await;
+    let fresh = App::start(&[("colours", &models::colours())]).await;
+    seen.add("roll_back", &fresh.ask(Method::POST, "models/colours/rollback").await);
+    seen.add("get_shadow_report", &app.get("/v1/models/colours/versions/1/shadow").await);
+    for query in ["", "?x=1"] {
+        seen.add("rescan", &app.ask(Method::POST, &format!("rescan{query}")).await);
+    }
+
+    let (odd, refused) = (models::undefined_for_black(), spoilt);
+    let app = App::start_with(&[("odd", &odd), ("refused", &refused)], |settings| settings.picture.max_side = 50).await;
     let black = pictures::plain(4, 4, [0, 0, 0]);
     let wide = pictures::plain(51, 1, [0, 0, 0]);
-    for (target, body) in [
-        ("odd/predict", picture.as_slice()),
-        ("odd/predict?x=1", &picture),
-        ("nothing/predict", &picture),
-        ("odd/predict", &wide),
-        ("odd/predict", b"this is text"),
-        ("odd/predict", b""),
-        ("odd/predict", &black),
-        ("refused/predict", &picture),
+    for (model, query, body) in [
+        ("odd", "", picture.as_slice()),
+        ("odd", "?x=1", &picture),
+        ("nothing", "", &picture),
+        ("odd", "", &wide),
+        ("odd", "", b"this is text"),
+        ("odd", "", b""),
+        ("odd", "", &black),
+        ("refused", "", &picture),
     ] {
-        see("predict", app.predict(target, body).send().await.unwrap());
+        seen.predictions(&app, model, query, body).await;
     }
-    // The window before the models folder is read is too short to hit: asserted beside the code.
-    let beside_the_code = [("healthz", "503"), ("get_model", "503")];
-    seen.extend(beside_the_code.map(|(operation, status)| (operation.to_owned(), status.to_owned())));
-    assert_eq!(seen, documented());
+
+    let app = App::start_with(&[], |settings| settings.models = "no/such/folder".into()).await;
+    seen.of_model(&app, "colours", 1, "").await;
+    seen.add("rescan", &app.ask(Method::POST, "rescan").await);
+    // A thread cannot be ended from outside: asserted beside the code.
+    seen.0.insert(("healthz".to_owned(), "503".to_owned()));
+    assert_eq!(seen.0, documented());
 }
 
 #[tokio::test]

@@ -13,3 +13,6 @@ mod labels;
 mod lifecycle;
 mod models;
 mod points;
+mod queue;
+mod shadow;
+mod versions;

@@ -1,6 +1,7 @@
 //! The list of models, and readiness.
 
 use serde_json::{Value, json};
+use tagpoint::model::ModelFile;
 
 use crate::helpers::{App, label_names, models, pictures, problem, put};
 
@@ -9,13 +10,14 @@ async fn the_list_names_every_model_by_name() {
     let (colours, redness) = (models::colours(), models::redness());
     let app = App::start(&[("redness", &redness), ("colours", &colours)]).await;
     let list: Value = app.get("/v1/models").await.json().await.unwrap();
-    let expected = json!({"models": [
-        {"name": "colours", "version": "1", "state": "ready", "digest": format!("sha256:{}", colours.digest),
-         "task": "multi_label"},
-        {"name": "redness", "version": "1", "state": "ready", "digest": format!("sha256:{}", redness.digest),
-         "task": "values"},
-    ]});
-    assert_eq!(list, expected);
+    let version = |file: &ModelFile, task: &str| json!({"version": "1", "state": "ready", "digest": format!("sha256:{}", file.digest), "task": task});
+    let model = |name: &str, version: Value| {
+        let mut model = json!({"name": name, "versions": [version.clone()]});
+        model.as_object_mut().unwrap().extend(version.as_object().unwrap().clone());
+        model
+    };
+    let expected = [model("colours", version(&colours, "multi_label")), model("redness", version(&redness, "values"))];
+    assert_eq!(list, json!({"models": expected}));
 }
 
 #[tokio::test]

@@ -31,6 +31,7 @@ use crate::{error::Error, picture::PictureError};
     info(title = "tagpoint", description = "Picture taggers and keypoint models over HTTP.",
          license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")),
     tags((name = "models", description = "Models and their answers."),
+         (name = "admin", description = "Changing which models are loaded and which of their versions answer."),
          (name = "health", description = "For whatever watches the process."),
          (name = "document", description = "This document.")),
     components(schemas(Problem)),
@@ -78,7 +79,7 @@ fn make() -> OpenApi {
     let mut document = Frame::openapi();
     document.merge(described_routes().into_openapi());
     for item in document.paths.paths.values_mut() {
-        for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+        for operation in [&mut item.get, &mut item.post, &mut item.put, &mut item.delete].into_iter().flatten() {
             describe_problems(operation);
             describe_request_id(operation);
         }
@@ -93,27 +94,61 @@ fn problems(operation: &str) -> Vec<Error> {
     let unexpected = || Error::Parameter { name: "verbose".into(), reason: "there is no such parameter here".into() };
     let unknown = || Error::UnknownModel("scene".into());
     let loading = || Error::NotReady("the models are still loading".into());
+    let unknown_version = || Error::UnknownVersion { model: model(), version: "9".into() };
+    let not_loaded = || Error::NotLoaded { model: model(), version: 1 };
+    let refused = || Error::Refused { model: model(), version: 1, reason: "the graph was changed".into() };
+    let rejected = || Error::Rejected { model: model(), version: 2, reason: "the graph was changed".into() };
+    let unreadable = || Error::NotReady("the models folder models cannot be read: permission denied".into());
+    let change = || vec![unexpected(), unknown(), unknown_version(), loading()];
     match operation {
-        "predict" => vec![
-            parameter(),
-            Error::Body("the body broke off".into()),
-            unknown(),
-            Error::BodyTooLarge { limit: 32 << 20 },
-            Error::TooManyPictures { limit: 32 },
-            Error::Picture(PictureError::TooLarge("the picture is larger than 20971520 bytes".into())),
-            Error::MediaType("text/html".into()),
-            Error::Picture(PictureError::Unsupported("HEIC is not supported: convert the picture to JPEG".into())),
-            Error::NoPicture,
-            Error::Picture(PictureError::Empty),
-            Error::Picture(PictureError::Broken("the data end early".into())),
-            Error::internal("the cause is in the log"),
-            Error::QueueFull { model: model(), limit: 256 },
-            loading(),
-            Error::Refused { model: model(), version: 1, reason: "the graph was changed".into() },
-            Error::Unhealthy(model()),
-        ],
+        "predict" | "predict_by_version" => {
+            let full = Error::QueueFull { model: model(), limit: 256, waiting: 256, retry_after: 3 };
+            let mut problems = vec![
+                parameter(),
+                Error::Body("the body broke off".into()),
+                unknown(),
+                not_loaded(),
+                Error::BodyTooLarge { limit: 32 << 20 },
+                Error::TooManyPictures { limit: 32 },
+                Error::Picture(PictureError::TooLarge("the picture is larger than 20971520 bytes".into())),
+                Error::MediaType("text/html".into()),
+                Error::Picture(PictureError::Unsupported("HEIC is not supported: convert the picture to JPEG".into())),
+                Error::NoPicture,
+                Error::Picture(PictureError::Empty),
+                Error::Picture(PictureError::Broken("the data end early".into())),
+                Error::internal("the cause is in the log"),
+                full,
+                loading(),
+                refused(),
+                Error::Unhealthy(model()),
+                Error::DeadlineExceeded(model()),
+            ];
+            problems.extend((operation == "predict_by_version").then(unknown_version));
+            problems
+        }
         "list_models" => vec![unexpected()],
         "get_model" => vec![unexpected(), unknown(), loading()],
+        "get_model_version" => vec![unexpected(), unknown(), unknown_version(), loading()],
+        "get_shadow_report" => vec![unexpected(), unknown(), unknown_version(), not_loaded(), loading(), refused()],
+        "load_version" | "promote_version" => {
+            [change(), vec![rejected(), unreadable()]].into_iter().flatten().collect()
+        }
+        "unload_version" => {
+            let conflict = "version 1 of model \"scenes\" is the one that answers: promote another version first, or \
+                            unload the whole model";
+            [change(), vec![Error::Conflict(conflict.into())]].into_iter().flatten().collect()
+        }
+        "unload_model" => vec![unexpected(), unknown(), loading()],
+        "follow_newest" | "end_shadow" => vec![unexpected(), unknown(), loading()],
+        "roll_back" => {
+            let conflict = Error::Conflict("model \"scenes\" has no earlier default to roll back to".into());
+            [change(), vec![conflict, rejected(), unreadable()]].into_iter().flatten().collect()
+        }
+        "set_shadow" => {
+            let body = Error::Body("share 2 is not above 0 and at most 1".into());
+            [change(), vec![body, rejected(), unreadable()]].into_iter().flatten().collect()
+        }
+        "rescan" => vec![unexpected(), unreadable()],
         "healthz" => vec![Error::Unhealthy(model())],
         "readyz" => vec![Error::NotReady("model \"scenes\" version 1 is still loading".into())],
         _ => Vec::new(),

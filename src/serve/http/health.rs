@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::App;
-use crate::{error::Error, serve::models::State as LoadState};
+use crate::{error::Error, serve::models::Catalog};
 
 /// All is well.
 #[derive(Debug, Serialize, ToSchema)]
@@ -17,7 +17,7 @@ pub(super) struct Health {
 
 /// Is the process alive?
 ///
-/// 503 where a model's thread has ended, which only a restart mends.
+/// 503 where a model's threads have ended, which only loading it again or a restart mends.
 #[utoipa::path(
     get,
     path = "/healthz",
@@ -26,20 +26,22 @@ pub(super) struct Health {
     responses((status = 200, description = "Alive.", body = Health, example = json!({"status": "ok"})))
 )]
 pub(super) async fn healthz(State(app): State<App>) -> Result<Json<Health>, Error> {
-    for (name, entry) in &app.models.status().models {
-        if let LoadState::Ready(model) = &entry.state
-            && model.queue.is_closed()
-        {
-            return Err(Error::Unhealthy(name.clone()));
-        }
-    }
+    alive(&app.pipeline.models.catalog())?;
     Ok(Json(Health { status: "ok" }))
+}
+
+/// Whether every version that takes pictures has threads to run them.
+fn alive(catalog: &Catalog) -> Result<(), Error> {
+    match catalog.served().find(|model| model.queue.is_closed()) {
+        Some(model) => Err(Error::Unhealthy(model.name.clone())),
+        None => Ok(()),
+    }
 }
 
 /// Is every model served?
 ///
-/// 503 while models load, where a model is refused, and where there is none; the detail says which and why. The other
-/// models are served all the same.
+/// 503 while models load, where the version of a model that should answer is refused or its device fails, and where
+/// there is no model; the detail says which and why. The other models are served all the same.
 #[utoipa::path(
     get,
     path = "/readyz",
@@ -48,7 +50,7 @@ pub(super) async fn healthz(State(app): State<App>) -> Result<Json<Health>, Erro
     responses((status = 200, description = "Every model is served.", body = Health, example = json!({"status": "ready"})))
 )]
 pub(super) async fn readyz(State(app): State<App>) -> Result<Json<Health>, Error> {
-    let hindrances = app.models.status().hindrances();
+    let hindrances = app.pipeline.models.catalog().hindrances();
     if hindrances.is_empty() {
         Ok(Json(Health { status: "ready" }))
     } else {
@@ -58,51 +60,23 @@ pub(super) async fn readyz(State(app): State<App>) -> Result<Json<Health>, Error
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeMap, sync::Arc};
+    use std::sync::Arc;
 
     use super::*;
-    use crate::{
-        model::{
-            Digest, Golden, InputSpec, Manifest, ModelVersion, OutputSpec, Provenance, SCHEMA_VERSION, Task, Values,
-        },
-        picture::{Limits, PictureSize, ResizeMethod, ResizeRule},
-        serve::{
-            Settings,
-            decode::Decoder,
-            models::{Entry, Models, ServedModel, Status},
-            queue::Queue,
-        },
-    };
+    use crate::serve::models::{Entry, ServedModel, State as LoadState};
 
-    fn manifest() -> Manifest {
-        let size = PictureSize { width: 1, height: 1 };
-        Manifest {
-            schema_version: SCHEMA_VERSION,
-            task: Task::Values(Values { names: vec!["age".to_owned()], y_ranges: Vec::new() }),
-            input: InputSpec { name: "image".to_owned(), resize: ResizeRule { method: ResizeMethod::Squish, size } },
-            output: OutputSpec { name: "values".to_owned() },
-            graph_digest: Digest::of(b""),
-            golden: Golden::default(),
-            metrics: BTreeMap::new(),
-            provenance: Provenance::default(),
-        }
-    }
-
-    #[tokio::test]
-    async fn the_process_is_unhealthy_once_a_models_thread_has_ended() {
-        let (queue, jobs) = Queue::new(1);
-        let model = ServedModel { digest: Digest::of(b""), manifest: manifest(), queue };
-        let entry = Entry { version: ModelVersion(1), state: LoadState::Ready(Arc::new(model)) };
-        let models = BTreeMap::from([("ages".to_owned(), entry)]);
-        let app = App {
-            models: Arc::new(Models::with_status(Status { loaded: true, folder_error: None, models })),
-            decoder: Decoder::new(1, Limits::default()),
-            settings: Arc::new(Settings::default()),
-        };
-        assert!(healthz(State(app.clone())).await.is_ok());
-        drop(jobs);
-        let error = healthz(State(app)).await.unwrap_err();
+    #[test]
+    fn the_process_is_unhealthy_once_a_models_threads_have_ended() {
+        let served = Arc::new(ServedModel::without_threads("ages"));
+        let thread = served.queue.worker_end();
+        let mut entry = Entry::default();
+        entry.versions.insert(served.version, LoadState::Ready(served));
+        let catalog = Catalog { loaded: true, models: [("ages".to_owned(), entry)].into(), ..Catalog::default() };
+        assert!(alive(&catalog).is_ok());
+        drop(thread);
+        let error = alive(&catalog).unwrap_err();
         assert!(matches!(&error, Error::Unhealthy(name) if name == "ages"), "{error}");
         assert_eq!(super::super::problem::status(&error), 503);
+        assert_eq!(catalog.hindrances(), ["model \"ages\" version 1: its threads have ended"]);
     }
 }

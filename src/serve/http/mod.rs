@@ -1,5 +1,6 @@
 //! HTTP: the addresses, and what every request passes through.
 
+mod admin;
 mod context;
 mod document;
 mod form;
@@ -20,14 +21,13 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use document::openapi_document;
 
-use super::{decode::Decoder, models::Models, settings::Settings};
+use super::{pipeline::Pipeline, settings::Settings};
 use crate::error::Error;
 
 /// What every handler may use. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct App {
-    pub(super) models: Arc<Models>,
-    pub(super) decoder: Decoder,
+    pub(super) pipeline: Pipeline,
     pub(super) settings: Arc<Settings>,
 }
 
@@ -49,7 +49,18 @@ fn described_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(predict::predict))
         .routes(routes!(model_views::list_models))
+        .routes(routes!(predict::predict_by_version))
         .routes(routes!(model_views::get_model))
+        .routes(routes!(model_views::get_model_version))
+        .routes(routes!(model_views::get_shadow_report))
+        .routes(routes!(admin::load))
+        .routes(routes!(admin::unload))
+        .routes(routes!(admin::unload_model))
+        .routes(routes!(admin::promote))
+        .routes(routes!(admin::follow_newest))
+        .routes(routes!(admin::roll_back))
+        .routes(routes!(admin::set_shadow, admin::end_shadow))
+        .routes(routes!(admin::rescan))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(document::openapi_json))

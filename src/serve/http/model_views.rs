@@ -1,4 +1,4 @@
-//! `GET /v1/models` and `GET /v1/models/{name}`.
+//! `GET /v1/models` and what lies below it.
 
 use std::collections::BTreeMap;
 
@@ -6,15 +6,18 @@ use axum::{
     Json,
     extract::{Path, State},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{App, parameters::Parameters};
 use crate::{
     error::Error,
-    model::{Manifest, Task},
+    model::{Manifest, ModelVersion, Task},
     picture::ResizeMethod,
-    serve::models::{Entry, ServedModel, State as LoadState},
+    serve::{
+        models::{Entry, State as LoadState},
+        shadow::ReportView,
+    },
 };
 
 /// Every model.
@@ -24,18 +27,31 @@ pub(super) struct ModelList {
     models: Vec<ModelSummary>,
 }
 
-/// A model's state.
+/// A model and its versions.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ModelSummary {
     /// Its name.
     #[schema(example = "scenes")]
     name: String,
-    /// Its highest version, the one that is served.
+    /// The version that answers where a request names none.
+    #[serde(flatten)]
+    default: VersionSummary,
+    /// Every version in the repository, the newest first.
+    versions: Vec<VersionSummary>,
+    /// The version on trial: it sees a share of the pictures and never answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shadow: Option<ShadowView>,
+}
+
+/// A version's state.
+#[derive(Debug, Serialize, ToSchema)]
+struct VersionSummary {
+    /// The version.
     #[schema(example = "1")]
     version: String,
     /// Whether it takes pictures.
     state: StateName,
-    /// Why it was refused.
+    /// Why it was refused, or does not work.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     /// SHA-256 of the model file, once it is ready.
@@ -47,16 +63,31 @@ pub(super) struct ModelSummary {
     task: Option<String>,
 }
 
-/// Whether a model takes pictures.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum StateName {
-    Loading,
-    Ready,
-    Refused,
+/// A version on trial.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ShadowView {
+    /// The version.
+    #[schema(example = "2")]
+    pub(super) version: String,
+    /// The share of pictures that it sees, above 0 and at most 1.
+    #[schema(example = 0.1)]
+    pub(super) share: f64,
 }
 
-/// A model in full.
+/// Whether a version takes pictures. `failing` is ready, but its device no longer gives right answers.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum StateName {
+    Unloaded,
+    Loading,
+    Ready,
+    Failing,
+    Refused,
+    Unloading,
+}
+
+/// A model's version in full.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ModelDetail {
     #[serde(flatten)]
@@ -114,9 +145,19 @@ struct InputView {
     resize: ResizeMethod,
 }
 
+/// The version in an address, for the OpenAPI document.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Path)]
+#[allow(dead_code, reason = "describes the address, which the router reads")]
+pub(super) struct VersionPath {
+    /// The version: a whole number from 1.
+    #[param(example = "1")]
+    version: String,
+}
+
 /// List the models
 ///
-/// Every model of the models folder by its highest version, whether it is served or not.
+/// Every model of the repository with its versions, whether they are served or not.
 #[utoipa::path(
     get,
     path = "/v1/models",
@@ -124,19 +165,26 @@ struct InputView {
     tag = "models",
     responses((status = 200, description = "The models, by name.", body = ModelList, example = json!({"models": [
         {"name": "faces", "version": "2", "state": "refused",
-         "reason": "golden check failed: golden sample 0, output 3: 0.2 here, 0.7 when the model was made (difference 5.00e-1, tolerance 1e-3)"},
+         "reason": "golden check failed: golden sample 0, output 3: 0.2 here, 0.7 when the model was made (difference 5.00e-1, tolerance 1e-3)",
+         "versions": [{"version": "2", "state": "refused",
+          "reason": "golden check failed: golden sample 0, output 3: 0.2 here, 0.7 when the model was made (difference 5.00e-1, tolerance 1e-3)"}]},
         {"name": "scenes", "version": "1", "state": "ready",
-         "digest": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "task": "multi_label"}]})))
+         "digest": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "task": "multi_label",
+         "versions": [{"version": "2", "state": "unloaded"}, {"version": "1", "state": "ready",
+          "digest": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "task": "multi_label"}]}]})))
 )]
 pub(super) async fn list_models(State(app): State<App>, parameters: Parameters) -> Result<Json<ModelList>, Error> {
     parameters.none()?;
-    let status = app.models.status();
-    Ok(Json(ModelList { models: status.models.iter().map(|(name, entry)| summary(name, entry)).collect() }))
+    let catalog = app.pipeline.models.catalog();
+    Ok(Json(ModelList {
+        models: catalog.models.iter().filter_map(|(name, entry)| summary(name, entry, None)).collect(),
+    }))
 }
 
 /// Describe a model
 ///
-/// Its state and, once it is ready, its labels with their thresholds or its points, its input and its metrics.
+/// Its versions and, once the one that answers is ready, its labels with their thresholds or its points, its input and
+/// its metrics.
 #[utoipa::path(
     get,
     path = "/v1/models/{name}",
@@ -146,6 +194,8 @@ pub(super) async fn list_models(State(app): State<App>, parameters: Parameters) 
     responses((status = 200, description = "The model.", body = ModelDetail, example = json!({
         "name": "scenes", "version": "1", "state": "ready",
         "digest": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "task": "multi_label",
+        "versions": [{"version": "1", "state": "ready",
+            "digest": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "task": "multi_label"}],
         "labels": [{"name": "beach", "threshold": 0.41, "train_count": 300, "valid_count": 60}],
         "input": {"width": 224, "height": 224, "resize": "squish"},
         "metrics": {"fp32": {"map": 0.912}}, "architecture": "mobilenet_v2", "created": "2026-05-04T12:00:00Z"})))
@@ -156,24 +206,111 @@ pub(super) async fn get_model(
     parameters: Parameters,
 ) -> Result<Json<ModelDetail>, Error> {
     parameters.none()?;
-    let status = app.models.status();
-    let entry = status.entry(&name)?;
-    let about = match &entry.state {
-        LoadState::Ready(model) => Some(about(&model.manifest)),
-        LoadState::Loading | LoadState::Refused(_) => None,
-    };
-    Ok(Json(ModelDetail { summary: summary(&name, entry), about }))
+    detail(&app, &name, None).map(Json)
 }
 
-pub(super) fn summary(name: &str, entry: &Entry) -> ModelSummary {
-    let ready = |model: &ServedModel| (format!("sha256:{}", model.digest), model.manifest.task.kind().to_owned());
-    let (state, reason, facts) = match &entry.state {
-        LoadState::Loading => (StateName::Loading, None, None),
-        LoadState::Refused(reason) => (StateName::Refused, Some(reason.clone()), None),
-        LoadState::Ready(model) => (StateName::Ready, None, Some(ready(model))),
+/// Describe a version
+///
+/// As `GET /v1/models/{name}`, of the version that the address names.
+#[utoipa::path(
+    get,
+    path = "/v1/models/{name}/versions/{version}",
+    operation_id = "get_model_version",
+    tag = "models",
+    params(("name" = String, Path, description = "The model's name.", example = "scenes"), VersionPath),
+    responses((status = 200, description = "The version.", body = ModelDetail, example = json!({
+        "name": "scenes", "version": "2", "state": "unloaded",
+        "versions": [{"version": "2", "state": "unloaded"}, {"version": "1", "state": "ready",
+            "digest": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "task": "multi_label"}]})))
+)]
+pub(super) async fn get_model_version(
+    State(app): State<App>,
+    Path((name, version)): Path<(String, String)>,
+    parameters: Parameters,
+) -> Result<Json<ModelDetail>, Error> {
+    parameters.none()?;
+    detail(&app, &name, Some(version_of(&name, &version)?)).map(Json)
+}
+
+/// How the version on trial does
+///
+/// Its outputs beside those of the version that answers, for the pictures that both saw since it was loaded.
+#[utoipa::path(
+    get,
+    path = "/v1/models/{name}/versions/{version}/shadow",
+    operation_id = "get_shadow_report",
+    tag = "models",
+    params(("name" = String, Path, description = "The model's name.", example = "scenes"), VersionPath),
+    responses((status = 200, description = "The differences.", body = ReportView, example = json!({
+        "against": "1", "pictures": 1042, "dropped": 3, "failed": 0,
+        "outputs": {"beach": {"mean": 0.013, "max": 0.31, "disagreements": 7}}})))
+)]
+pub(super) async fn get_shadow_report(
+    State(app): State<App>,
+    Path((name, version)): Path<(String, String)>,
+    parameters: Parameters,
+) -> Result<Json<ReportView>, Error> {
+    parameters.none()?;
+    let model = app.pipeline.models.find(&name, Some(version_of(&name, &version)?))?;
+    Ok(Json(model.shadow_report.view()))
+}
+
+/// A version as an address writes it; what is none, no model has.
+pub(super) fn version_of(name: &str, text: &str) -> Result<ModelVersion, Error> {
+    text.parse().map_err(|_| Error::UnknownVersion { model: name.to_owned(), version: text.to_owned() })
+}
+
+/// A model as it is now, with what the manifest of one of its versions says: the one that answers, unless named.
+pub(super) fn detail(app: &App, name: &str, version: Option<ModelVersion>) -> Result<ModelDetail, Error> {
+    let catalog = app.pipeline.models.catalog();
+    let entry = catalog.entry(name)?;
+    if let Some(version) = version
+        && !entry.versions.contains_key(&version)
+    {
+        return Err(Error::UnknownVersion { model: name.to_owned(), version: version.to_string() });
+    }
+    let about = match version.or_else(|| entry.default_version()).and_then(|version| entry.versions.get(&version)) {
+        Some(LoadState::Ready(model)) => Some(about(&model.manifest)),
+        _ => None,
     };
-    let (digest, task) = facts.unzip();
-    ModelSummary { name: name.to_owned(), version: entry.version.to_string(), state, reason, digest, task }
+    let summary = summary(name, entry, version).ok_or_else(|| Error::UnknownModel(name.to_owned()))?;
+    Ok(ModelDetail { summary, about })
+}
+
+/// None for a model without any version, which is about to be forgotten.
+fn summary(name: &str, entry: &Entry, version: Option<ModelVersion>) -> Option<ModelSummary> {
+    let shown = version.or_else(|| entry.default_version())?;
+    let of = |(version, state): (&ModelVersion, &LoadState)| version_summary(*version, state);
+    let missing = || version_summary(shown, &LoadState::Refused("it is promoted but is not there".to_owned()));
+    Some(ModelSummary {
+        name: name.to_owned(),
+        default: entry.versions.get_key_value(&shown).map_or_else(missing, of),
+        versions: entry.versions.iter().rev().map(of).collect(),
+        shadow: entry
+            .choice
+            .shadow
+            .map(|shadow| ShadowView { version: shadow.version.to_string(), share: shadow.share }),
+    })
+}
+
+fn version_summary(version: ModelVersion, state: &LoadState) -> VersionSummary {
+    let (name, reason, model) = match state {
+        LoadState::Unloaded => (StateName::Unloaded, None, None),
+        LoadState::Loading => (StateName::Loading, None, None),
+        LoadState::Unloading => (StateName::Unloading, None, None),
+        LoadState::Refused(reason) => (StateName::Refused, Some(reason.clone()), None),
+        LoadState::Ready(model) => match model.health.ailment() {
+            Some(reason) => (StateName::Failing, Some(reason), Some(model)),
+            None => (StateName::Ready, None, Some(model)),
+        },
+    };
+    VersionSummary {
+        version: version.to_string(),
+        state: name,
+        reason,
+        digest: model.map(|model| format!("sha256:{}", model.digest)),
+        task: model.map(|model| model.manifest.task.kind().to_owned()),
+    }
 }
 
 fn about(manifest: &Manifest) -> About {

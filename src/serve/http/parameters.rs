@@ -1,66 +1,130 @@
 //! Query parameters: known, given once, and with values that fit; everything else is a 400 that names the parameter.
 
+use std::time::{Duration, Instant};
+
 use axum::{
     extract::{FromRequestParts, Query},
-    http::request::Parts,
+    http::{HeaderMap, request::Parts},
 };
 
-use crate::{answer::Selection, error::Error, model::Task};
+use crate::{
+    answer::Selection,
+    error::Error,
+    model::{Label, Task},
+    serve::queue::Terms,
+};
 
-/// The query's parameters, in order.
+/// The query's parameters, in order, and the time-out that a header asks for.
 #[derive(Debug)]
-pub(super) struct Parameters(Vec<(String, String)>);
+pub(super) struct Parameters {
+    query: Vec<(String, String)>,
+    timeout_header: Option<String>,
+}
+
+/// What a request for a prediction asks for.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    pub(super) selection: Selection,
+    pub(super) terms: Terms,
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for Parameters {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
         match Query::try_from_uri(&parts.uri) {
-            Ok(Query(pairs)) => Ok(Self(pairs)),
+            Ok(Query(query)) => Ok(Self { query, timeout_header: timeout_header(&parts.headers) }),
             Err(error) => Err(wrong("query", error.to_string())),
         }
     }
 }
 
+fn timeout_header(headers: &HeaderMap) -> Option<String> {
+    headers.get("timeout").map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
 impl Parameters {
     /// Nothing is asked for.
     pub(super) fn none(self) -> Result<(), Error> {
-        match self.0.first() {
+        match self.query.first() {
             Some((name, _)) => Err(wrong(name, "there is no such parameter here")),
             None => Ok(()),
         }
     }
 
-    /// Which labels are asked for.
-    pub(super) fn selection(self) -> Result<Selection, Error> {
-        let mut selection = Selection::default();
-        for (i, (name, value)) in self.0.iter().enumerate() {
-            if self.0[..i].iter().any(|(earlier, _)| earlier == name) {
+    /// What a prediction by a model of this task is to be; `started` is when its time began to run, `most` how long
+    /// a request may take.
+    pub(super) fn asked(self, task: &Task, started: Instant, most: Duration) -> Result<Asked, Error> {
+        let labels: &[Label] = match task {
+            Task::MultiLabel { labels } | Task::SingleLabel { labels } => labels,
+            Task::Points(_) | Task::Values(_) => &[],
+        };
+        let mut asked = Asked::default();
+        let mut timeout = self.timeout_header.map(|text| ("timeout header", text));
+        for (i, (name, value)) in self.query.iter().enumerate() {
+            if self.query[..i].iter().any(|(earlier, _)| earlier == name) {
                 return Err(wrong(name, "it is given twice"));
             }
+            let of_labels = matches!(name.as_str(), "all" | "threshold" | "top_k" | "operating_point" | "labels");
+            if of_labels && labels.is_empty() {
+                return Err(wrong(name, format!("it is for labels, and this model answers {}", task.kind())));
+            }
+            let selection = &mut asked.selection;
             match name.as_str() {
                 "all" => selection.all = parse(name, value, "true or false")?,
                 "threshold" => selection.threshold = Some(parse(name, value, "a number from 0 to 1")?),
                 "top_k" => selection.top_k = Some(parse(name, value, "a whole number from 1")?),
+                "operating_point" => selection.operating_point = Some(operating_point(value, labels)?),
+                "labels" => selection.labels = Some(known_labels(value, labels)?),
+                "priority" => {
+                    asked.terms.priority =
+                        value.parse().map_err(|()| wrong(name, format!("{value:?} is not high, normal or low")))?;
+                }
+                "timeout" => timeout = Some(("timeout", value.clone())),
                 _ => {
-                    return Err(wrong(name, "there is no such parameter here; there are all, threshold and top_k"));
+                    let known = "all, labels, operating_point, priority, threshold, timeout and top_k";
+                    return Err(wrong(name, format!("there is no such parameter here; there are {known}")));
                 }
             }
         }
-        Ok(selection)
+        asked.terms.deadline = Some(started + seconds(timeout, most)?);
+        Ok(asked)
     }
+}
 
-    /// Which labels are asked for, of a model that may have none.
-    pub(super) fn selection_for(self, task: &Task) -> Result<Selection, Error> {
-        let has_labels = matches!(task, Task::MultiLabel { .. } | Task::SingleLabel { .. });
-        let first = self.0.first().map(|(name, _)| name.clone());
-        let selection = self.selection()?;
-        match first {
-            Some(name) if !has_labels => {
-                Err(wrong(&name, format!("it is for labels, and this model answers {}", task.kind())))
-            }
-            _ => Ok(selection),
+/// The time that a request has; the most that it may have where it does not say, or says more.
+fn seconds(asked: Option<(&str, String)>, most: Duration) -> Result<Duration, Error> {
+    let Some((name, text)) = asked else { return Ok(most) };
+    match text.trim().parse::<f64>() {
+        Ok(seconds) if seconds > 0.0 => Ok(Duration::try_from_secs_f64(seconds).unwrap_or(most).min(most)),
+        _ => Err(wrong(name, format!("{text:?} is not a number of seconds above 0"))),
+    }
+}
+
+/// An operating point that some label has a threshold for.
+fn operating_point(value: &str, labels: &[Label]) -> Result<String, Error> {
+    let mut known: Vec<&str> = labels.iter().flat_map(|label| label.thresholds.keys().map(String::as_str)).collect();
+    known.sort_unstable();
+    known.dedup();
+    match (known.contains(&value), known.is_empty()) {
+        (true, _) => Ok(value.to_owned()),
+        (false, true) => Err(wrong("operating_point", "this model has no thresholds")),
+        (false, false) => {
+            Err(wrong("operating_point", format!("{value:?} is not one of this model's: {}", known.join(", "))))
         }
+    }
+}
+
+/// Label names with commas between them; a name that has a comma itself is given alone.
+fn known_labels(value: &str, labels: &[Label]) -> Result<Vec<String>, Error> {
+    let is_known = |name: &str| labels.iter().any(|label| label.name == name);
+    if is_known(value) {
+        return Ok(vec![value.to_owned()]);
+    }
+    let names: Vec<String> = value.split(',').map(|name| name.trim().to_owned()).collect();
+    match names.iter().find(|name| !is_known(name)) {
+        Some(unknown) => Err(wrong("labels", format!("the model has no label {unknown:?}"))),
+        None => Ok(names),
     }
 }
 

@@ -1,5 +1,7 @@
 //! `POST /v1/models/{name}/predict`.
 
+use std::{sync::Arc, time::Instant};
+
 use axum::{
     Extension, Json,
     extract::{Path, Request, State},
@@ -13,6 +15,7 @@ use super::{
     App,
     context::{RequestId, Started, milliseconds},
     form::{self, Body},
+    model_views::{VersionPath, version_of},
     parameters::Parameters,
     prediction::{
         AnsweredBy, AnsweredPicture, FailedPicture, FormPrediction, FormResult, Prediction, PredictionBody,
@@ -20,7 +23,10 @@ use super::{
     },
     problem::Problem,
 };
-use crate::error::Error;
+use crate::{
+    error::Error,
+    serve::{models::ServedModel, pipeline::no_place},
+};
 
 /// Answer one picture, or the pictures of a form
 ///
@@ -36,14 +42,8 @@ use crate::error::Error;
     tag = "models",
     params(
         ("name" = String, Path, description = "The model's name.", example = "scenes"),
-        ("all" = Option<bool>, Query, description = "Every label, whatever its score. Models with labels only."),
-        ("threshold" = Option<f32>, Query, minimum = 0, maximum = 1, example = 0.5,
-            description = "One threshold for every label (`score >= threshold`), instead of each label's own. \
-                Models with labels only."),
-        ("top_k" = Option<u32>, Query, minimum = 1, example = 3,
-            description = "At most so many labels, the best ones; cuts after the thresholds. Models with labels only."),
-        ("x-request-id" = Option<String>, Header,
-            description = "An id of your own for this request: 1 to 128 of A-Z a-z 0-9 - . _ ~ : @ / + = ,"),
+        PredictionParameters,
+        PredictionHeaders,
     ),
     request_body(
         description = "A picture's bytes, or a form with pictures.",
@@ -93,28 +93,88 @@ pub(super) async fn predict(
     Extension(Started(started)): Extension<Started>,
     request: Request,
 ) -> Result<Response, Error> {
-    let (version, model) = app.models.ready(&name)?;
-    let selection = parameters.selection_for(&model.manifest.task)?;
+    let model = app.pipeline.models.find(&name, None)?;
+    answer_request(&app, &model, parameters, &request_id, started, request).await
+}
+
+/// Answer by a version of one's choice
+///
+/// The same as `POST /v1/models/{name}/predict`, by the version that the address names.
+#[utoipa::path(
+    post,
+    path = "/v1/models/{name}/versions/{version}/predict",
+    operation_id = "predict_by_version",
+    tag = "models",
+    params(
+        ("name" = String, Path, description = "The model's name.", example = "scenes"),
+        VersionPath,
+        PredictionParameters,
+        PredictionHeaders,
+    ),
+    request_body(
+        description = "A picture's bytes, or a form with pictures.",
+        content(
+            (Vec<u8> = "image/*"),
+            (Vec<u8> = "application/octet-stream"),
+            (PictureForm = "multipart/form-data"),
+        )
+    ),
+    responses((
+        status = 200,
+        description = "The answer, as of `POST /v1/models/{name}/predict`.",
+        body = PredictionBody,
+        headers(("Server-Timing" = String, description = "Milliseconds of each stage; for a form, of the whole.")),
+        example = json!({
+            "model": "scenes", "version": "1", "digest": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+            "task": "multi_label", "picture": {"width": 1024, "height": 768},
+            "labels": [{"label": "beach", "score": 0.93, "threshold": 0.41}],
+            "batch_size": 1, "timings_ms": {"decode": 9.214, "queue": 0.127, "inference": 11.902, "total": 22.518},
+            "request_id": "0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23"})
+    )),
+)]
+pub(super) async fn predict_by_version(
+    State(app): State<App>,
+    Path((name, version)): Path<(String, String)>,
+    parameters: Parameters,
+    Extension(request_id): Extension<RequestId>,
+    Extension(Started(started)): Extension<Started>,
+    request: Request,
+) -> Result<Response, Error> {
+    let model = app.pipeline.models.find(&name, Some(version_of(&name, &version)?))?;
+    answer_request(&app, &model, parameters, &request_id, started, request).await
+}
+
+async fn answer_request(
+    app: &App,
+    model: &Arc<ServedModel>,
+    parameters: Parameters,
+    request_id: &RequestId,
+    started: Instant,
+    request: Request,
+) -> Result<Response, Error> {
+    let asked = parameters.asked(&model.manifest.task, started, app.settings.request_timeout)?;
+    // Refused before the body is read, where there is no place for it anyway.
+    model.queue.check().map_err(|reason| no_place(model, reason))?;
     let by = AnsweredBy {
-        model: name.clone(),
-        version: version.to_string(),
+        model: model.name.clone(),
+        version: model.version.to_string(),
         digest: format!("sha256:{}", model.digest),
         task: model.manifest.task.kind().to_owned(),
     };
     let id = request_id.as_str().to_owned();
     match form::read(request, app.settings.max_body, app.settings.max_pictures).await? {
         Body::Picture(bytes) => {
-            let answer = answer_picture(&app, &name, &model, bytes, &selection, started).await?;
+            let answer = answer_picture(app, model, bytes, &asked, started).await?;
             answer.record(&Span::current());
             let timing = answer.timings_ms.server_timing();
             Ok(answered(PredictionBody::Picture(Box::new(Prediction { by, answer, request_id: id })), &timing))
         }
         Body::Form(pictures) => {
             let results = join_all(pictures.into_iter().map(async |(file, bytes)| {
-                match answer_picture(&app, &name, &model, bytes, &selection, started).await {
+                match answer_picture(app, model, bytes, &asked, started).await {
                     Ok(answer) => FormResult::Answered(AnsweredPicture { file, answer }),
                     Err(error) => {
-                        FormResult::Failed(FailedPicture { file, error: Problem::report(&error, &request_id) })
+                        FormResult::Failed(FailedPicture { file, error: Problem::report(&error, request_id) })
                     }
                 }
             }))
@@ -148,6 +208,43 @@ fn answered(body: PredictionBody, timing: &str) -> Response {
         response.headers_mut().insert("server-timing", value);
     }
     response
+}
+
+/// The query and the headers of a prediction, for the OpenAPI document; `parameters` reads them.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code, reason = "describes the parameters, which are read one by one")]
+struct PredictionParameters {
+    /// Every label, whatever its score. Models with labels only.
+    all: Option<bool>,
+    /// One threshold for every label (`score >= threshold`), instead of each label's own. Models with labels only.
+    #[param(minimum = 0, maximum = 1, example = 0.5)]
+    threshold: Option<f32>,
+    /// The operating point whose thresholds hold; `balanced` unless given. Models with labels only.
+    #[param(example = "sensitive")]
+    operating_point: Option<String>,
+    /// Only these labels, with commas between them. Models with labels only.
+    #[param(example = "cat,dog")]
+    labels: Option<String>,
+    /// At most so many labels, the best ones; cuts after the thresholds. Models with labels only.
+    #[param(minimum = 1, example = 3)]
+    top_k: Option<u32>,
+    /// `high`, `normal` or `low`: all that wait with a higher priority go first.
+    #[param(example = "normal")]
+    priority: Option<String>,
+    /// Seconds after which the answer is no longer wanted; may stand in a header of the same name instead.
+    #[param(example = 2.5)]
+    timeout: Option<f64>,
+}
+
+/// The headers of a prediction.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Header)]
+#[allow(dead_code, reason = "describes the headers, which are read one by one")]
+struct PredictionHeaders {
+    /// An id of your own for this request: 1 to 128 of A-Z a-z 0-9 - . _ ~ : @ / + = ,
+    #[param(rename = "x-request-id")]
+    x_request_id: Option<String>,
 }
 
 /// A form of pictures, for the OpenAPI document.

@@ -1,18 +1,21 @@
 //! The bodies of an answered prediction, and how one picture comes to its part of it.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use serde::Serialize;
-use tracing::{Instrument as _, Span};
+use tracing::Span;
 use utoipa::ToSchema;
 
-use super::{App, context::milliseconds, problem::Problem};
+use super::{App, context::milliseconds, parameters::Asked, problem::Problem};
 use crate::{
-    answer::{Answer, Selection, answer},
+    answer::{Answer, answer},
     error::Error,
     picture::PictureSize,
-    serve::{models::ServedModel, queue::NoPlace},
+    serve::{models::ServedModel, pipeline::Input},
 };
 
 /// Which model answered.
@@ -132,34 +135,23 @@ pub(super) enum PredictionBody {
     Form(FormPrediction),
 }
 
-/// One picture's way: a place in the queue → decode → batch → answer.
-///
-/// The place comes first, so that the queue's limit also bounds the pictures that wait to be decoded.
+/// Answers one picture.
 pub(super) async fn answer_picture(
     app: &App,
-    name: &str,
-    model: &ServedModel,
+    model: &Arc<ServedModel>,
     bytes: Bytes,
-    selection: &Selection,
+    asked: &Asked,
     started: Instant,
 ) -> Result<PictureAnswer, Error> {
-    let arrived = Instant::now();
-    let place = model.queue.reserve().map_err(|reason| match reason {
-        NoPlace::Full => Error::QueueFull { model: name.to_owned(), limit: app.settings.queue_limit },
-        NoPlace::Closed => Error::Unhealthy(name.to_owned()),
-    })?;
-    let rule = model.manifest.input.resize;
-    let decoded = app.decoder.decode(bytes, rule).await?;
-    let waited_to_decode = arrived.elapsed().saturating_sub(decoded.took);
-    let output = place.run(decoded.pixels).instrument(tracing::info_span!("queue")).await;
-    let output = output.ok_or_else(|| Error::Unhealthy(name.to_owned()))?.map_err(Error::internal)?;
-    let answer =
-        answer(&model.manifest.task, &rule, decoded.original, &output.values, selection).map_err(Error::internal)?;
+    let outcome = app.pipeline.run(model, Input::Encoded(bytes), asked.terms).await?;
+    let manifest = &model.manifest;
+    let values = &outcome.output.values;
+    let answer = answer(&manifest.task, &manifest.input.resize, outcome.original, values, &asked.selection);
     Ok(PictureAnswer {
-        picture: decoded.original.into(),
-        answer,
-        batch_size: output.batch_size,
-        timings_ms: Timings::new(decoded.took, waited_to_decode + output.waited, output.inference, started.elapsed()),
+        picture: outcome.original.into(),
+        answer: answer.map_err(Error::internal)?,
+        batch_size: outcome.output.batch_size,
+        timings_ms: Timings::new(outcome.decode, outcome.waited, outcome.output.inference, started.elapsed()),
     })
 }
 

@@ -34,6 +34,10 @@ pub(super) struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "top_k")]
     pub(super) parameter: Option<String>,
+    /// Pictures that wait, where that is the problem.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 256)]
+    pub(super) queue_length: Option<usize>,
     /// The problem of each picture, where a form was sent and no picture of it could be answered.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(no_recursion)]
@@ -72,7 +76,15 @@ impl Problem {
             instance: request_id.as_str().to_owned(),
             parameter,
             results: Vec::new(),
-            retry_after: matches!(error, Error::QueueFull { .. } | Error::NotReady(_)).then_some(1),
+            queue_length: match error {
+                Error::QueueFull { waiting, .. } => Some(*waiting),
+                _ => None,
+            },
+            retry_after: match error {
+                Error::QueueFull { retry_after, .. } => Some(*retry_after),
+                Error::NotReady(_) => Some(1),
+                _ => None,
+            },
         }
     }
 }
@@ -85,6 +97,11 @@ fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::Body(_) => (S::BAD_REQUEST, "body", "Unreadable request body"),
         Error::NoSuchPath(_) => (S::NOT_FOUND, "no-such-path", "Nothing here"),
         Error::UnknownModel(_) => (S::NOT_FOUND, "unknown-model", "Unknown model"),
+        Error::UnknownVersion { .. } => (S::NOT_FOUND, "unknown-version", "Unknown version"),
+        Error::NotLoaded { .. } => (S::NOT_FOUND, "not-loaded", "Version not loaded"),
+        Error::Conflict(_) => (S::CONFLICT, "conflict", "Not possible now"),
+        Error::Rejected { .. } => (S::UNPROCESSABLE_ENTITY, "version-refused", "Version refused"),
+        Error::DeadlineExceeded(_) => (S::GATEWAY_TIMEOUT, "deadline-exceeded", "Out of time"),
         Error::MethodNotAllowed(_) => (S::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed"),
         Error::BodyTooLarge { .. } => (S::PAYLOAD_TOO_LARGE, "body-too-large", "Request body too large"),
         Error::TooManyPictures { .. } => (S::PAYLOAD_TOO_LARGE, "too-many-pictures", "Too many pictures"),

@@ -88,7 +88,7 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<()> {
         model.test_time = Some(TestTime::of(&file.manifest, args.tta, 0));
     }
     let paths = pictures::paths(&args.pictures, args.list.as_deref())?;
-    let selection = Selection { all: args.all, threshold: args.threshold, top_k: args.top_k };
+    let selection = Selection { all: args.all, threshold: args.threshold, top_k: args.top_k, ..Selection::default() };
     let mut lines = Lines::start(writer(args)?, format(args), &task)?;
 
     let rule = file.manifest.input.resize;

@@ -15,12 +15,17 @@ pub const SLOW_SIDE: u32 = 64;
 
 /// `scores` [N, 3] = sigmoid(8 · mean / 255 − 4) of red, green and blue.
 pub fn colours() -> ModelProto {
+    shifted_colours(-4.0)
+}
+
+/// The colour model with another bias: higher or lower scores.
+pub fn shifted_colours(bias: f32) -> ModelProto {
     let mut nodes = mean_colours();
     nodes.push(node("Mul", &["means", "scale"], "scaled", &[]));
     nodes.push(node("Add", &["scaled", "bias"], "logits", &[]));
     nodes.push(node("Sigmoid", &["logits"], "scores", &[]));
     let scale = TensorProto::from_f32("scale", &[3], &[8.0 / 255.0; 3]);
-    let bias = TensorProto::from_f32("bias", &[3], &[-4.0; 3]);
+    let bias = TensorProto::from_f32("bias", &[3], &[bias; 3]);
     model(nodes, vec![scale, bias], SIDE, "scores", &[3])
 }
 

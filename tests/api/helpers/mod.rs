@@ -6,7 +6,7 @@ pub mod pictures;
 
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
-use reqwest::{Client, RequestBuilder, Response};
+use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
 use tagpoint::{
     model::ModelFile,
@@ -22,13 +22,24 @@ pub struct App {
     /// Tells the application to stop; dropping it does too.
     pub stop: oneshot::Sender<()>,
     pub task: JoinHandle<std::io::Result<()>>,
-    /// Deleted with the application.
-    _folder: tempfile::TempDir,
+    /// The models folder; deleted with the application.
+    pub folder: tempfile::TempDir,
+}
+
+/// A client over the TLS of the program.
+pub fn client() -> Client {
+    tagpoint::tls::use_ring();
+    Client::new()
 }
 
 /// Writes version 1 of a model into a models folder.
 pub fn put(folder: &Path, name: &str, file: &ModelFile) {
-    file.write(&folder.join(name).join("1/model.onnx")).unwrap();
+    put_version(folder, name, 1, file);
+}
+
+/// Writes a version of a model into a models folder.
+pub fn put_version(folder: &Path, name: &str, version: u32, file: &ModelFile) {
+    file.write(&folder.join(name).join(version.to_string()).join("model.onnx")).unwrap();
 }
 
 impl App {
@@ -60,7 +71,7 @@ impl App {
         let task = tokio::spawn(application.run(listener, async move {
             let _ = stopped.await;
         }));
-        Self { address, client: Client::new(), models, stop, task, _folder: folder }
+        Self { address, client: client(), models, stop, task, folder }
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -84,6 +95,20 @@ impl App {
         let body: Value = response.json().await.unwrap();
         assert_eq!(status, 200, "{body}");
         body
+    }
+
+    /// An admin's request, which has to succeed: the model after it.
+    pub async fn change(&self, method: Method, path: &str) -> Value {
+        let response = self.ask(method, path).await;
+        let status = response.status();
+        let body: Value = response.json().await.unwrap();
+        assert_eq!(status, 200, "{body}");
+        body["model"].clone()
+    }
+
+    /// An admin's request without a body.
+    pub async fn ask(&self, method: Method, path: &str) -> Response {
+        self.client.request(method, self.url(&format!("/v1/admin/{path}"))).send().await.unwrap()
     }
 
     /// The answer to a form of pictures, with its status.

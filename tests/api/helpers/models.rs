@@ -20,6 +20,11 @@ pub fn colours() -> ModelFile {
     seal(graphs::colours(), colour_task(), rule(graphs::SIDE), 3)
 }
 
+/// The same with another bias, -4 being the other's: another version of it.
+pub fn shifted_colours(bias: f32) -> ModelFile {
+    seal(graphs::shifted_colours(bias), colour_task(), rule(graphs::SIDE), 3)
+}
+
 /// The best of red, green and blue.
 pub fn best_colour() -> ModelFile {
     let labels = ["red", "green", "blue"].map(|name| label(name, None)).to_vec();

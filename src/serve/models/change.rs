@@ -1,0 +1,224 @@
+//! Changing what is loaded and what answers, while the server runs.
+//!
+//! One change runs after the other, each as a task of its own: a client that goes away leaves no change half-way.
+//! Requests hold the version that they began with, so a change fails none of them.
+
+use std::{future::Future, sync::Arc};
+
+use super::{Entry, Models, ServedModel, ShadowChoice, State, catalog::Catalog, choice::Choice};
+use crate::{
+    error::Error,
+    model::{ModelVersion, VersionFolder, list_versions},
+};
+
+/// What a change that succeeded has to add.
+#[derive(Debug, Default)]
+pub(in crate::serve) struct Changed {
+    /// What went less well than it might.
+    pub(in crate::serve) note: Option<String>,
+}
+
+impl Models {
+    /// Loads a version, which then takes pictures under its own address.
+    pub(in crate::serve) async fn load(
+        self: &Arc<Self>,
+        name: String,
+        version: ModelVersion,
+    ) -> Result<Changed, Error> {
+        self.change(async move |models| {
+            models.load_version(&name, version).await?;
+            models.modify(&name, |entry| {
+                entry.put_away.remove(&version);
+                entry.kept.insert(version);
+            });
+            Ok(Changed::default())
+        })
+        .await
+    }
+
+    /// Takes a version out of memory once the requests that it has are answered; without a version, the whole model.
+    pub(in crate::serve) async fn unload(
+        self: &Arc<Self>,
+        name: String,
+        version: Option<ModelVersion>,
+    ) -> Result<Changed, Error> {
+        self.change(async move |models| {
+            let versions = models.catalog.borrow().to_unload(&name, version)?;
+            let mut changed = Changed::default();
+            for version in versions {
+                models.modify(&name, |entry| {
+                    entry.kept.remove(&version);
+                    entry.put_away.insert(version);
+                });
+                if !models.unload_version(&name, version).await {
+                    let note = format!("requests still hold version {version}; its memory is freed when they end");
+                    changed.note = Some(note);
+                }
+            }
+            Ok(changed)
+        })
+        .await
+    }
+
+    /// Makes a version the one that answers where a request names none; None follows the newest. Loads it if need be.
+    pub(in crate::serve) async fn promote(
+        self: &Arc<Self>,
+        name: String,
+        version: Option<ModelVersion>,
+    ) -> Result<Changed, Error> {
+        self.change(async move |models| {
+            let choice = models.choice_of(&name)?.promoting(version);
+            models.choose(&name, choice, version).await
+        })
+        .await
+    }
+
+    /// Makes the default what it was before the last promotion.
+    pub(in crate::serve) async fn roll_back(self: &Arc<Self>, name: String) -> Result<Changed, Error> {
+        self.change(async move |models| {
+            let earlier = models.choice_of(&name)?.rolled_back();
+            let choice = earlier
+                .ok_or_else(|| Error::Conflict(format!("model {name:?} has no earlier default to roll back to")))?;
+            let version = choice.default;
+            models.choose(&name, choice, version).await
+        })
+        .await
+    }
+
+    /// Puts a version on trial, or ends the trial. Loads it if need be.
+    pub(in crate::serve) async fn set_shadow(
+        self: &Arc<Self>,
+        name: String,
+        shadow: Option<ShadowChoice>,
+    ) -> Result<Changed, Error> {
+        self.change(async move |models| {
+            let mut choice = models.choice_of(&name)?;
+            choice.shadow = shadow;
+            models.choose(&name, choice, shadow.map(|shadow| shadow.version)).await
+        })
+        .await
+    }
+
+    /// Looks through the repository: loads what is new and wanted, unloads what is gone or no longer wanted.
+    pub(in crate::serve) async fn rescan(self: &Arc<Self>) -> Result<Changed, Error> {
+        self.change(async move |models| {
+            models.scan().await.map_err(Error::NotReady)?;
+            Ok(Changed::default())
+        })
+        .await
+    }
+
+    /// Runs one change after those before it, to its end, whether or not somebody still waits for it.
+    pub(super) async fn change<F, R>(self: &Arc<Self>, work: F) -> Result<Changed, Error>
+    where
+        F: FnOnce(Arc<Self>) -> R + Send + 'static,
+        R: Future<Output = Result<Changed, Error>> + Send + 'static,
+    {
+        let models = Arc::clone(self);
+        let task = self.tasks.spawn(async move {
+            let _one_at_a_time = models.changing.lock().await;
+            if models.stopping.is_cancelled() {
+                return Err(Error::NotReady("the server is stopping".to_owned()));
+            }
+            work(Arc::clone(&models)).await
+        });
+        task.await.map_err(Error::internal)?
+    }
+
+    fn choice_of(&self, name: &str) -> Result<Choice, Error> {
+        Ok(self.catalog.borrow().entry(name)?.choice.clone())
+    }
+
+    /// Loads the version that a choice newly names, then lets the choice hold and writes it down.
+    async fn choose(&self, name: &str, choice: Choice, newly: Option<ModelVersion>) -> Result<Changed, Error> {
+        if let Some(version) = newly {
+            self.load_version(name, version).await?;
+        }
+        let saved = choice.write(&self.settings.models, name);
+        tracing::info!(model = name, default = ?choice.default, shadow = ?choice.shadow, "chosen");
+        self.modify(name, |entry| {
+            entry.put_away.retain(|version| Some(*version) != newly);
+            entry.choice = choice;
+        });
+        let unsaved = |reason| format!("this holds until the server stops: it could not be written down: {reason}");
+        Ok(Changed { note: saved.err().map(unsaved) })
+    }
+
+    /// Loads a version unless it is there already.
+    async fn load_version(&self, name: &str, version: ModelVersion) -> Result<(), Error> {
+        let is_ready = |catalog: &Catalog| {
+            catalog.models.get(name).and_then(|entry| entry.versions.get(&version)).is_some_and(State::is_ready)
+        };
+        if is_ready(&self.catalog.borrow()) {
+            return Ok(());
+        }
+        let folders = self.list().await.map_err(Error::NotReady)?;
+        let folder = folders.into_iter().find(|folder| folder.name.as_str() == name && folder.version == version);
+        match self.open(folder.ok_or_else(|| unknown_version(name, version))?).await {
+            Some(reason) => Err(Error::Rejected { model: name.to_owned(), version: version.0, reason }),
+            None => Ok(()),
+        }
+    }
+
+    /// Opens a version; gives the reason where it is refused.
+    pub(super) async fn open(&self, folder: VersionFolder) -> Option<String> {
+        let (name, version) = (folder.name.to_string(), folder.version);
+        self.set_state(&name, version, State::Loading);
+        let (runtime, settings, tasks) = (self.runtime.clone(), Arc::clone(&self.settings), self.tasks.clone());
+        let open =
+            move || ServedModel::open(&folder, &runtime, &settings, &tasks).map_err(|refusal| refusal.to_string());
+        let opened = tokio::task::spawn_blocking(open).await.unwrap_or_else(|error| Err(error.to_string()));
+        match opened {
+            Ok(served) => {
+                tracing::info!(model = name, %version, digest = %served.digest, "model ready");
+                self.set_state(&name, version, State::Ready(Arc::new(served)));
+                None
+            }
+            Err(reason) => {
+                tracing::error!(model = name, %version, reason, "model refused");
+                self.set_state(&name, version, State::Refused(reason.clone()));
+                Some(reason)
+            }
+        }
+    }
+
+    /// Takes a version out of memory; false where requests still hold it after the stop timeout.
+    pub(super) async fn unload_version(&self, name: &str, version: ModelVersion) -> bool {
+        let before = self.set_state(name, version, State::Unloading);
+        let freed = match before {
+            Some(State::Ready(served)) => served.retire(self.settings.stop_timeout).await,
+            _ => true,
+        };
+        self.set_state(name, version, State::Unloaded);
+        tracing::info!(model = name, %version, freed, "model unloaded");
+        freed
+    }
+
+    pub(super) fn set_state(&self, name: &str, version: ModelVersion, state: State) -> Option<State> {
+        let mut before = None;
+        self.catalog.send_modify(|catalog| {
+            before = catalog.models.entry(name.to_owned()).or_default().versions.insert(version, state);
+        });
+        before
+    }
+
+    fn modify(&self, name: &str, modify: impl FnOnce(&mut Entry)) {
+        self.catalog.send_modify(|catalog| modify(catalog.models.entry(name.to_owned()).or_default()));
+    }
+
+    /// What lies in the repository.
+    pub(super) async fn list(&self) -> Result<Vec<VersionFolder>, String> {
+        let root = self.settings.models.clone();
+        let listed = tokio::task::spawn_blocking(move || list_versions(&root)).await;
+        let shown = self.settings.models.display();
+        match listed {
+            Ok(Ok(folders)) => Ok(folders),
+            Ok(Err(error)) => Err(format!("the models folder {shown} cannot be read: {error}")),
+            Err(error) => Err(format!("the models folder {shown} cannot be read: {error}")),
+        }
+    }
+}
+
+fn unknown_version(name: &str, version: ModelVersion) -> Error {
+    Error::UnknownVersion { model: name.to_owned(), version: version.to_string() }
+}

@@ -1,0 +1,184 @@
+//! Following the repository: what is wanted of what lies there, at the start and whenever it has changed.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::SystemTime,
+};
+
+use super::{Entry, Models, State, choice::Choice};
+use crate::model::{ModelVersion, VersionFolder};
+
+/// A model's name and one of its versions.
+type Key = (String, ModelVersion);
+
+/// What a look at the repository saw: each version's file with its size and time, and each model's choice.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Sight {
+    files: Vec<(VersionFolder, Option<(u64, SystemTime)>)>,
+    choices: BTreeMap<String, Result<Choice, String>>,
+}
+
+impl Models {
+    /// Opens and checks what is wanted at the start, then follows the repository if the settings say so.
+    pub(in crate::serve) fn start(self: &Arc<Self>) {
+        let models = Arc::clone(self);
+        self.tasks.spawn(async move {
+            // What fails stands in the log and in the catalog.
+            let _ = models.rescan().await;
+            models.catalog.send_modify(|catalog| catalog.loaded = true);
+            if !models.settings.watch.is_zero() {
+                let stopping = models.stopping.clone();
+                tokio::select! {
+                    () = stopping.cancelled() => {}
+                    () = models.follow() => {}
+                }
+            }
+        });
+    }
+
+    /// Looks again and again. A change counts once two looks have seen the same, so that a file which is still being
+    /// copied is not opened.
+    async fn follow(self: &Arc<Self>) {
+        let mut applied = self.look().await;
+        let mut last = applied.clone();
+        loop {
+            tokio::time::sleep(self.settings.watch).await;
+            let now = self.look().await;
+            if now == last && now != applied {
+                let _ = self.rescan().await;
+                applied = now.clone();
+            }
+            last = now;
+        }
+    }
+
+    async fn look(&self) -> Sight {
+        let folders = self.list().await.unwrap_or_default();
+        let root = self.settings.models.clone();
+        let look = move || {
+            let mut sight = Sight::default();
+            for folder in folders {
+                let name = folder.name.to_string();
+                sight.choices.entry(name).or_insert_with_key(|name| Choice::read(&root, name));
+                let about = std::fs::metadata(&folder.file).ok();
+                let stamp = about.and_then(|about| Some((about.len(), about.modified().ok()?)));
+                sight.files.push((folder, stamp));
+            }
+            sight
+        };
+        tokio::task::spawn_blocking(look).await.unwrap_or_default()
+    }
+
+    /// Makes what is loaded what is wanted.
+    ///
+    /// # Errors
+    /// A repository that cannot be read; what is loaded goes on answering then.
+    pub(super) async fn scan(&self) -> Result<(), String> {
+        let folders = match self.list().await {
+            Ok(folders) => folders,
+            Err(reason) => {
+                tracing::error!("{reason}");
+                self.catalog.send_modify(|catalog| catalog.repository_error = Some(reason.clone()));
+                return Err(reason);
+            }
+        };
+        let (wanted, choices) = self.register(&folders);
+        let present: BTreeSet<_> = folders.iter().map(|folder| (folder.name.to_string(), folder.version)).collect();
+        for folder in folders {
+            if self.stopping.is_cancelled() {
+                return Ok(());
+            }
+            let key = (folder.name.to_string(), folder.version);
+            let is_ready = self.state(&key).is_some_and(|state| state.is_ready());
+            if wanted.contains(&key) && !is_ready {
+                self.open(folder).await;
+            }
+        }
+        self.settle(choices);
+        let served: Vec<_> =
+            self.catalog.borrow().served().map(|served| (served.name.clone(), served.version)).collect();
+        for key in served.into_iter().filter(|key| !wanted.contains(key)) {
+            self.unload_version(&key.0, key.1).await;
+        }
+        self.forget_missing(&present);
+        Ok(())
+    }
+
+    /// Enters what lies in the repository, marks what is going to be loaded, and gives what is wanted and chosen.
+    fn register(&self, folders: &[VersionFolder]) -> (BTreeSet<Key>, BTreeMap<String, Choice>) {
+        let mut found: BTreeMap<String, BTreeSet<ModelVersion>> = BTreeMap::new();
+        for folder in folders {
+            found.entry(folder.name.to_string()).or_default().insert(folder.version);
+        }
+        let (mut all_wanted, mut choices) = (BTreeSet::new(), BTreeMap::new());
+        self.catalog.send_modify(|catalog| {
+            catalog.repository_error = None;
+            for (name, versions) in found {
+                let entry = catalog.models.entry(name.clone()).or_default();
+                let choice = Choice::read(&self.settings.models, &name).unwrap_or_else(|reason| {
+                    tracing::error!(model = name, reason, "the choice of versions is not taken");
+                    entry.choice.clone()
+                });
+                for &version in &versions {
+                    entry.versions.entry(version).or_insert(State::Unloaded);
+                }
+                for version in entry.wanted(&choice, &versions, self.settings.versions) {
+                    let state = entry.versions.entry(version).or_insert(State::Unloaded);
+                    if !state.is_ready() {
+                        *state = State::Loading;
+                    }
+                    all_wanted.insert((name.clone(), version));
+                }
+                // What answers now goes on doing so until what is to answer is loaded.
+                if !entry.versions.values().any(State::is_ready) {
+                    entry.choice = choice.clone();
+                }
+                choices.insert(name, choice);
+            }
+        });
+        (all_wanted, choices)
+    }
+
+    /// Lets choices hold, now that their versions are loaded. One whose default was refused does not, where another
+    /// version answers.
+    fn settle(&self, choices: BTreeMap<String, Choice>) {
+        self.catalog.send_modify(|catalog| {
+            for (name, choice) in choices {
+                let Some(entry) = catalog.models.get_mut(&name) else { continue };
+                let is_ready = |version: ModelVersion| entry.versions.get(&version).is_some_and(State::is_ready);
+                let answers = entry.default_version().is_some_and(is_ready);
+                match choice.default {
+                    Some(version) if answers && !is_ready(version) => {
+                        tracing::error!(model = name, %version, "the chosen version is not there: the earlier one goes on");
+                    }
+                    _ => entry.choice = choice,
+                }
+            }
+        });
+    }
+
+    fn state(&self, (name, version): &Key) -> Option<State> {
+        self.catalog.borrow().models.get(name)?.versions.get(version).cloned()
+    }
+
+    /// Versions that no longer lie in the repository, and models without any, are no longer known.
+    fn forget_missing(&self, present: &BTreeSet<Key>) {
+        self.catalog.send_modify(|catalog| {
+            catalog.models.retain(|name, entry| {
+                entry.versions.retain(|version, _| present.contains(&(name.clone(), *version)));
+                !entry.versions.is_empty()
+            });
+        });
+    }
+}
+
+impl Entry {
+    /// The versions, of those that are there, that are to be in memory.
+    fn wanted(&self, choice: &Choice, present: &BTreeSet<ModelVersion>, newest: usize) -> BTreeSet<ModelVersion> {
+        let newest = present.iter().rev().take(newest).copied();
+        let chosen = choice.default.into_iter().chain(choice.shadow.map(|shadow| shadow.version));
+        let wanted = newest.chain(chosen).chain(self.kept.iter().copied());
+        wanted.filter(|version| present.contains(version) && !self.put_away.contains(version)).collect()
+    }
+}

@@ -1,0 +1,98 @@
+//! The models that are served: which there are ([`catalog`]), a version in memory ([`served`]), which of them answer
+//! ([`choice`]), and how all of that changes while the server runs ([`change`], [`follow`]).
+
+mod catalog;
+mod change;
+mod choice;
+mod follow;
+mod served;
+
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub(super) use catalog::{Catalog, Entry, State};
+pub(super) use change::Changed;
+pub(super) use choice::ShadowChoice;
+pub(super) use served::ServedModel;
+
+use super::settings::Settings;
+use crate::{error::Error, infer::Runtime, model::ModelVersion};
+
+/// Every model, and how far loading has come.
+#[derive(Debug)]
+pub struct Models {
+    /// Changes write; requests read, and the ready message waits on it.
+    catalog: watch::Sender<Catalog>,
+    runtime: Runtime,
+    settings: Arc<Settings>,
+    /// Held by whoever changes what is loaded: one change after the other.
+    changing: Mutex<()>,
+    /// Changes that run, and a token for each thread of each version: all are waited for at the end.
+    tasks: TaskTracker,
+    /// Cancelled once the server stops: then no further version is opened.
+    stopping: CancellationToken,
+}
+
+impl Models {
+    /// No models yet.
+    pub(super) fn new(runtime: Runtime, settings: Arc<Settings>) -> Self {
+        Self {
+            catalog: watch::Sender::default(),
+            runtime,
+            settings,
+            changing: Mutex::default(),
+            tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+        }
+    }
+
+    /// Waits until every model is ready or refused, and gives the names of those that answer.
+    pub async fn loaded(&self) -> Vec<String> {
+        let mut catalog = self.catalog.subscribe();
+        // The sender lives as long as self, so the wait cannot fail.
+        let _ = catalog.wait_for(|catalog| catalog.loaded).await;
+        let catalog = catalog.borrow();
+        let answers = |entry: &&Entry| {
+            entry.default_version().and_then(|version| entry.versions.get(&version)).is_some_and(State::is_ready)
+        };
+        catalog.models.iter().filter(|(_, entry)| answers(entry)).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// What there is now.
+    pub(super) fn catalog(&self) -> Catalog {
+        self.catalog.borrow().clone()
+    }
+
+    /// A version, if it takes pictures; the default one where none is named.
+    ///
+    /// # Errors
+    /// `UnknownModel`, `UnknownVersion`, `NotLoaded`, `NotReady` or `Refused`.
+    pub(super) fn find(&self, name: &str, version: Option<ModelVersion>) -> Result<Arc<ServedModel>, Error> {
+        self.catalog.borrow().find(name, version)
+    }
+
+    /// The version that is to see this picture too, besides the default one.
+    pub(super) fn shadow_of(&self, model: &ServedModel) -> Option<(Arc<ServedModel>, f64)> {
+        let catalog = self.catalog.borrow();
+        let entry = catalog.models.get(&model.name)?;
+        let shadow = entry.choice.shadow?;
+        let is_default = entry.default_version() == Some(model.version);
+        match entry.versions.get(&shadow.version)? {
+            State::Ready(served) if is_default && shadow.version != model.version => {
+                Some((Arc::clone(served), shadow.share))
+            }
+            _ => None,
+        }
+    }
+
+    /// Closes every queue and waits until the models' threads have run what is queued.
+    pub(super) async fn stop(&self) {
+        self.stopping.cancel();
+        let _changes_are_over = self.changing.lock().await;
+        self.catalog.send_modify(|catalog| catalog.models.clear());
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}

@@ -1,0 +1,142 @@
+//! A version in memory: opened, checked, with threads that run it.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio_util::task::TaskTracker;
+
+use super::super::{
+    queue::{BatchRule, Health, Queue, Worker},
+    settings::Settings,
+    shadow::Report,
+};
+use crate::{
+    infer::{GoldenError, InferError, Runtime, Session, SessionOptions, Tolerance, check_golden},
+    model::{Digest, Manifest, ModelError, ModelFile, ModelVersion, VersionFolder},
+};
+
+/// A version that takes pictures.
+#[derive(Debug)]
+pub(in crate::serve) struct ServedModel {
+    pub(in crate::serve) name: String,
+    pub(in crate::serve) version: ModelVersion,
+    /// SHA-256 of the model file.
+    pub(in crate::serve) digest: Digest,
+    pub(in crate::serve) manifest: Arc<Manifest>,
+    /// The way to its threads; dropping it ends them.
+    pub(in crate::serve) queue: Queue,
+    pub(in crate::serve) health: Arc<Health>,
+    /// How its answers as a shadow differ from the default's.
+    pub(in crate::serve) shadow_report: Report,
+    /// Holds a token for each of its threads.
+    threads: TaskTracker,
+}
+
+/// Why a version is not served.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refusal {
+    #[error(transparent)]
+    File(#[from] ModelError),
+    #[error("{0}")]
+    Session(#[from] InferError),
+    #[error("golden check failed: {0}")]
+    Golden(#[from] GoldenError),
+    #[error("its thread cannot be started: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+impl ServedModel {
+    /// Opens and checks a version and starts its threads. Blocking.
+    pub(super) fn open(
+        folder: &VersionFolder,
+        runtime: &Runtime,
+        settings: &Settings,
+        all_threads: &TaskTracker,
+    ) -> Result<Self, Refusal> {
+        let file = ModelFile::read(&folder.file)?;
+        let rule = BatchRule {
+            max_batch: settings.max_batch,
+            max_delay: settings.max_delay,
+            queue_limit: settings.queue_limit,
+        };
+        let served = Self {
+            name: folder.name.to_string(),
+            version: folder.version,
+            digest: file.digest,
+            manifest: Arc::new(file.manifest.clone()),
+            queue: Queue::new(rule),
+            health: Arc::default(),
+            shadow_report: Report::default(),
+            threads: TaskTracker::new(),
+        };
+        let options = SessionOptions { intra_threads: settings.intra_threads, ..SessionOptions::default() };
+        let sessions = (0..settings.instances).map(|_| {
+            let mut session = Session::open(runtime, &file, &options)?;
+            check_golden(&mut session, &served.manifest, Tolerance::FLOAT32)?;
+            Ok(session)
+        });
+        // All of them before the first thread starts.
+        for session in sessions.collect::<Result<Vec<_>, Refusal>>()? {
+            served.start_worker(session, all_threads)?;
+        }
+        Ok(served)
+    }
+
+    fn start_worker(&self, session: Session, all_threads: &TaskTracker) -> std::io::Result<()> {
+        let worker = Worker {
+            session,
+            manifest: Arc::clone(&self.manifest),
+            tolerance: Tolerance::FLOAT32,
+            health: Arc::clone(&self.health),
+            label: format!("{}/{}", self.name, self.version),
+        };
+        let queue = self.queue.worker_end();
+        let tokens = (self.threads.token(), all_threads.token());
+        let thread = std::thread::Builder::new().name(format!("model-{}", self.name));
+        thread.spawn(move || {
+            worker.run(&queue);
+            drop(tokens);
+        })?;
+        Ok(())
+    }
+
+    /// Lets go of the version and waits until its threads have run what was queued and freed their memory; false where
+    /// requests still held it after so long.
+    pub(super) async fn retire(self: Arc<Self>, patience: Duration) -> bool {
+        let threads = self.threads.clone();
+        drop(self);
+        threads.close();
+        tokio::time::timeout(patience, threads.wait()).await.is_ok()
+    }
+}
+
+#[cfg(test)]
+impl ServedModel {
+    /// A model of one value that no thread runs.
+    pub(in crate::serve) fn without_threads(name: &str) -> Self {
+        use crate::{
+            model::{Golden, InputSpec, OutputSpec, Provenance, SCHEMA_VERSION, Task, Values},
+            picture::{PictureSize, ResizeMethod, ResizeRule},
+        };
+        let size = PictureSize { width: 1, height: 1 };
+        let manifest = Manifest {
+            schema_version: SCHEMA_VERSION,
+            task: Task::Values(Values { names: vec!["age".to_owned()], y_ranges: Vec::new() }),
+            input: InputSpec { name: "image".to_owned(), resize: ResizeRule { method: ResizeMethod::Squish, size } },
+            output: OutputSpec { name: "values".to_owned() },
+            graph_digest: Digest::of(b""),
+            golden: Golden::default(),
+            metrics: std::collections::BTreeMap::new(),
+            provenance: Provenance::default(),
+        };
+        Self {
+            name: name.to_owned(),
+            version: ModelVersion(1),
+            digest: Digest::of(b""),
+            manifest: Arc::new(manifest),
+            queue: Queue::new(BatchRule { max_batch: 1, max_delay: Duration::ZERO, queue_limit: 1 }),
+            health: Arc::default(),
+            shadow_report: Report::default(),
+            threads: TaskTracker::new(),
+        }
+    }
+}

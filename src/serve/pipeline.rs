@@ -1,0 +1,153 @@
+//! One picture's way, whatever interface it came through: a place in the queue → decode → batch.
+//!
+//! The place comes first, so that the queue's limit also bounds the pictures that wait to be decoded.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use tracing::Instrument as _;
+
+use super::{
+    decode::Decoder,
+    models::{Models, ServedModel},
+    queue::{Failure, NoPlace, Output, Place, Terms},
+    shadow,
+};
+use crate::{error::Error, picture::PictureSize};
+
+/// A picture as a client sends it.
+#[derive(Clone, Debug)]
+pub(super) enum Input {
+    /// A file's bytes.
+    Encoded(Bytes),
+    /// The model's pixels: uint8 [H, W, 3] of the model's own H and W.
+    Pixels(Vec<u8>),
+}
+
+/// What came of a picture.
+#[derive(Clone, Debug)]
+pub(super) struct Outcome {
+    /// The picture's own size, as EXIF orients it; the model's, where the model's pixels came.
+    pub(super) original: PictureSize,
+    /// How long decoding and resizing took.
+    pub(super) decode: Duration,
+    /// How long the picture waited, for a decoding thread and for the model.
+    pub(super) waited: Duration,
+    pub(super) output: Output,
+}
+
+/// What pictures need on their way. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Pipeline {
+    pub(super) models: Arc<Models>,
+    pub(super) decoder: Decoder,
+}
+
+impl Pipeline {
+    /// Runs one picture, within the time that it has.
+    ///
+    /// # Errors
+    /// `QueueFull`, `DeadlineExceeded`, `Unhealthy`, `Picture` or `Internal`.
+    pub(super) async fn run(&self, model: &Arc<ServedModel>, input: Input, terms: Terms) -> Result<Outcome, Error> {
+        let client = Client { model, answered: false };
+        let for_shadow = self.models.shadow_of(model).map(|shadow| (shadow, input.clone()));
+        let work = async {
+            let place = model.queue.reserve().map_err(|reason| Stop::Failed(no_place(model, reason)))?;
+            self.run_placed(model, place, input, terms).await
+        };
+        let result = match terms.deadline {
+            Some(deadline) => tokio::time::timeout_at(deadline.into(), work).await.unwrap_or(Err(Stop::Expired)),
+            None => work.await,
+        };
+        client.is_answered();
+        match result {
+            Ok(outcome) => {
+                if let Some(((shadow, share), input)) = for_shadow {
+                    shadow::show(self, model, &shadow, share, input, &outcome.output.values);
+                }
+                Ok(outcome)
+            }
+            Err(Stop::Expired) => {
+                model.queue.count_expired();
+                Err(Error::DeadlineExceeded(model.name.clone()))
+            }
+            Err(Stop::Failed(error)) => Err(error),
+        }
+    }
+
+    /// Runs one picture that has a place.
+    pub(super) async fn run_placed(
+        &self,
+        model: &ServedModel,
+        place: Place,
+        input: Input,
+        terms: Terms,
+    ) -> Result<Outcome, Stop> {
+        let arrived = Instant::now();
+        let rule = model.manifest.input.resize;
+        let (pixels, original, decode) = match input {
+            Input::Encoded(bytes) => {
+                let decoded = self.decoder.decode(bytes, rule).await?;
+                (decoded.pixels, decoded.original, decoded.took)
+            }
+            Input::Pixels(pixels) => (pixels, rule.size, Duration::ZERO),
+        };
+        let waited_to_decode = arrived.elapsed().saturating_sub(decode);
+        let output = place.run(pixels, terms).instrument(tracing::info_span!("queue")).await;
+        let output = output.map_err(|failure| match failure {
+            Failure::Infer(error) => Stop::Failed(Error::internal(error)),
+            Failure::Expired => Stop::Expired,
+            Failure::Ended => Stop::Failed(Error::Unhealthy(model.name.clone())),
+        })?;
+        Ok(Outcome { original, decode, waited: waited_to_decode + output.waited, output })
+    }
+}
+
+/// Why a picture has no outcome.
+#[derive(Debug)]
+pub(super) enum Stop {
+    Expired,
+    Failed(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// The error of a queue that takes no picture.
+pub(super) fn no_place(model: &ServedModel, reason: NoPlace) -> Error {
+    match reason {
+        NoPlace::Full { limit, waiting, retry_after } => Error::QueueFull {
+            model: model.name.clone(),
+            limit,
+            waiting,
+            retry_after: (retry_after.as_secs_f64().ceil() as u32).max(1),
+        },
+        NoPlace::Closed => Error::Unhealthy(model.name.clone()),
+    }
+}
+
+/// Somebody who waits for an answer; counted where the wait is given up.
+struct Client<'a> {
+    model: &'a ServedModel,
+    answered: bool,
+}
+
+impl Client<'_> {
+    fn is_answered(mut self) {
+        self.answered = true;
+    }
+}
+
+impl Drop for Client<'_> {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.model.queue.count_gone();
+        }
+    }
+}

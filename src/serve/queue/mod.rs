@@ -1,0 +1,221 @@
+//! One version's queue: places, order, deadlines, and batches.
+//!
+//! Every picture for a version, whichever request it comes from, goes through one queue. A worker thread takes what is
+//! there, up to the largest batch, and runs it ([`worker`]). So a lone picture never waits for company unless a delay is
+//! set, and under load batches form by themselves while the one before runs.
+//!
+//! Places bound it: a request takes one before its picture is decoded and gives it back when a worker takes the
+//! picture, or when the request goes away. More urgent pictures go first; within a priority the order is that of arrival.
+
+mod job;
+mod load;
+mod place;
+mod waiting;
+mod worker;
+
+use std::{
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+pub(super) use job::{Failure, Output, Priority, Terms};
+pub(super) use load::Counts;
+pub(super) use place::{NoPlace, Place};
+pub(super) use worker::{Health, Worker};
+
+use job::Job;
+use load::Load;
+use waiting::Waiting;
+
+/// How batches form.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BatchRule {
+    /// The most pictures in a batch.
+    pub(super) max_batch: usize,
+    /// How long the first picture waits for company.
+    pub(super) max_delay: Duration,
+    /// The most pictures that wait, being decoded or decoded.
+    pub(super) queue_limit: usize,
+}
+
+/// A version's queue, from the requests' side. Dropping it ends the workers, once what is queued has run.
+#[derive(Debug)]
+pub(super) struct Queue(Arc<Shared>);
+
+/// What requests and workers share.
+#[derive(Debug)]
+struct Shared {
+    rule: BatchRule,
+    /// Requests put pictures in, workers take them out; held for moments only.
+    state: Mutex<State>,
+    /// Tells sleeping workers that a picture came or that the queue was closed. Only they wait for it.
+    changed: Condvar,
+    load: Load,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: Waiting,
+    /// Places taken: pictures being decoded, and pictures that wait.
+    places: usize,
+    /// Set when the requests' side is dropped: no picture comes any more.
+    closed: bool,
+    /// Workers that have not ended.
+    workers: usize,
+}
+
+/// What a worker is to do next.
+enum Next {
+    /// Run these; none of them is past its deadline.
+    Batch(Vec<Job>),
+    /// Nothing came in the given time.
+    Idle,
+    /// The queue is closed and empty.
+    End,
+}
+
+impl Queue {
+    pub(super) fn new(rule: BatchRule) -> Self {
+        Self(Arc::new(Shared { rule, state: Mutex::default(), changed: Condvar::new(), load: Load::default() }))
+    }
+
+    /// Takes a place, at once or not at all.
+    pub(super) fn reserve(&self) -> Result<Place, NoPlace> {
+        let mut state = self.0.lock();
+        self.admit(&state)?;
+        state.places += 1;
+        Ok(Place::new(Arc::clone(&self.0)))
+    }
+
+    /// Whether there is a place now: lets a request be refused before its body is read. A refusal is counted.
+    pub(super) fn check(&self) -> Result<(), NoPlace> {
+        self.admit(&self.0.lock())
+    }
+
+    fn admit(&self, state: &State) -> Result<(), NoPlace> {
+        let limit = self.0.rule.queue_limit;
+        if state.workers == 0 {
+            Err(NoPlace::Closed)
+        } else if state.places >= limit {
+            self.0.load.count_full();
+            Err(NoPlace::Full { limit, waiting: state.places, retry_after: self.0.load.time_for(state.places) })
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether every worker has ended, which only a reload mends.
+    pub(super) fn is_closed(&self) -> bool {
+        self.0.lock().workers == 0
+    }
+
+    /// Pictures that wait or are being decoded.
+    pub(super) fn len(&self) -> usize {
+        self.0.lock().places
+    }
+
+    /// What was turned away, since the version was loaded.
+    pub(super) fn counts(&self) -> Counts {
+        self.0.load.counts()
+    }
+
+    /// Counts a picture whose deadline passed before there was an answer.
+    pub(super) fn count_expired(&self) {
+        self.0.load.count_expired();
+    }
+
+    /// Counts a picture whose client went away before there was an answer.
+    pub(super) fn count_gone(&self) {
+        self.0.load.count_gone();
+    }
+
+    /// The way in for one more worker; the queue is open from the first one on.
+    pub(super) fn worker_end(&self) -> WorkerEnd {
+        self.0.lock().workers += 1;
+        WorkerEnd(Arc::clone(&self.0))
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        self.0.lock().closed = true;
+        self.0.changed.notify_all();
+    }
+}
+
+impl Shared {
+    /// What a thread that panicked left locked is still whole: no code under the lock can panic half-way.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The queue from a worker's side. When the last one is dropped, pictures that still wait are dropped with it, and their
+/// requests learn that the workers have ended.
+#[derive(Debug)]
+pub(super) struct WorkerEnd(Arc<Shared>);
+
+impl WorkerEnd {
+    /// Waits for the next batch, at most `patience` where one is given. Blocking.
+    fn next(&self, patience: Option<Duration>) -> Next {
+        let shared = &self.0;
+        let give_up = patience.map(|patience| Instant::now() + patience);
+        let mut state = shared.lock();
+        loop {
+            let now = Instant::now();
+            if let Some(batch) = self.ready_batch(&mut state, now) {
+                return Next::Batch(batch);
+            }
+            if state.closed && state.waiting.is_empty() {
+                return Next::End;
+            }
+            let full_at = state.waiting.oldest().map(|oldest| oldest + shared.rule.max_delay);
+            let wake = [give_up, full_at].into_iter().flatten().min();
+            state = match wake {
+                None => shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(wake) if wake <= now => return Next::Idle,
+                Some(wake) => {
+                    let waited = shared.changed.wait_timeout(state, wake - now);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+    }
+
+    /// A batch, if one is due: full, or as long waited for as the rule says, or the last.
+    fn ready_batch(&self, state: &mut State, now: Instant) -> Option<Vec<Job>> {
+        let rule = &self.0.rule;
+        let oldest = state.waiting.oldest()?;
+        let due = state.waiting.len() >= rule.max_batch || now >= oldest + rule.max_delay || state.closed;
+        if !due {
+            return None;
+        }
+        let mut batch = Vec::with_capacity(rule.max_batch.min(state.waiting.len()));
+        while batch.len() < rule.max_batch
+            && let Some(job) = state.waiting.take_first()
+        {
+            state.places -= 1;
+            if job.is_expired(now) { job.expire() } else { batch.push(job) }
+        }
+        (!batch.is_empty()).then_some(batch)
+    }
+
+    /// Tells how long a batch took, for the time that a full queue asks its clients to wait.
+    fn record(&self, pictures: usize, took: Duration) {
+        self.0.load.record(pictures, took);
+    }
+}
+
+impl Drop for WorkerEnd {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.workers -= 1;
+        if state.workers == 0 {
+            state.places -= state.waiting.len();
+            state.waiting = Waiting::default();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

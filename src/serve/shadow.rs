@@ -1,0 +1,182 @@
+//! A version on trial: it sees a share of the pictures that the default version answers, and how its outputs differ is
+//! summed up, output by output. Its answers never reach a client, and it never makes one wait: its pictures go last,
+//! and those that find its queue full are dropped.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{
+    models::ServedModel,
+    pipeline::{Input, Pipeline},
+    queue::{Priority, Terms},
+};
+use crate::model::{Manifest, ModelVersion, Task};
+
+/// How a shadow's outputs differ from those of one default version.
+#[derive(Debug, Default)]
+pub(super) struct Report(Mutex<Sums>);
+
+#[derive(Clone, Debug, Default)]
+struct Sums {
+    /// The default version that it is compared with; another one begins anew.
+    against: Option<ModelVersion>,
+    /// The part of a picture that is due; a picture is shown whenever it reaches 1.
+    due: f64,
+    pictures: u64,
+    dropped: u64,
+    failed: u64,
+    outputs: BTreeMap<String, Difference>,
+}
+
+/// What has been seen so far.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(super) struct ReportView {
+    /// The version that answers, which the shadow is compared with; none before the first picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "1")]
+    against: Option<String>,
+    /// Pictures that both versions saw.
+    #[schema(example = 1042)]
+    pictures: u64,
+    /// Pictures that the shadow was too busy for.
+    dropped: u64,
+    /// Pictures that failed in the shadow alone.
+    failed: u64,
+    /// By label, point or value name; only those that both versions have.
+    outputs: BTreeMap<String, Difference>,
+}
+
+/// How one output differs. Scores are in 0…1, points in half frames (the frame is −1…1), values in their own unit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, ToSchema)]
+pub(super) struct Difference {
+    /// The mean of the absolute differences; for a point, of the distances.
+    #[schema(example = 0.013)]
+    mean: f64,
+    /// The largest of them.
+    #[schema(example = 0.31)]
+    max: f64,
+    /// Pictures for which the versions disagree on whether the label is named; 0 for points and values.
+    #[schema(example = 7)]
+    disagreements: u64,
+}
+
+impl Report {
+    pub(super) fn view(&self) -> ReportView {
+        let Sums { against, pictures, dropped, failed, outputs, .. } = self.sums().clone();
+        ReportView { against: against.map(|version| version.to_string()), pictures, dropped, failed, outputs }
+    }
+
+    /// Whether the next picture is to be shown, for every picture to come with this share.
+    fn is_due(&self, share: f64) -> bool {
+        let mut sums = self.sums();
+        sums.due += share;
+        let due = sums.due >= 1.0;
+        sums.due -= f64::from(u8::from(due));
+        due
+    }
+
+    fn compare(&self, default: &ServedModel, shadow: &Manifest, ours: &[f32], theirs: &[f32]) {
+        let ours = named(&default.manifest.task, ours);
+        let theirs = named(&shadow.task, theirs);
+        let mut sums = self.sums();
+        if sums.against != Some(default.version) {
+            *sums = Sums { against: Some(default.version), due: sums.due, ..Sums::default() };
+        }
+        sums.pictures += 1;
+        let pictures = sums.pictures as f64;
+        for (name, our) in ours {
+            let Some(their) = theirs.get(name) else { continue };
+            let distance = f64::from((our.x - their.x).hypot(our.y - their.y));
+            let difference = sums.outputs.entry(name.to_owned()).or_default();
+            difference.mean += (distance - difference.mean) / pictures;
+            difference.max = difference.max.max(distance);
+            difference.disagreements += u64::from(our.is_named != their.is_named);
+        }
+    }
+
+    fn sums(&self) -> std::sync::MutexGuard<'_, Sums> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One output of one picture.
+#[derive(Clone, Copy, Debug)]
+struct Named {
+    x: f32,
+    /// 0 for what is not a point.
+    y: f32,
+    /// Whether an answer would name it.
+    is_named: bool,
+}
+
+/// Outputs by name.
+fn named<'a>(task: &'a Task, output: &[f32]) -> BTreeMap<&'a str, Named> {
+    let best = output.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let plain = |x: f32| Named { x, y: 0.0, is_named: true };
+    match task {
+        Task::MultiLabel { labels } => {
+            let scored = labels.iter().zip(output);
+            scored.map(|(l, &x)| (l.name.as_str(), Named { is_named: x >= l.threshold(), ..plain(x) })).collect()
+        }
+        Task::SingleLabel { labels } => {
+            let scored = labels.iter().zip(output);
+            scored.map(|(l, &x)| (l.name.as_str(), Named { is_named: x >= best, ..plain(x) })).collect()
+        }
+        Task::Points(points) => {
+            let placed = points.names.iter().zip(output.as_chunks::<2>().0);
+            placed.map(|(name, &[x, y])| (name.as_str(), Named { x, y, is_named: true })).collect()
+        }
+        Task::Values(values) => values.names.iter().zip(output).map(|(n, &x)| (n.as_str(), plain(x))).collect(),
+    }
+}
+
+/// Lets the shadow see a picture that the default version has answered, if it is this picture's turn.
+pub(super) fn show(
+    pipeline: &Pipeline,
+    default: &Arc<ServedModel>,
+    shadow: &Arc<ServedModel>,
+    share: f64,
+    input: Input,
+    ours: &[f32],
+) {
+    let report = &shadow.shadow_report;
+    if !report.is_due(share) {
+        return;
+    }
+    let fits = match &input {
+        Input::Encoded(_) => true,
+        Input::Pixels(_) => default.manifest.input.resize == shadow.manifest.input.resize,
+    };
+    let Some(place) = shadow.queue.reserve().ok().filter(|_| fits) else {
+        report.sums().dropped += 1;
+        return;
+    };
+    let (pipeline, default, shadow, ours) = (pipeline.clone(), Arc::clone(default), Arc::clone(shadow), ours.to_vec());
+    tokio::spawn(async move {
+        let terms = Terms { priority: Priority::Low, deadline: None };
+        match pipeline.run_placed(&shadow, place, input, terms).await {
+            Ok(outcome) => {
+                shadow.shadow_report.compare(&default, &shadow.manifest, &ours, &outcome.output.values);
+            }
+            Err(_) => shadow.shadow_report.sums().failed += 1,
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_so_many_pictures_are_shown_as_the_share_says() {
+        let report = Report::default();
+        let shown = (0..1000).filter(|_| report.is_due(0.3)).count();
+        assert!((299..=300).contains(&shown), "{shown}");
+        assert!((0..10).all(|_| Report::default().is_due(1.0)));
+    }
+}

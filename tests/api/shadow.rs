@@ -1,0 +1,68 @@
+//! A version on trial.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::helpers::{App, models, pictures, problem, put_version};
+
+async fn report_after(app: &App, pictures: u64) -> Value {
+    loop {
+        let report: Value = app.get("/v1/models/colours/versions/2/shadow").await.json().await.unwrap();
+        let seen: u64 = ["pictures", "dropped", "failed"].iter().map(|key| report[key].as_u64().unwrap()).sum();
+        if seen >= pictures {
+            return report;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_shadow_sees_its_share_and_its_differences_are_reported_by_label_and_never_sent() {
+    let app = App::start_with(&[], |settings| {
+        put_version(&settings.models, "colours", 1, &models::shifted_colours(-4.0));
+        put_version(&settings.models, "colours", 2, &models::shifted_colours(-3.0));
+    })
+    .await;
+    app.change(Method::POST, "models/colours/versions/1/promote").await;
+    let url = app.url("/v1/admin/models/colours/shadow");
+    let on_trial = app.client.put(&url).json(&json!({"version": "2", "share": 0.5})).send().await.unwrap();
+    assert_eq!(on_trial.status(), 200);
+    let body: Value = on_trial.json().await.unwrap();
+    assert_eq!(body["model"]["shadow"], json!({"version": "2", "share": 0.5}));
+
+    // Red is 8 · 120 / 255 − 4 = −.235 by version 1 and .765 by version 2: below and above its threshold.
+    let picture = pictures::plain(4, 4, [120, 255, 0]);
+    for _ in 0..20 {
+        assert_eq!(app.answer("colours/predict", &picture).await["version"], "1");
+    }
+    let report = report_after(&app, 10).await;
+    assert_eq!((&report["against"], &report["pictures"]), (&json!("1"), &json!(10)));
+    let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+    let logit = 8.0 * 120.0 / 255.0 - 4.0;
+    let red = &report["outputs"]["red"];
+    let expected = sigmoid(logit + 1.0) - sigmoid(logit);
+    assert!((red["mean"].as_f64().unwrap() - expected).abs() < 1e-5, "{report}");
+    assert!((red["max"].as_f64().unwrap() - expected).abs() < 1e-5, "{report}");
+    assert_eq!((&red["disagreements"], &report["outputs"]["green"]["disagreements"]), (&json!(10), &json!(0)));
+
+    // A version that a request names has no shadow, and a trial that has ended sees nothing.
+    app.answer("colours/versions/2/predict", &picture).await;
+    let after = app.change(Method::DELETE, "models/colours/shadow").await;
+    assert!(after.get("shadow").is_none());
+    app.answer("colours/predict", &picture).await;
+    app.answer("colours/predict", &picture).await;
+    assert_eq!(report_after(&app, 10).await["pictures"], 10);
+}
+
+#[tokio::test]
+async fn a_trial_needs_a_version_that_is_there_and_a_share_that_is_one() {
+    let app = App::start(&[("colours", &models::colours())]).await;
+    let url = app.url("/v1/admin/models/colours/shadow");
+    let put = async |body: Value| app.client.put(&url).json(&body).send().await.unwrap();
+    problem(put(json!({"version": "2", "share": 0.5})).await, 404, "unknown-version").await;
+    for body in [json!({"version": "1", "share": 0}), json!({"version": "1"}), json!({"version": "1", "share": 2})] {
+        problem(put(body).await, 400, "body").await;
+    }
+}

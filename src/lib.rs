@@ -13,6 +13,7 @@
 //! Runtime; only `train` links libtorch.
 
 pub mod answer;
+mod drawing;
 pub mod error;
 mod files;
 pub mod infer;

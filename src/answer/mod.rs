@@ -3,10 +3,12 @@
 //! Pure: numbers and a [`Manifest`](crate::model::Manifest)'s words in, an [`Answer`] out. Nothing here knows HTTP or
 //! ONNX Runtime.
 
+mod annotate;
 mod labels;
 mod points;
 mod selection;
 
+pub use annotate::{AnnotateError, annotate};
 pub use labels::LabelAnswer;
 pub use points::PointAnswer;
 pub use selection::{Selection, Threshold};

@@ -1,17 +1,13 @@
 //! Drawings: SVG that stands on a page as it is and becomes a PNG with a font of our own, so that neither needs a
 //! font, a browser or a library of the machine.
 
-use std::{
-    fmt::Write as _,
-    sync::{Arc, LazyLock},
-};
+use std::fmt::Write as _;
 
-use resvg::{
-    tiny_skia::{Pixmap, Transform},
-    usvg::{Options, Tree, fontdb::Database},
-};
+use resvg::tiny_skia::Pixmap;
 
 use super::{ReportError, style};
+use crate::drawing;
+pub(super) use crate::drawing::{escape, shorten};
 
 /// Pixels of a PNG for each unit of a drawing.
 const PIXELS: f32 = 2.0;
@@ -19,12 +15,6 @@ const PIXELS: f32 = 2.0;
 const LARGEST: f32 = 12_000.0;
 /// Between the drawings of a sheet.
 const GAP: f64 = 12.0;
-
-static FONTS: LazyLock<Arc<Database>> = LazyLock::new(|| {
-    let mut fonts = Database::new();
-    fonts.load_font_data(dejavu::sans::regular().to_vec());
-    Arc::new(fonts)
-});
 
 /// An SVG drawing without its outermost element.
 #[derive(Clone, Debug)]
@@ -114,15 +104,13 @@ impl Drawing {
             style::alone()
         );
         let draw = |error: &dyn std::fmt::Display| ReportError::Draw(error.to_string());
-        let options =
-            Options { fontdb: Arc::clone(&FONTS), font_family: "DejaVu Sans".to_owned(), ..Options::default() };
-        let tree = Tree::from_str(&svg, &options).map_err(|error| draw(&error))?;
+        let tree = drawing::parse(&svg).map_err(|error| draw(&error))?;
         let size = tree.size();
         let scale = PIXELS.min(LARGEST / size.width().max(size.height()));
         let pixels = |length: f32| (length * scale).round() as u32;
         let mut pixmap =
             Pixmap::new(pixels(size.width()), pixels(size.height())).ok_or_else(|| draw(&"it has no size"))?;
-        resvg::render(&tree, Transform::from_scale(scale, scale), &mut pixmap.as_mut());
+        drawing::paint(&tree, scale, &mut pixmap.as_mut());
         pixmap.encode_png().map_err(|error| draw(&error))
     }
 }
@@ -142,44 +130,9 @@ pub(super) fn sheet(drawings: &[Drawing], columns: usize) -> Drawing {
     sheet
 }
 
-/// Text as HTML and XML write it, in elements and in quoted attributes. What XML cannot say becomes U+FFFD.
-pub(super) fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            '\n' | '\t' => escaped.push(character),
-            '\u{fffe}' | '\u{ffff}' => escaped.push('\u{fffd}'),
-            _ if character.is_control() => escaped.push('\u{fffd}'),
-            _ => escaped.push(character),
-        }
-    }
-    escaped
-}
-
-/// At most so many characters, the last one an ellipsis where some were left out.
-pub(super) fn shorten(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
-        return text.to_owned();
-    }
-    let mut short: String = text.chars().take(most.saturating_sub(1)).collect();
-    short.push('…');
-    short
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn nothing_that_text_says_is_markup() {
-        let hostile = "</text><script>alert('x')</script>\u{0}&\"";
-        assert_eq!(escape(hostile), "&lt;/text&gt;&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;\u{fffd}&amp;&quot;");
-    }
 
     #[test]
     fn text_has_ink_without_any_font_of_the_machine() {
@@ -195,12 +148,6 @@ mod tests {
         let picture = image::load_from_memory(&drawing.png().unwrap()).unwrap().into_rgb8();
         assert_eq!(picture.dimensions(), (120, 40));
         picture.pixels().filter(|pixel| pixel.0 != [255; 3]).count()
-    }
-
-    #[test]
-    fn long_text_ends_in_an_ellipsis() {
-        assert_eq!(shorten("äöüß", 4), "äöüß");
-        assert_eq!(shorten("äöüßx", 4), "äöü…");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! It knows no status codes; `serve::http::problem` maps each variant to one. The texts are for the caller of the
 //! service. [`Error::Internal`] is the exception: its cause is for the log and is never sent.
 
-use crate::picture::PictureError;
+use crate::{picture::PictureError, serve::FetchError};
 
 /// Why a request, or one picture of it, has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -57,10 +57,10 @@ pub enum Error {
         /// Why.
         reason: String,
     },
-    /// The body is neither a picture nor a form.
+    /// The body is neither a picture, nor a form, nor JSON.
     #[error(
         "a body of type {0:?} is not taken: send a picture's bytes as image/* or application/octet-stream, \
-         or pictures as multipart/form-data"
+         or pictures as multipart/form-data or application/json"
     )]
     MediaType(String),
     /// The body is over the limit.
@@ -69,18 +69,49 @@ pub enum Error {
         /// The limit in bytes.
         limit: usize,
     },
-    /// The form has more pictures than a request may have.
-    #[error("the form has more than {limit} pictures")]
+    /// The request has more pictures than one may have.
+    #[error("the request has more than {limit} pictures")]
     TooManyPictures {
         /// The limit.
         limit: usize,
     },
-    /// The form has no picture.
-    #[error("the form has no picture")]
+    /// The request has no picture.
+    #[error("the request has no picture")]
     NoPicture,
     /// The picture has no pixels for us.
     #[error(transparent)]
     Picture(#[from] PictureError),
+    /// A picture's URL gave none.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// Several pictures where one can be drawn.
+    #[error("annotated=png answers one picture, and this request has {0}: send each by itself")]
+    OneAnnotated(usize),
+    /// The request has no key, or one that is not known.
+    #[error("{0}: send it as `authorization: Bearer KEY` or `x-api-key: KEY`")]
+    Unauthorized(&'static str),
+    /// The request's key is for other things.
+    #[error("key {key:?} does not have the scope {scope:?}")]
+    Forbidden {
+        /// The key's name.
+        key: String,
+        /// The scope that is missing.
+        scope: &'static str,
+    },
+    /// The request's key was used too often.
+    #[error("key {key:?} is used more often than it may be; again in {wait_s} s")]
+    RateLimited {
+        /// The key's name.
+        key: String,
+        /// Seconds until it may be used again.
+        wait_s: u32,
+    },
+    /// The bodies of other requests take all the memory that there is for them.
+    #[error("the bodies of other requests take the {budget} bytes that there are for them; try again")]
+    BodyBudget {
+        /// Bytes for all bodies together.
+        budget: usize,
+    },
     /// As many pictures wait for the model as may wait.
     #[error("{waiting} pictures already wait for model {model:?}, the limit is {limit}; try again")]
     QueueFull {

@@ -6,7 +6,9 @@ use tokio::{net::TcpListener, sync::Notify};
 
 use super::{
     decode::Decoder,
+    edge::Edge,
     http::{self, App},
+    listen,
     models::Models,
     pipeline::Pipeline,
     settings::Settings,
@@ -49,7 +51,7 @@ impl Application {
     /// Answers at once; models load in the background, and until they are there requests for them get a 503.
     ///
     /// # Errors
-    /// The listener fails.
+    /// The listener fails, or a file of keys or certificates is not usable.
     pub async fn run(
         self,
         listener: TcpListener,
@@ -57,13 +59,15 @@ impl Application {
     ) -> std::io::Result<()> {
         let address = listener.local_addr()?;
         tracing::info!(%address, models = %self.settings.models.display(), "listening");
-        if !address.ip().is_loopback() {
-            tracing::warn!(%address, "anyone who reaches this address can use the service: there are no keys");
-        }
+        let edge = Edge::prepare(&self.settings).await.map_err(std::io::Error::other)?;
+        edge.warn(address, &self.settings);
         self.models.start();
         let decoder = Decoder::new(self.settings.decode_threads, self.settings.picture);
         let router = http::router(App {
             pipeline: Pipeline { models: Arc::clone(&self.models), decoder },
+            fetcher: edge.fetcher.clone(),
+            keys: Arc::clone(&edge.keys),
+            budget: http::Budget::new(self.settings.body_budget),
             settings: Arc::clone(&self.settings),
         });
 
@@ -80,7 +84,7 @@ impl Application {
             tokio::time::sleep(self.settings.stop_timeout).await;
         };
         tokio::select! {
-            served = axum::serve(listener, router).with_graceful_shutdown(signal) => served?,
+            () = listen::serve(listener, router, edge.rules(&self.settings), signal) => {}
             () = overtime => {
                 // Requests that still run hold their models' queues, so the threads cannot be waited for.
                 tracing::warn!("stopped with requests unfinished: they took longer than the stop timeout");

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use crate::{
+    answer::{AnnotateError, Answer, annotate},
     error::Error,
     picture::{Detail, Limits, Picture, PictureSize, ResizeRule},
 };
@@ -40,12 +41,32 @@ impl Decoder {
     /// # Errors
     /// `Picture`; `Internal` where the decoder panicked.
     pub(super) async fn decode(&self, bytes: Bytes, rule: ResizeRule) -> Result<Decoded, Error> {
+        let (limits, span) = (self.limits, tracing::info_span!("decode", bytes = bytes.len()));
+        self.run(move || span.in_scope(|| decode(&bytes, &limits, &rule))).await
+    }
+
+    /// Draws an answer into its picture: PNG.
+    ///
+    /// # Errors
+    /// `Picture`; `Internal` where the drawing failed.
+    pub(super) async fn annotate(&self, bytes: Bytes, answer: Answer) -> Result<Vec<u8>, Error> {
+        let (limits, span) = (self.limits, tracing::info_span!("annotate", bytes = bytes.len()));
+        let drawn = self.run(move || Ok(span.in_scope(|| annotate(&bytes, &limits, &answer)))).await?;
+        drawn.map_err(|error| match error {
+            AnnotateError::Picture(error) => Error::Picture(error),
+            other => Error::internal(other),
+        })
+    }
+
+    /// Works with one of the permits.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
         let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(Error::internal)?;
-        let limits = self.limits;
-        let span = tracing::info_span!("decode", bytes = bytes.len());
         let work = move || {
             let _permit = permit;
-            span.in_scope(|| decode(&bytes, &limits, &rule))
+            work()
         };
         tokio::task::spawn_blocking(work).await.map_err(Error::internal)?
     }

@@ -4,19 +4,31 @@
 //! answers it, `pipeline` takes each picture through `decode`, which turns its bytes into pixels, and `queue`, which
 //! batches the pixels of all requests for one version. `models` holds what is loaded and changes it while the server
 //! runs; `shadow` compares a version on trial with the one that answers.
+//!
+//! Before all that, `listen` takes connections (with `tls`), and `edge` holds what stands between them and the routes:
+//! `keys`, certificate, and `fetch` for pictures by URL. `watched` follows their files.
 
 mod application;
 mod decode;
+mod edge;
+mod fetch;
 mod http;
+mod keys;
+mod listen;
 mod logging;
 mod models;
 mod pipeline;
 mod queue;
 mod settings;
 mod shadow;
+mod tls;
+mod watched;
 
 pub use application::{Application, BuildError};
+pub use fetch::{FetchError, FetchRules, HostRule, Network, Scheme};
 pub use http::openapi_document;
+pub use keys::{ApiKey, Rate, Scope, parse_list as parse_keys};
 pub use logging::init_logging;
 pub use models::Models;
-pub use settings::{LogFormat, Resolved, ServeArgs, Settings, SettingsError, Source};
+pub use settings::{Access, Connections, LogFormat, Origins, Resolved, ServeArgs, Settings, SettingsError, Source};
+pub use tls::TlsFiles;

@@ -4,6 +4,7 @@
 //! all else is refused. An IPv4 address inside an IPv6 one (mapped, 6to4, NAT64) counts as what it is.
 
 use std::{
+    fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     str::FromStr,
 };
@@ -114,6 +115,12 @@ impl Network {
     }
 }
 
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
+    }
+}
+
 impl FromStr for Network {
     type Err = String;
 
@@ -207,6 +214,7 @@ mod tests {
         assert!(holds("127.0.0.0/8", "127.9.9.9") && holds("127.0.0.0/8", "::ffff:127.0.0.1"));
         assert!(holds("10.1.2.3", "10.1.2.3") && !holds("10.1.2.3", "10.1.2.4"));
         assert!(holds("0.0.0.0/0", "1.2.3.4") && !holds("0.0.0.0/0", "::2") && holds("::/0", "::2"));
+        assert_eq!("fd00::/8".parse::<Network>().unwrap().to_string(), "fd00::/8");
         assert!(holds("fd00::/8", "fdff::1") && !holds("fd00::/8", "fe00::1"));
         for wrong in ["", "10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0/8", "ten/8", "10.0.0.0/-1"] {
             assert!(wrong.parse::<Network>().is_err(), "{wrong}");

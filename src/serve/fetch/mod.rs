@@ -39,7 +39,7 @@ impl Fetcher {
     /// # Errors
     /// The machine's trusted certificates cannot be read.
     pub(super) fn new(rules: FetchRules) -> Result<Self, reqwest::Error> {
-        super::tls::install_provider();
+        crate::tls::use_ring();
         let rules = Arc::new(rules);
         let client = Client::builder()
             .dns_resolver(resolve::Checked(Arc::clone(&rules)))

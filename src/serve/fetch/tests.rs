@@ -240,7 +240,7 @@ async fn what_is_no_answer_with_a_picture_is_an_error_of_the_host() {
 async fn a_host_without_a_trusted_certificate_is_not_believed() {
     let certified = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let key = rustls::pki_types::PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
-    super::super::tls::install_provider();
+    crate::tls::use_ring();
     let config = rustls::ServerConfig::builder()
         .with_no_client_auth()
         .with_single_cert(vec![certified.cert.der().clone()], key)

@@ -43,18 +43,16 @@ impl RequestId {
     }
 }
 
-/// Puts the layers around the routes; the last one here is the outermost.
-pub(super) fn wrap(router: Router) -> Router {
+/// Puts the layers around the routes; the last one here is the outermost. `around` comes between errors that are
+/// rendered and the log.
+pub(super) fn wrap(router: Router, around: impl FnOnce(Router) -> Router) -> Router {
     let trace = TraceLayer::new_for_http().make_span_with(request_span).on_request(()).on_failure(()).on_response(
         |response: &Response, latency: Duration, _: &Span| {
             tracing::info!(status = response.status().as_u16(), total_ms = milliseconds(latency), "answered");
         },
     );
-    router
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn(render_errors))
-        .layer(trace)
-        .layer(middleware::from_fn(identify))
+    let router = router.layer(CatchPanicLayer::custom(panicked)).layer(middleware::from_fn(render_errors));
+    around(router).layer(trace).layer(middleware::from_fn(identify))
 }
 
 /// Milliseconds with three decimals.
@@ -70,6 +68,7 @@ fn request_span(request: &Request) -> Span {
         method = %request.method(),
         path = request.uri().path(),
         request_id = id,
+        key = field::Empty,
         decode_ms = field::Empty,
         queue_ms = field::Empty,
         inference_ms = field::Empty,
@@ -153,7 +152,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_a_500_that_does_not_tell_its_cause() {
-        let router = wrap(Router::new().route("/", get(async || -> &'static str { panic!("the secret") })));
+        let router =
+            wrap(Router::new().route("/", get(async || -> &'static str { panic!("the secret") })), |router| router);
         let request = Request::builder().uri("/").header(REQUEST_ID, "abc").body(Body::empty()).unwrap();
         let response = router.oneshot(request).await.unwrap();
         assert_eq!(response.status(), 500);

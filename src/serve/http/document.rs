@@ -3,7 +3,7 @@
 //! Success answers are described beside their handlers. Problems are described here, once for all, from the errors
 //! themselves: the status and example of each come out of the code that answers with it.
 
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Duration};
 
 use axum::{Json, Router, extract::Request, middleware::Next, response::Response};
 use http::{HeaderValue, header};
@@ -11,7 +11,8 @@ use serde_json::json;
 use utoipa::{
     OpenApi as _, ToSchema as _,
     openapi::{
-        Content, Header, Object, OpenApi, Ref, RefOr, Response as ResponseDoc, ResponseBuilder, Type,
+        Content, Header, KnownFormat, Object, ObjectBuilder, OpenApi, Ref, RefOr, Response as ResponseDoc,
+        ResponseBuilder, SchemaFormat, Type,
         example::{Example, ExampleBuilder},
         path::Operation,
     },
@@ -20,10 +21,10 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::{
     context::RequestId,
-    described_routes,
+    described_routes, guarded,
     problem::{PROBLEM_JSON, Problem, status},
 };
-use crate::{error::Error, picture::PictureError};
+use crate::{error::Error, picture::PictureError, serve::fetch::FetchError};
 
 /// What stands above all addresses.
 #[derive(utoipa::OpenApi)]
@@ -68,7 +69,7 @@ pub(super) fn pages() -> Router {
 
 async fn own_host_only(request: Request, next: Next) -> Response {
     const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
-                          img-src 'self' data:; connect-src 'self'";
+                          img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'";
     let mut response = next.run(request).await;
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     response
@@ -78,9 +79,12 @@ async fn own_host_only(request: Request, next: Next) -> Response {
 fn make() -> OpenApi {
     let mut document = Frame::openapi();
     document.merge(described_routes().into_openapi());
-    for item in document.paths.paths.values_mut() {
+    guarded::describe_schemes(&mut document);
+    for (path, item) in &mut document.paths.paths {
         for operation in [&mut item.get, &mut item.post, &mut item.put, &mut item.delete].into_iter().flatten() {
-            describe_problems(operation);
+            let refusals = guarded::describe(path, operation);
+            describe_problems(operation, refusals);
+            describe_drawing(operation);
             describe_request_id(operation);
         }
     }
@@ -117,7 +121,13 @@ fn problems(operation: &str) -> Vec<Error> {
                 Error::Picture(PictureError::Empty),
                 Error::Picture(PictureError::Broken("the data end early".into())),
                 Error::internal("the cause is in the log"),
+                Error::OneAnnotated(2),
+                FetchError::Off.into(),
+                FetchError::Refused("its host's address is not a public one (private)".into()).into(),
+                FetchError::Status(404).into(),
+                FetchError::TimedOut { limit: Duration::from_secs(10) }.into(),
                 full,
+                Error::BodyBudget { budget: 256 << 20 },
                 loading(),
                 refused(),
                 Error::Unhealthy(model()),
@@ -155,12 +165,13 @@ fn problems(operation: &str) -> Vec<Error> {
     }
 }
 
-fn describe_problems(operation: &mut Operation) {
+fn describe_problems(operation: &mut Operation, refusals: Vec<Error>) {
     let id = RequestId::from_headers(&http::HeaderMap::from_iter([(
         super::context::REQUEST_ID,
         HeaderValue::from_static("0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23"),
     )]));
-    for error in problems(operation.operation_id.as_deref().unwrap_or_default()) {
+    let own = problems(operation.operation_id.as_deref().unwrap_or_default());
+    for error in own.into_iter().chain(refusals) {
         let problem = Problem::new(&error, &id);
         let code = status(&error).as_str().to_owned();
         let response = operation.responses.responses.entry(code).or_insert_with(|| problem_response(&error).into());
@@ -174,8 +185,13 @@ fn problem_response(error: &Error) -> ResponseDoc {
     let reason = status(error).canonical_reason().unwrap_or_default();
     let content = Content::new(Some(Ref::from_schema_name(Problem::name())));
     let mut response = ResponseBuilder::new().description(reason).content(PROBLEM_JSON, content).build();
-    if matches!(error, Error::QueueFull { .. } | Error::NotReady(_)) {
-        let seconds = "Seconds after which the same request may succeed: where the queue is full, or models load.";
+    if let Error::Unauthorized(_) = error {
+        let text = "How a key is sent.";
+        let header = header_doc(Type::String, text, json!("Bearer realm=\"tagpoint\""));
+        response.headers.insert("WWW-Authenticate".into(), header);
+    }
+    if matches!(error, Error::QueueFull { .. } | Error::NotReady(_) | Error::RateLimited { .. }) {
+        let seconds = "Seconds after which the same request may succeed, where waiting helps.";
         response.headers.insert("Retry-After".into(), header_doc(Type::Integer, seconds, json!(1)));
     }
     response
@@ -191,6 +207,16 @@ fn add_problem(response: &mut ResponseDoc, problem: &Problem) {
     }
     let separator = if response.description.contains(':') { "; " } else { ": " };
     response.description = format!("{}{separator}{}", response.description, problem.title);
+}
+
+/// A prediction may be answered with a picture.
+fn describe_drawing(operation: &mut Operation) {
+    let predicts = operation.operation_id.as_deref().is_some_and(|id| id.starts_with("predict"));
+    if let (true, Some(RefOr::T(answer))) = (predicts, operation.responses.responses.get_mut("200")) {
+        let bytes =
+            ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)));
+        answer.content.insert("image/png".to_owned(), Content::new(Some(bytes)).into());
+    }
 }
 
 /// Every answer carries the request's id.

@@ -1,4 +1,4 @@
-//! The request's body: a picture's bytes, or a form with pictures.
+//! The request's body: a picture's bytes, or pictures as a form or as JSON.
 
 use axum::{
     extract::{FromRequest as _, Multipart, Request, multipart::MultipartError},
@@ -6,35 +6,66 @@ use axum::{
 };
 use bytes::Bytes;
 
-use crate::error::Error;
+use super::json;
+use crate::{error::Error, serve::fetch::Fetcher};
 
 /// What a request sends.
 #[derive(Debug)]
 pub(super) enum Body {
     /// One picture's bytes.
     Picture(Bytes),
-    /// A form's pictures: file name and bytes.
-    Form(Vec<(String, Bytes)>),
+    /// The pictures of a form or a list: name, and bytes where there are any.
+    Several(Vec<(String, Result<Bytes, Error>)>),
+}
+
+impl Body {
+    /// The only picture.
+    ///
+    /// # Errors
+    /// `OneAnnotated` where there are several; what is wrong with the one.
+    pub(super) fn into_one(self) -> Result<Bytes, Error> {
+        match self {
+            Self::Picture(bytes) => Ok(bytes),
+            Self::Several(mut pictures) if pictures.len() == 1 => pictures.remove(0).1,
+            Self::Several(pictures) => Err(Error::OneAnnotated(pictures.len())),
+        }
+    }
 }
 
 /// Reads the body; `max_body` is for the message, the limit itself is the router's.
-pub(super) async fn read(request: Request, max_body: usize, max_pictures: usize) -> Result<Body, Error> {
+pub(super) async fn read(
+    request: Request,
+    max_body: usize,
+    max_pictures: usize,
+    fetcher: Option<&Fetcher>,
+) -> Result<Body, Error> {
     let content_type = request.headers().get(header::CONTENT_TYPE);
     let content_type = content_type.map_or("", |value| value.to_str().unwrap_or("?"));
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     // Without a type the bytes are taken as they are: the format is read from them anyway.
     if essence.is_empty() || essence == "application/octet-stream" || essence.starts_with("image/") {
-        let bytes = Bytes::from_request(request, &()).await;
-        return bytes.map(Body::Picture).map_err(|error| unreadable(error.status(), error.body_text(), max_body));
+        return read_whole(request, max_body).await.map(Body::Picture);
     }
     if essence == "multipart/form-data" {
-        return read_form(request, max_body, max_pictures).await.map(Body::Form);
+        return read_form(request, max_body, max_pictures).await.map(Body::Several);
+    }
+    if essence == "application/json" {
+        return json::read(&read_whole(request, max_body).await?, fetcher, max_pictures).await;
     }
     Err(Error::MediaType(content_type.to_owned()))
 }
 
+async fn read_whole(request: Request, max_body: usize) -> Result<Bytes, Error> {
+    let bytes = Bytes::from_request(request, &()).await;
+    bytes.map_err(|error| unreadable(error.status(), error.body_text(), max_body))
+}
+
 /// Every part is a picture, whatever its field is called.
-async fn read_form(request: Request, max_body: usize, max_pictures: usize) -> Result<Vec<(String, Bytes)>, Error> {
+async fn read_form(
+    request: Request,
+    max_body: usize,
+    max_pictures: usize,
+) -> Result<Vec<(String, Result<Bytes, Error>)>, Error> {
     let broken = |error: MultipartError| unreadable(error.status(), error.body_text(), max_body);
     let mut form = Multipart::from_request(request, &()).await.map_err(|error| Error::Body(error.body_text()))?;
     let mut pictures = Vec::new();
@@ -43,7 +74,7 @@ async fn read_form(request: Request, max_body: usize, max_pictures: usize) -> Re
             return Err(Error::TooManyPictures { limit: max_pictures });
         }
         let name = part.file_name().or(part.name()).unwrap_or_default().to_owned();
-        pictures.push((name, part.bytes().await.map_err(broken)?));
+        pictures.push((name, Ok(part.bytes().await.map_err(broken)?)));
     }
     if pictures.is_empty() { Err(Error::NoPicture) } else { Ok(pictures) }
 }

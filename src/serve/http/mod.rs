@@ -1,10 +1,16 @@
 //! HTTP: the addresses, and what every request passes through.
 
+mod access;
 mod admin;
+mod annotated;
+mod budget;
 mod context;
 mod document;
 mod form;
+mod guarded;
+mod headers;
 mod health;
+mod json;
 mod model_views;
 mod parameters;
 mod predict;
@@ -16,32 +22,43 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Request},
+    middleware::from_fn_with_state,
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use document::openapi_document;
 
-use super::{pipeline::Pipeline, settings::Settings};
+pub(super) use budget::Budget;
+
+use super::{fetch::Fetcher, keys::Keyring, pipeline::Pipeline, settings::Settings};
 use crate::error::Error;
 
 /// What every handler may use. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct App {
     pub(super) pipeline: Pipeline,
+    /// None where pictures are not fetched by URL.
+    pub(super) fetcher: Option<Fetcher>,
+    pub(super) keys: Arc<Keyring>,
+    pub(super) budget: Budget,
     pub(super) settings: Arc<Settings>,
 }
 
 /// The whole service.
 pub(super) fn router(app: App) -> Router {
     let (router, _) = described_routes().split_for_parts();
-    let max_body = app.settings.max_body;
+    let (max_body, origins) = (app.settings.max_body, app.settings.access.origins.clone());
+    let admit = from_fn_with_state(app.clone(), budget::admit);
+    let check = from_fn_with_state(app.clone(), access::check);
     let router = router
         .with_state(app)
         .merge(document::pages())
         .fallback(async |request: Request| Error::NoSuchPath(request.uri().path().to_owned()))
         .method_not_allowed_fallback(async |request: Request| Error::MethodNotAllowed(request.method().to_string()))
-        .layer(DefaultBodyLimit::max(max_body));
-    context::wrap(router)
+        .layer(DefaultBodyLimit::max(max_body))
+        .layer(admit)
+        .layer(check);
+    context::wrap(router, |router| headers::secure(headers::allow_origins(router, &origins)))
 }
 
 /// The addresses together with their OpenAPI entries.

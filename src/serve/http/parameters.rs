@@ -26,6 +26,8 @@ pub(super) struct Parameters {
 pub(super) struct Asked {
     pub(super) selection: Selection,
     pub(super) terms: Terms,
+    /// The picture with its answer drawn into it, in place of JSON.
+    pub(super) annotated: bool,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Parameters {
@@ -76,13 +78,15 @@ impl Parameters {
                 "top_k" => selection.top_k = Some(parse(name, value, "a whole number from 1")?),
                 "operating_point" => selection.operating_point = Some(operating_point(value, labels)?),
                 "labels" => selection.labels = Some(known_labels(value, labels)?),
+                "annotated" if value == "png" => asked.annotated = true,
+                "annotated" => return Err(wrong(name, format!("{value:?} is not png, the only kind there is"))),
                 "priority" => {
                     asked.terms.priority =
                         value.parse().map_err(|()| wrong(name, format!("{value:?} is not high, normal or low")))?;
                 }
                 "timeout" => timeout = Some(("timeout", value.clone())),
                 _ => {
-                    let known = "all, labels, operating_point, priority, threshold, timeout and top_k";
+                    let known = "all, annotated, labels, operating_point, priority, threshold, timeout and top_k";
                     return Err(wrong(name, format!("there is no such parameter here; there are {known}")));
                 }
             }

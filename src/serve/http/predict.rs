@@ -12,9 +12,10 @@ use http::HeaderValue;
 use tracing::Span;
 
 use super::{
-    App,
+    App, annotated,
     context::{RequestId, Started, milliseconds},
     form::{self, Body},
+    json::PictureJson,
     model_views::{VersionPath, version_of},
     parameters::Parameters,
     prediction::{
@@ -32,7 +33,12 @@ use crate::{
 ///
 /// A raw body (`image/*` or `application/octet-stream`; the format is read from the bytes) is answered with one
 /// object. A form (`multipart/form-data`, every part a picture) is answered with a list in the form's order: 200
-/// where at least one picture was answered, each failure in its own place; else the first failure's status.
+/// where at least one picture was answered, each failure in its own place; else the first failure's status. JSON
+/// (`application/json`) names one picture (`image`, as base64, or `url`) and is answered as one, or several (`images`)
+/// and is answered as a form. URLs are fetched only where the server's settings allow that.
+///
+/// `annotated=png` answers with the picture itself, its labels or points drawn into it: PNG, as EXIF orients the
+/// picture, the longer side scaled into 480 to 1600 pixels.
 ///
 /// JPEG, PNG, WebP, GIF and BMP are taken. Coordinates are pixels of the picture as EXIF orients it.
 #[utoipa::path(
@@ -46,11 +52,12 @@ use crate::{
         PredictionHeaders,
     ),
     request_body(
-        description = "A picture's bytes, or a form with pictures.",
+        description = "A picture's bytes, or pictures as a form or as JSON.",
         content(
             (Vec<u8> = "image/*"),
             (Vec<u8> = "application/octet-stream"),
             (PictureForm = "multipart/form-data"),
+            (PictureJson = "application/json"),
         )
     ),
     responses((
@@ -112,11 +119,12 @@ pub(super) async fn predict(
         PredictionHeaders,
     ),
     request_body(
-        description = "A picture's bytes, or a form with pictures.",
+        description = "A picture's bytes, or pictures as a form or as JSON.",
         content(
             (Vec<u8> = "image/*"),
             (Vec<u8> = "application/octet-stream"),
             (PictureForm = "multipart/form-data"),
+            (PictureJson = "application/json"),
         )
     ),
     responses((
@@ -162,16 +170,18 @@ async fn answer_request(
         task: model.manifest.task.kind().to_owned(),
     };
     let id = request_id.as_str().to_owned();
-    match form::read(request, app.settings.max_body, app.settings.max_pictures).await? {
+    match form::read(request, app.settings.max_body, app.settings.max_pictures, app.fetcher.as_ref()).await? {
+        body if asked.annotated => annotated::answer(app, model, body.into_one()?, &asked, started).await,
         Body::Picture(bytes) => {
             let answer = answer_picture(app, model, bytes, &asked, started).await?;
             answer.record(&Span::current());
             let timing = answer.timings_ms.server_timing();
             Ok(answered(PredictionBody::Picture(Box::new(Prediction { by, answer, request_id: id })), &timing))
         }
-        Body::Form(pictures) => {
+        Body::Several(pictures) => {
             let results = join_all(pictures.into_iter().map(async |(file, bytes)| {
-                match answer_picture(app, model, bytes, &asked, started).await {
+                let answer = async { answer_picture(app, model, bytes?, &asked, started).await };
+                match answer.await {
                     Ok(answer) => FormResult::Answered(AnsweredPicture { file, answer }),
                     Err(error) => {
                         FormResult::Failed(FailedPicture { file, error: Problem::report(&error, request_id) })
@@ -226,6 +236,9 @@ struct PredictionParameters {
     /// Only these labels, with commas between them. Models with labels only.
     #[param(example = "cat,dog")]
     labels: Option<String>,
+    /// `png`: the picture with its answer drawn into it, in place of JSON. For one picture.
+    #[param(example = "png")]
+    annotated: Option<String>,
     /// At most so many labels, the best ones; cuts after the thresholds. Models with labels only.
     #[param(minimum = 1, example = 3)]
     top_k: Option<u32>,

@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{context::RequestId, prediction::FailedPicture};
-use crate::{error::Error, picture::PictureError};
+use crate::{error::Error, picture::PictureError, serve::fetch::FetchError};
 
 /// The content type of a problem document.
 pub(super) const PROBLEM_JSON: &str = "application/problem+json";
@@ -82,7 +82,8 @@ impl Problem {
             },
             retry_after: match error {
                 Error::QueueFull { retry_after, .. } => Some(*retry_after),
-                Error::NotReady(_) => Some(1),
+                Error::BodyBudget { .. } | Error::NotReady(_) => Some(1),
+                Error::RateLimited { wait_s, .. } => Some(*wait_s),
                 _ => None,
             },
         }
@@ -94,7 +95,10 @@ fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
     use StatusCode as S;
     match error {
         Error::Parameter { .. } => (S::BAD_REQUEST, "parameter", "Bad query parameter"),
+        Error::OneAnnotated(_) => (S::BAD_REQUEST, "one-picture", "One picture only"),
         Error::Body(_) => (S::BAD_REQUEST, "body", "Unreadable request body"),
+        Error::Unauthorized(_) => (S::UNAUTHORIZED, "unauthorized", "A key is needed"),
+        Error::Forbidden { .. } => (S::FORBIDDEN, "forbidden", "Not with this key"),
         Error::NoSuchPath(_) => (S::NOT_FOUND, "no-such-path", "Nothing here"),
         Error::UnknownModel(_) => (S::NOT_FOUND, "unknown-model", "Unknown model"),
         Error::UnknownVersion { .. } => (S::NOT_FOUND, "unknown-version", "Unknown version"),
@@ -105,6 +109,7 @@ fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::MethodNotAllowed(_) => (S::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed"),
         Error::BodyTooLarge { .. } => (S::PAYLOAD_TOO_LARGE, "body-too-large", "Request body too large"),
         Error::TooManyPictures { .. } => (S::PAYLOAD_TOO_LARGE, "too-many-pictures", "Too many pictures"),
+        Error::Fetch(error) => fetch_kind(error),
         Error::Picture(PictureError::TooLarge(_)) => {
             (S::PAYLOAD_TOO_LARGE, "picture-too-large", "Picture over a limit")
         }
@@ -115,11 +120,27 @@ fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::NoPicture => (S::UNPROCESSABLE_ENTITY, "no-picture", "No picture"),
         Error::Picture(PictureError::Empty) => (S::UNPROCESSABLE_ENTITY, "picture-empty", "Empty picture"),
         Error::Picture(PictureError::Broken(_)) => (S::UNPROCESSABLE_ENTITY, "picture-broken", "Unreadable picture"),
+        Error::RateLimited { .. } => (S::TOO_MANY_REQUESTS, "rate-limit", "Too many requests"),
+        Error::BodyBudget { .. } => (S::SERVICE_UNAVAILABLE, "body-budget", "Too many bytes wait"),
         Error::QueueFull { .. } => (S::SERVICE_UNAVAILABLE, "queue-full", "Too many pictures wait"),
         Error::NotReady(_) => (S::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
         Error::Refused { .. } => (S::SERVICE_UNAVAILABLE, "model-refused", "Model refused"),
         Error::Unhealthy(_) => (S::SERVICE_UNAVAILABLE, "unhealthy", "Unhealthy"),
         Error::Internal(_) => (S::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
+    }
+}
+
+/// A URL that was refused is the client's mistake. What its host does wrong is not, and not ours either.
+fn fetch_kind(error: &FetchError) -> (StatusCode, &'static str, &'static str) {
+    use StatusCode as S;
+    match error {
+        FetchError::Off => (S::BAD_REQUEST, "url-off", "No pictures by URL"),
+        FetchError::NotAUrl(_) | FetchError::Refused(_) => (S::BAD_REQUEST, "url-refused", "URL refused"),
+        FetchError::TooLarge { .. } => (S::PAYLOAD_TOO_LARGE, "picture-too-large", "Picture over a limit"),
+        FetchError::TooManyRedirects { .. } | FetchError::Status(_) | FetchError::Unreachable(_) => {
+            (S::BAD_GATEWAY, "url-host", "No picture from the URL's host")
+        }
+        FetchError::TimedOut { .. } => (S::GATEWAY_TIMEOUT, "url-timeout", "The URL's host is too slow"),
     }
 }
 
@@ -147,6 +168,9 @@ impl IntoResponse for Problem {
         let mut response = (status, axum::Json(self)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"tagpoint\""));
+        }
         if let Some(seconds) = retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

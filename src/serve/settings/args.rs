@@ -60,7 +60,7 @@ impl Args for ServeArgs {
             let default = if default.is_empty() { "none".to_owned() } else { default };
             let help = format!("{} [default: {default}]", entry.help);
             let arg = Arg::new(entry.name).long(entry.flag()).env(entry.variable()).value_name(entry.value);
-            command.arg(arg.help(help))
+            command.arg(arg.help(help).hide_env_values(entry.is_secret()))
         })
     }
 

@@ -3,6 +3,7 @@
 //! [`ServeArgs`] is what was typed, as text; [`Settings`] is what it means. Every mistake is named at once.
 
 mod args;
+mod edge;
 mod reader;
 mod table;
 
@@ -15,11 +16,12 @@ use std::{
 };
 
 pub use args::{ServeArgs, Source};
+pub use edge::{Access, Connections, Origins};
 
 use reader::Reader;
 use table::TABLE;
 
-use crate::picture::Limits;
+use crate::{picture::Limits, serve::fetch::FetchRules};
 
 /// What the server is told, checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,6 +54,14 @@ pub struct Settings {
     pub max_body: usize,
     /// The most pictures of one request.
     pub max_pictures: usize,
+    /// The most bytes that the bodies of all requests take together.
+    pub body_budget: usize,
+    /// Which pictures are fetched by URL; none without it.
+    pub fetch: Option<FetchRules>,
+    /// Who may ask.
+    pub access: Access,
+    /// How connections are treated.
+    pub connections: Connections,
     /// How long requests that were accepted may take once the server is told to stop.
     pub stop_timeout: Duration,
     /// How the log is written.
@@ -109,6 +119,10 @@ impl Default for Settings {
             picture: Limits::default(),
             max_body: 32 << 20,
             max_pictures: 32,
+            body_budget: 256 << 20,
+            fetch: None,
+            access: Access::default(),
+            connections: Connections::default(),
             stop_timeout: Duration::from_secs(30),
             log_format: LogFormat::Pretty,
             onnxruntime: None,
@@ -142,7 +156,7 @@ impl Settings {
         let mut reader = Reader::new(args);
         let defaults = Self::default();
         let limits = defaults.picture;
-        let settings = Self {
+        let mut settings = Self {
             models: reader.text("models").map_or(defaults.models, PathBuf::from),
             versions: reader.number("versions", 1..=1000, defaults.versions),
             watch: reader.seconds("watch_s", 0.0..=86_400.0, defaults.watch),
@@ -161,10 +175,16 @@ impl Settings {
             },
             max_body: reader.number("max_body_bytes", 1..=1 << 32, defaults.max_body),
             max_pictures: reader.number("max_pictures", 1..=10_000, defaults.max_pictures),
+            body_budget: reader.number("body_budget_bytes", 1 << 20..=1 << 40, defaults.body_budget),
+            fetch: None,
+            access: Access::read(&mut reader),
+            connections: Connections::read(&mut reader),
             stop_timeout: Duration::from_secs(reader.number("stop_timeout_s", 0..=3600, 30)),
             log_format: reader.parsed("log_format", "pretty or json", defaults.log_format),
             onnxruntime: reader.text("onnxruntime").map(PathBuf::from),
         };
+        settings.fetch = edge::read_fetch(&mut reader, settings.picture.max_bytes);
+        edge::check(&settings, &mut reader);
         reader.leftovers();
         if reader.mistakes.is_empty() {
             Ok(Resolved { settings, sources: reader.sources, config })
@@ -186,6 +206,10 @@ impl Display for Resolved {
                 Source::File => self.config.iter().map(|path| path.display().to_string()).collect(),
             };
             let bare = value.parse::<f64>().is_ok() || value.parse::<bool>().is_ok();
+            if entry.is_secret() && !value.is_empty() {
+                writeln!(f, "# {}: {value}, not shown # {source}", entry.name)?;
+                continue;
+            }
             match (value.is_empty(), bare) {
                 (true, _) => writeln!(f, "# {} is not set", entry.name)?,
                 (false, true) => writeln!(f, "{} = {value} # {source}", entry.name)?,

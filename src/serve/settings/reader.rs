@@ -67,6 +67,28 @@ impl Reader {
         })
     }
 
+    /// A value whose parser says what is wrong.
+    pub(super) fn value<T>(
+        &mut self,
+        name: &'static str,
+        default: T,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> T {
+        let Some(text) = self.text(name) else { return default };
+        parse(&text).unwrap_or_else(|reason| {
+            self.mistakes.push(format!("{name}: {reason}"));
+            default
+        })
+    }
+
+    /// Values with commas between them.
+    pub(super) fn list<T: FromStr<Err = String>>(&mut self, name: &'static str, default: Vec<T>) -> Vec<T> {
+        self.value(name, default, |text| {
+            let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
+            words.map(str::parse).collect()
+        })
+    }
+
     /// A whole number within a range.
     pub(super) fn number<T>(&mut self, name: &'static str, range: RangeInclusive<T>, default: T) -> T
     where
@@ -90,6 +112,12 @@ impl Reader {
         }
         self.mistakes.push(format!("{name}: {seconds} is not {wanted}"));
         default
+    }
+
+    /// A setting that needs another one beside it.
+    pub(super) fn lacks<T>(&mut self, name: &'static str, other: &'static str) -> Option<T> {
+        self.mistakes.push(format!("{name}: it needs {other} beside it"));
+        None
     }
 
     /// What the file says that is no setting.

@@ -1,6 +1,9 @@
 //! Every setting, once: its name in the file, on the command line and in the environment, its help and its value.
 
-use super::Settings;
+use std::{path::PathBuf, sync::LazyLock};
+
+use super::{Settings, edge};
+use crate::serve::fetch::FetchRules;
 
 /// One setting.
 pub(super) struct Entry {
@@ -18,6 +21,11 @@ impl Entry {
         self.name.replace('_', "-")
     }
 
+    /// Whether the value is shown to nobody.
+    pub(super) fn is_secret(&self) -> bool {
+        self.name == "keys"
+    }
+
     pub(super) fn variable(&self) -> String {
         format!("TAGPOINT_{}", self.name.to_uppercase())
     }
@@ -25,6 +33,16 @@ impl Entry {
 
 const fn entry(name: &'static str, value: &'static str, help: &'static str, show: fn(&Settings) -> String) -> Entry {
     Entry { name, value, help, show }
+}
+
+/// The rules of fetching, or what they are where nothing is fetched.
+fn rules(settings: &Settings) -> &FetchRules {
+    static DEFAULT: LazyLock<FetchRules> = LazyLock::new(FetchRules::default);
+    settings.fetch.as_ref().unwrap_or(&DEFAULT)
+}
+
+fn shown_path(path: Option<&PathBuf>) -> String {
+    path.map(|path| path.display().to_string()).unwrap_or_default()
 }
 
 #[rustfmt::skip]
@@ -61,6 +79,38 @@ pub(super) const TABLE: &[Entry] = &[
         |s| s.max_body.to_string()),
     entry("max_pictures", "N", "Most pictures of one request",
         |s| s.max_pictures.to_string()),
+    entry("body_budget_bytes", "BYTES", "Most bytes that the bodies of all requests take together",
+        |s| s.body_budget.to_string()),
+    entry("fetch", "BOOL", "Whether pictures are fetched by URL (true or false)",
+        |s| s.fetch.is_some().to_string()),
+    entry("fetch_schemes", "LIST", "Schemes of URLs that are fetched, with commas: https, http",
+        |s| edge::shown(&rules(s).schemes)),
+    entry("fetch_hosts", "LIST", "Hosts that are fetched from, with commas: example.com, or *.example.com for all below it; where none is named, every public host",
+        |s| edge::shown(&rules(s).hosts)),
+    entry("fetch_ports", "LIST", "Ports that are fetched from, with commas",
+        |s| edge::shown(&rules(s).ports)),
+    entry("fetch_networks", "LIST", "Networks that are fetched from though they are not public, with commas: 10.1.0.0/16",
+        |s| edge::shown(&rules(s).networks)),
+    entry("fetch_timeout_s", "S", "Seconds that one picture's fetch may take",
+        |s| rules(s).timeout.as_secs_f64().to_string()),
+    entry("keys_file", "FILE", "TOML file of keys that may ask; read again when it changes",
+        |s| shown_path(s.access.keys_file.as_ref())),
+    entry("keys", "LIST", "Keys that may ask, as NAME:SCOPES:KEY with spaces between them; better in the environment than on the command line",
+        |s| s.access.keys.iter().map(|key| key.name.as_str()).collect::<Vec<_>>().join(" ")),
+    entry("key_rate", "RATE", "Requests a second of each key that has no rate of its own, with its burst: 20, or 20/40",
+        |s| s.access.rate.map(|rate| rate.to_string()).unwrap_or_default()),
+    entry("protect_metrics", "BOOL", "Whether /metrics needs a key, too (true or false)",
+        |s| s.access.protect_metrics.to_string()),
+    entry("cors_origins", "LIST", "Origins whose pages a browser lets ask, with commas, or *",
+        |s| s.access.origins.to_string()),
+    entry("tls_cert", "FILE", "PEM file of the server's certificate and those between it and its root; read again when it changes",
+        |s| shown_path(s.connections.tls.as_ref().map(|files| &files.certificate))),
+    entry("tls_key", "FILE", "PEM file of the certificate's private key",
+        |s| shown_path(s.connections.tls.as_ref().map(|files| &files.key))),
+    entry("header_timeout_s", "S", "Seconds for a TLS handshake, and for each request's head",
+        |s| s.connections.header_timeout.as_secs_f64().to_string()),
+    entry("max_connections", "N", "Most connections at a time; more wait",
+        |s| s.connections.max.to_string()),
     entry("stop_timeout_s", "S", "Seconds that accepted requests may take once the server is told to stop",
         |s| s.stop_timeout.as_secs().to_string()),
     entry("log_format", "FORMAT", "How the log is written: pretty or json",

@@ -1,4 +1,4 @@
-//! TLS: the cryptography of every connection of this process, and the server's certificate.
+//! TLS for the server's own connections.
 //!
 //! TLS 1.2 and 1.3 by rustls with ring; HTTP/2 and HTTP/1.1 are offered. The certificate is read again when its files
 //! change; connections that are open keep the one that they began with.
@@ -12,15 +12,9 @@ use rustls::ServerConfig;
 pub use certificate::TlsFiles;
 pub(super) use certificate::{Certificate, TlsError};
 
-/// Makes ring the process's cryptography for TLS, unless something else already is. Cheap to call again.
-pub(super) fn install_provider() {
-    // The error says that there is a provider already, which is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-}
-
 /// What a listener needs to speak TLS with this certificate.
 pub(super) fn server_config(certificate: Arc<Certificate>) -> ServerConfig {
-    install_provider();
+    crate::tls::use_ring();
     let mut config = ServerConfig::builder().with_no_client_auth().with_cert_resolver(certificate);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config

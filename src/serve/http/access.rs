@@ -1,0 +1,107 @@
+//! Who may ask what: each address's scope, and the key that a request carries.
+
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::Response,
+};
+use http::{HeaderMap, header};
+use tracing::Span;
+
+use super::App;
+use crate::{
+    error::Error,
+    serve::keys::{Denied, Scope},
+};
+
+/// Lets a request in where its key opens the address. What a browser asks before a request (OPTIONS) was answered
+/// further out.
+pub(super) async fn check(State(app): State<App>, request: Request, next: Next) -> Result<Response, Error> {
+    let Some(scope) = needed(request.uri().path(), app.settings.access.protect_metrics) else {
+        return Ok(next.run(request).await);
+    };
+    let admitted = app.keys.admit(key(request.headers()), scope).map_err(|denied| refusal(denied, scope))?;
+    if let Some(name) = admitted {
+        Span::current().record("key", name);
+    }
+    Ok(next.run(request).await)
+}
+
+/// The scope that an address needs; none where it is open to all. What is not named here needs a key.
+pub(super) fn needed(path: &str, protect_metrics: bool) -> Option<Scope> {
+    let changes_a_model = path.starts_with("/v2/repository/") && (path.ends_with("/load") || path.ends_with("/unload"));
+    match path {
+        "/healthz" | "/readyz" | "/v2/health/live" | "/v2/health/ready" | "/openapi.json" | "/docs" => None,
+        "/metrics" if !protect_metrics => None,
+        _ if path.starts_with("/docs/") => None,
+        _ if path.starts_with("/v1/admin/") || path == "/v1/admin" || changes_a_model => Some(Scope::Admin),
+        _ => Some(Scope::Predict),
+    }
+}
+
+/// The key of `authorization: Bearer KEY`, or of `x-api-key: KEY`.
+fn key(headers: &HeaderMap) -> Option<&[u8]> {
+    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| {
+        let (scheme, key) = value.as_bytes().split_at_checked(7)?;
+        scheme.eq_ignore_ascii_case(b"bearer ").then(|| key.trim_ascii())
+    });
+    bearer.or_else(|| headers.get("x-api-key").map(|value| value.as_bytes()))
+}
+
+fn refusal(denied: Denied, scope: Scope) -> Error {
+    match denied {
+        Denied::NoKey => Error::Unauthorized("this address needs a key"),
+        Denied::UnknownKey => Error::Unauthorized("the key is not known"),
+        Denied::Scope(key) => Error::Forbidden { key, scope: scope.name() },
+        Denied::Rate(key, wait) => {
+            let whole = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            Error::RateLimited { key, wait_s: u32::try_from(whole).unwrap_or(u32::MAX).max(1) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn what_watches_the_process_and_documents_it_is_open_and_all_else_is_not() {
+        for path in
+            ["/healthz", "/readyz", "/openapi.json", "/docs", "/docs/swagger-ui.css", "/metrics", "/v2/health/live"]
+        {
+            assert_eq!(needed(path, false), None, "{path}");
+        }
+        for path in [
+            "/v1/models",
+            "/v1/models/a/predict",
+            "/v2/models/a/infer",
+            "/v2/repository/index",
+            "/",
+            "/docsx",
+            "/v1/administer",
+        ] {
+            assert_eq!(needed(path, false), Some(Scope::Predict), "{path}");
+        }
+        for path in ["/v1/admin/models", "/v1/admin", "/v2/repository/models/a/load", "/v2/repository/models/a/unload"]
+        {
+            assert_eq!(needed(path, false), Some(Scope::Admin), "{path}");
+        }
+        assert_eq!(needed("/metrics", true), Some(Scope::Predict));
+    }
+
+    #[test]
+    fn a_key_is_read_from_either_header() {
+        let headers = |name: &'static str, value: &'static str| {
+            HeaderMap::from_iter([(http::HeaderName::from_static(name), HeaderValue::from_static(value))])
+        };
+        for (name, value) in [("authorization", "Bearer abc"), ("authorization", "bearer  abc "), ("x-api-key", "abc")]
+        {
+            assert_eq!(key(&headers(name, value)), Some(&b"abc"[..]), "{name}: {value}");
+        }
+        for (name, value) in [("authorization", "Basic abc"), ("authorization", "Bearer"), ("x-request-id", "abc")] {
+            assert_eq!(key(&headers(name, value)), None, "{name}: {value}");
+        }
+    }
+}

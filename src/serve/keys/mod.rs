@@ -1,0 +1,195 @@
+//! Who may ask: keys with scopes, each with a rate of its own.
+//!
+//! Keys come from a file, which is read again when it changes, and from the environment. Only their SHA-256 is kept,
+//! and nothing here writes a key anywhere. Without any key everybody may do everything.
+
+mod key;
+mod list;
+mod rate;
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+pub use key::{ApiKey, Scope};
+pub(super) use list::parse_file;
+pub use list::parse_list;
+use rate::Limiter;
+pub use rate::Rate;
+
+/// The keys that are valid now.
+#[derive(Debug)]
+pub(super) struct Keyring {
+    /// Keys of the environment: valid as long as the process.
+    fixed: Vec<ApiKey>,
+    /// The rate of keys that have none of their own.
+    rate: Option<Rate>,
+    /// All keys. Requests read; whoever watches the file writes.
+    holders: RwLock<Arc<Vec<Holder>>>,
+}
+
+/// A key and what it has used up.
+#[derive(Clone, Debug)]
+struct Holder {
+    key: ApiKey,
+    /// Kept when the file is read again and the key's rate is as before.
+    limiter: Option<Arc<Limiter>>,
+}
+
+/// Why a request is not let in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Denied {
+    /// It has no key.
+    NoKey,
+    /// Its key is not one of ours.
+    UnknownKey,
+    /// Its key, of this name, is not for this.
+    Scope(String),
+    /// Its key, of this name, was used too often: the time until it may be used again.
+    Rate(String, Duration),
+}
+
+impl Keyring {
+    /// A ring with the environment's keys.
+    pub(super) fn new(fixed: Vec<ApiKey>, rate: Option<Rate>) -> Self {
+        let ring = Self { fixed, rate, holders: RwLock::default() };
+        ring.replace(Vec::new());
+        ring
+    }
+
+    /// Puts the keys of a file in place of those that it had before.
+    ///
+    /// # Errors
+    /// What is wrong with the text; the keys stay as they were.
+    pub(super) fn replace_by_file(&self, path: &Path, text: &str) -> Result<usize, String> {
+        let keys = parse_file(text).map_err(|reason| format!("{}: {reason}", path.display()))?;
+        let names: Vec<&str> = self.fixed.iter().map(|key| key.name.as_str()).collect();
+        if let Some(twice) = keys.iter().find(|key| names.contains(&key.name.as_str())) {
+            return Err(format!("{}: key {:?} is in the environment too", path.display(), twice.name));
+        }
+        if keys.is_empty() && self.fixed.is_empty() {
+            // Who names a file of keys does not mean that everybody may come in.
+            return Err(format!("{}: there is no key in it", path.display()));
+        }
+        let count = keys.len();
+        self.replace(keys);
+        Ok(count)
+    }
+
+    fn replace(&self, from_file: Vec<ApiKey>) {
+        let before = self.holders();
+        let kept: BTreeMap<[u8; 32], &Holder> = before.iter().map(|holder| (holder.key.digest, holder)).collect();
+        let hold = |key: ApiKey| {
+            let rate = key.rate.or(self.rate);
+            let same = kept.get(&key.digest).and_then(|holder| holder.limiter.clone());
+            let same = same.filter(|limiter| Some(limiter.rate()) == rate);
+            Holder { limiter: same.or_else(|| rate.map(|rate| Arc::new(Limiter::new(rate)))), key }
+        };
+        let holders = self.fixed.iter().cloned().chain(from_file).map(hold).collect();
+        *self.holders.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(holders);
+    }
+
+    fn holders(&self) -> Arc<Vec<Holder>> {
+        Arc::clone(&self.holders.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether there is no key, so that everybody may do everything.
+    pub(super) fn is_empty(&self) -> bool {
+        self.holders().is_empty()
+    }
+
+    /// Lets a request in, and counts it against its key's rate: the key's name, none where there are no keys.
+    ///
+    /// # Errors
+    /// See [`Denied`].
+    pub(super) fn admit(&self, given: Option<&[u8]>, scope: Scope) -> Result<Option<String>, Denied> {
+        let holders = self.holders();
+        if holders.is_empty() {
+            return Ok(None);
+        }
+        let given: [u8; 32] = Sha256::digest(given.ok_or(Denied::NoKey)?).into();
+        // Every key is compared, whole: the time says nothing about which one it was, or how far it fitted.
+        let mut found = None;
+        for holder in holders.iter() {
+            if bool::from(holder.key.digest.ct_eq(&given)) {
+                found = Some(holder);
+            }
+        }
+        let holder = found.ok_or(Denied::UnknownKey)?;
+        let name = || holder.key.name.clone();
+        if !holder.key.scopes.contains(&scope) {
+            return Err(Denied::Scope(name()));
+        }
+        match &holder.limiter {
+            Some(limiter) => limiter.take().map_err(|wait| Denied::Rate(name(), wait))?,
+            None => {}
+        }
+        Ok(Some(name()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "a-key-of-some-length";
+
+    fn ring(list: &str, rate: Option<Rate>) -> Keyring {
+        Keyring::new(parse_list(list).unwrap(), rate)
+    }
+
+    #[test]
+    fn without_keys_everybody_may_do_everything() {
+        let ring = ring("", None);
+        assert!(ring.is_empty());
+        assert_eq!(ring.admit(None, Scope::Admin), Ok(None));
+    }
+
+    #[test]
+    fn a_key_opens_what_its_scopes_say() {
+        let ring = ring(&format!("web:predict:{KEY} ops:predict+admin:another-key-of-length"), None);
+        assert_eq!(ring.admit(Some(KEY.as_bytes()), Scope::Predict), Ok(Some("web".to_owned())));
+        assert_eq!(ring.admit(Some(KEY.as_bytes()), Scope::Admin), Err(Denied::Scope("web".to_owned())));
+        assert_eq!(ring.admit(Some(b"another-key-of-length"), Scope::Admin), Ok(Some("ops".to_owned())));
+        assert_eq!(ring.admit(Some(b"a-key-of-some-lengt"), Scope::Predict), Err(Denied::UnknownKey));
+        assert_eq!(ring.admit(None, Scope::Predict), Err(Denied::NoKey));
+    }
+
+    #[test]
+    fn a_key_is_held_at_its_rate_even_when_the_file_is_read_again() {
+        let path = Path::new("keys.toml");
+        let ring = ring("", Some("0.001".parse::<Rate>().unwrap()));
+        let file = format!("[[key]]\nname = \"web\"\nscopes = [\"predict\"]\nkey = \"{KEY}\"\n");
+        ring.replace_by_file(path, &file).unwrap();
+        assert!(ring.admit(Some(KEY.as_bytes()), Scope::Predict).is_ok());
+        let more = format!("{file}[[key]]\nname = \"b\"\nscopes = [\"predict\"]\nkey = \"b-key-of-some-length\"\n");
+        ring.replace_by_file(path, &more).unwrap();
+        match ring.admit(Some(KEY.as_bytes()), Scope::Predict) {
+            Err(Denied::Rate(name, wait)) => assert!(name == "web" && wait > Duration::from_secs(900), "{wait:?}"),
+            other => panic!("{other:?}"),
+        }
+        assert!(ring.admit(Some(b"b-key-of-some-length"), Scope::Predict).is_ok());
+        // Another rate of its own begins anew.
+        ring.replace_by_file(path, &format!("{file}requests_per_second = 5\nburst = 2\n")).unwrap();
+        assert!(ring.admit(Some(KEY.as_bytes()), Scope::Predict).is_ok());
+    }
+
+    #[test]
+    fn a_broken_file_changes_nothing() {
+        assert!(ring("", None).replace_by_file(Path::new("keys.toml"), "").unwrap_err().contains("no key"));
+        let ring = ring(&format!("web:predict:{KEY}"), None);
+        for broken in
+            ["[[key]]", "nonsense", "[[key]]\nname = \"web\"\nscopes = [\"predict\"]\nkey = \"b-key-of-some-length\""]
+        {
+            let error = ring.replace_by_file(Path::new("keys.toml"), broken).unwrap_err();
+            assert!(error.starts_with("keys.toml: "), "{error}");
+            assert!(ring.admit(Some(KEY.as_bytes()), Scope::Predict).is_ok());
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Connections: taken up to a limit, spoken to with or without TLS, HTTP/1.1 or HTTP/2, and ended in good order.
+//!
+//! A client that sends nothing, or sends its request's head a letter at a time, is hung up on after the header
+//! time-out. So is an HTTP/1.1 connection that stays idle for as long.
+
+mod preface;
+
+use std::{io, sync::Arc, time::Duration};
+
+use axum::Router;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{
+        conn::auto,
+        graceful::{GracefulShutdown, Watcher},
+    },
+    service::TowerToHyperService,
+};
+use preface::Hurried;
+use rustls::ServerConfig;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::timeout,
+};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+/// An HTTP/2 connection without traffic is asked whether it is still there, and has as long again to say so.
+const PING_EVERY: Duration = Duration::from_secs(30);
+/// After a failure to accept that is ours, such as too many open files.
+const REST: Duration = Duration::from_millis(500);
+
+/// How connections are treated.
+#[derive(Clone)]
+pub(super) struct Rules {
+    /// For the TLS handshake, and for each request's head.
+    pub(super) header_timeout: Duration,
+    /// Connections at a time; further ones wait to be accepted.
+    pub(super) max_connections: usize,
+    /// With TLS.
+    pub(super) tls: Option<Arc<ServerConfig>>,
+}
+
+/// Everything that a connection's task needs.
+#[derive(Clone)]
+struct Connections {
+    rules: Rules,
+    router: Router,
+    /// Cancelled when the stop begins, for connections that have not yet sent a request.
+    stopping: CancellationToken,
+}
+
+/// Serves until `shutdown` is done; then takes no further connection, finishes the requests that were begun, and ends.
+pub(super) async fn serve(listener: TcpListener, router: Router, rules: Rules, shutdown: impl Future<Output = ()>) {
+    // One permit for each open connection; it goes back when the connection's task ends.
+    let free = Arc::new(Semaphore::new(rules.max_connections));
+    let graceful = GracefulShutdown::new();
+    let connections = Connections { rules, router, stopping: CancellationToken::new() };
+    let mut shutdown = std::pin::pin!(shutdown);
+    loop {
+        let next = async {
+            let permit = Arc::clone(&free).acquire_owned().await;
+            (permit, accept(&listener).await)
+        };
+        let (permit, stream) = tokio::select! {
+            biased;
+            () = &mut shutdown => break,
+            next = next => next,
+        };
+        let (connections, watcher) = (connections.clone(), graceful.watcher());
+        tokio::spawn(async move {
+            connections.talk(stream, watcher).await;
+            drop(permit);
+        });
+    }
+    drop(listener);
+    connections.stopping.cancel();
+    graceful.shutdown().await;
+}
+
+/// The next connection. A client that went before it was accepted is no reason to stop, nor is a full table of files.
+async fn accept(listener: &TcpListener) -> TcpStream {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return stream,
+            Err(error) if matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) => {}
+            Err(error) => {
+                tracing::error!(%error, "no connection can be accepted now");
+                tokio::time::sleep(REST).await;
+            }
+        }
+    }
+}
+
+impl Connections {
+    async fn talk(&self, stream: TcpStream, watcher: Watcher) {
+        // Answers are written whole: waiting for more to send would only delay them.
+        let _ = stream.set_nodelay(true);
+        let limit = self.rules.header_timeout;
+        let Some(config) = &self.rules.tls else { return self.speak_http(stream, watcher).await };
+        let handshake = timeout(limit, TlsAcceptor::from(Arc::clone(config)).accept(stream));
+        let shaken = tokio::select! {
+            biased;
+            () = self.stopping.cancelled() => return,
+            shaken = handshake => shaken,
+        };
+        match shaken {
+            Ok(Ok(stream)) => self.speak_http(stream, watcher).await,
+            Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+            Err(_) => tracing::debug!("a TLS handshake took too long"),
+        }
+    }
+
+    async fn speak_http<S>(&self, stream: S, watcher: Watcher)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let limit = self.rules.header_timeout;
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(limit);
+        builder.http2().timer(TokioTimer::new()).keep_alive_interval(PING_EVERY).keep_alive_timeout(PING_EVERY);
+        let service = TowerToHyperService::new(self.router.clone());
+        let connection = builder.serve_connection(TokioIo::new(Hurried::new(stream, limit)), service).into_owned();
+        if let Err(error) = watcher.watch(connection).await {
+            tracing::debug!(%error, "a connection broke off");
+        }
+    }
+}

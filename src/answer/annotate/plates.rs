@@ -10,60 +10,85 @@ const LETTER: f64 = 0.62;
 /// Width of an average letter of DejaVu Sans against its height, for where text is cut.
 const WIDTH: f64 = 0.62;
 
+/// A text on its dark ground, with what it is held at beside it.
+struct Plate {
+    /// The upper left corner.
+    at: (f64, f64),
+    /// Of the plate, and of the text on it.
+    width: f64,
+    text_width: f64,
+    text: String,
+    value: Option<String>,
+}
+
 /// One plate each: a text and what it is held at. What finds no place is counted on the last plate.
-pub(super) fn stack(canvas: &mut Canvas, plates: &[(String, Option<String>)]) {
+pub(super) fn stack(canvas: &mut Canvas, entries: &[(String, Option<String>)]) {
     let (width, height) = (f64::from(canvas.size.width), f64::from(canvas.size.height));
     let (line, gap) = (canvas.line, canvas.line / 5.0);
     let rows = ((height - gap) / (line + gap)).floor().max(1.0) as usize;
-    let (mut x, mut shown) = (gap, 0);
-    while shown < plates.len() {
-        let room = width - x - gap;
-        // A further column has to be wide enough for a word.
-        if shown > 0 && room < 8.0 * line {
-            break;
-        }
+    let mut plates: Vec<Plate> = Vec::new();
+    let mut x = gap;
+    // A further column has to be wide enough for a word.
+    while plates.len() < entries.len() && (plates.is_empty() || width - x - gap >= 8.0 * line) {
         let mut widest: f64 = 0.0;
-        for (row, (text, value)) in plates[shown..].iter().take(rows).enumerate() {
-            let y = gap + row as f64 * (line + gap);
-            widest = widest.max(plate(canvas, (x, y), room, text, value.as_deref()));
+        let room = width - x - gap;
+        for (row, (text, value)) in entries[plates.len()..].iter().take(rows).enumerate() {
+            let at = (x, gap + row as f64 * (line + gap));
+            let plate = Plate::new(at, line, room, text, value.clone());
+            widest = widest.max(plate.width);
+            plates.push(plate);
         }
-        shown += rows.min(plates.len() - shown);
         x += widest + gap;
     }
-    if shown < plates.len() {
-        let (y, text) = (height - line - gap, format!("and {} more", plates.len() - shown));
-        let wide = text_width(&text, LETTER * line) + line;
-        plate(canvas, ((width - wide - gap).max(gap), y.max(0.0)), width, &text, None);
+    let missing = entries.len() - plates.len();
+    if missing > 0
+        && let Some(last) = plates.pop()
+    {
+        let room = (width - last.at.0 - gap).max(0.0);
+        plates.push(Plate::new(last.at, line, room, &format!("and {} more", missing + 1), None));
     }
+    plates.iter().for_each(|plate| plate.draw(canvas));
 }
 
-/// Draws a plate and gives its width, at most `room`.
-fn plate(canvas: &mut Canvas, (x, y): (f64, f64), room: f64, text: &str, value: Option<&str>) -> f64 {
-    let line = canvas.line;
-    let (size, inset) = (LETTER * line, line / 3.0);
-    let value_width = value.map_or(0.0, |value| text_width(value, size) + inset);
-    let letters = ((room - value_width - 2.0 * inset) / (WIDTH * size)).max(3.0) as usize;
-    let text = shorten(text, letters);
-    let text_width = text_width(&text, size);
-    let width = text_width + value_width + 2.0 * inset;
-    let baseline = y + line * 0.72;
-    // Writing into a String cannot fail.
-    let _ = write!(
-        canvas.body,
-        r##"<rect x="{x:.1}" y="{y:.1}" width="{width:.1}" height="{line:.1}" rx="{:.1}" fill="#101418" fill-opacity=".82" stroke="#ffffff" stroke-opacity=".55"/><text x="{:.1}" y="{baseline:.1}" font-size="{size:.1}" fill="#ffffff">{}</text>"##,
-        line / 5.0,
-        x + inset,
-        escape(&text),
-    );
-    if let Some(value) = value {
+impl Plate {
+    /// A plate at most `room` wide, if that leaves three letters.
+    fn new(at: (f64, f64), line: f64, room: f64, text: &str, value: Option<String>) -> Self {
+        let (size, inset) = (LETTER * line, line / 3.0);
+        let value_width = value.as_deref().map_or(0.0, |value| text_width(value, size) + inset);
+        let letters = ((room - value_width - 2.0 * inset) / (WIDTH * size)).max(3.0) as usize;
+        let text = shorten(text, letters);
+        let text_width = text_width(&text, size);
+        Self { at, width: text_width + value_width + 2.0 * inset, text_width, text, value }
+    }
+
+    fn draw(&self, canvas: &mut Canvas) {
+        let Self { at: (x, y), width, text_width, text, value } = self;
+        let line = canvas.line;
+        let (size, inset, round) = (LETTER * line, line / 3.0, line / 5.0);
+        let (text, value) = (escape(text), escape(value.as_deref().unwrap_or_default()));
+        let (left, right, baseline) = (x + inset, x + 2.0 * inset + text_width, y + line * 0.72);
+        // Writing into a String cannot fail.
         let _ = write!(
             canvas.body,
-            r##"<text x="{:.1}" y="{baseline:.1}" font-size="{size:.1}" fill="#ffd34d">{}</text>"##,
-            x + 2.0 * inset + text_width,
-            escape(value),
+            concat!(
+                r##"<rect x="{x:.1}" y="{y:.1}" width="{width:.1}" height="{line:.1}" rx="{round:.1}" fill="#101418" "##,
+                r##"fill-opacity=".82" stroke="#ffffff" stroke-opacity=".55"/>"##,
+                r##"<text x="{left:.1}" y="{baseline:.1}" font-size="{size:.1}" fill="#ffffff">{text}</text>"##,
+                r##"<text x="{right:.1}" y="{baseline:.1}" font-size="{size:.1}" fill="#ffd34d">{value}</text>"##,
+            ),
+            x = x,
+            y = y,
+            width = width,
+            line = line,
+            round = round,
+            left = left,
+            right = right,
+            baseline = baseline,
+            size = size,
+            text = text,
+            value = value,
         );
     }
-    width
 }
 
 /// How wide a text is at this height of letters; as wide as its letters are on average where it cannot be measured.

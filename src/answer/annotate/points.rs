@@ -21,7 +21,7 @@ pub(super) fn draw(canvas: &mut Canvas, points: &[PointAnswer], original: Pictur
     let scale_y = f64::from(canvas.size.height) / f64::from(original.height.max(1));
     let few = points.len() <= NAMED;
     let (radius, size) =
-        if few { (canvas.line / 6.0, 0.55 * canvas.line) } else { (canvas.line / 10.0, 0.34 * canvas.line) };
+        if few { (canvas.line / 6.0, 0.55 * canvas.line) } else { (canvas.line / 10.0, (0.34 * canvas.line).max(9.0)) };
     let placed = || points.iter().map(|point| (f64::from(point.x) * scale, f64::from(point.y) * scale_y, point));
     for (x, y, _) in placed().filter(|(.., point)| point.in_frame) {
         // Writing into a String cannot fail.

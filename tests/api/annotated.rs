@@ -1,0 +1,57 @@
+//! Pictures with their answers drawn into them.
+
+use image::RgbImage;
+use tagpoint::picture::ResizeMethod;
+
+use crate::helpers::{App, models, pictures, problem};
+
+async fn drawing(app: &App, target: &str, picture: &[u8]) -> RgbImage {
+    let response = app.predict(target, picture).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()["content-type"], "image/png");
+    assert!(response.headers()["server-timing"].to_str().unwrap().contains("inference;dur="));
+    image::load_from_memory(&response.bytes().await.unwrap()).unwrap().into_rgb8()
+}
+
+#[tokio::test]
+async fn labels_are_drawn_onto_the_picture() {
+    let app = App::start(&[("colours", &models::colours())]).await;
+    let picture = pictures::plain(600, 400, [255, 0, 0]);
+    let drawn = drawing(&app, "colours/predict?annotated=png&all=true", &picture).await;
+    assert_eq!(drawn.dimensions(), (600, 400));
+    // Plates in the upper left corner, the picture elsewhere.
+    assert!(drawn.pixels().any(|pixel| pixel.0.iter().all(|&c| c > 240)), "white letters");
+    assert_eq!(drawn.get_pixel(590, 390).0, [255, 0, 0]);
+    let one = drawing(&app, "colours/predict?annotated=png&top_k=1", &picture).await;
+    assert!(one != drawn);
+}
+
+#[tokio::test]
+async fn points_are_drawn_on_the_picture_as_it_is_looked_at() {
+    let app = App::start(&[("pets", &models::points(ResizeMethod::Squish))]).await;
+    // Stored on its side: 640 × 320 that is looked at as 320 × 640, shown as that. nose = (204, 51) of 255.
+    let drawn = drawing(&app, "pets/predict?annotated=png", &pictures::turned_jpeg(640, 320, [204, 51, 100])).await;
+    assert_eq!(drawn.dimensions(), (320, 640));
+    assert_eq!(drawn.get_pixel(256, 128).0, [0xff, 0x2f, 0x7d]);
+}
+
+#[tokio::test]
+async fn only_one_picture_can_be_drawn_and_only_as_png() {
+    let app = App::start(&[("colours", &models::colours())]).await;
+    let red = pictures::plain(4, 4, [255, 0, 0]);
+    let (status, body) = app.form("colours/predict?annotated=png", &[("a", &red), ("b", &red)]).await;
+    assert_eq!((status, &body["type"]), (400, &"urn:tagpoint:problem:one-picture".into()));
+    let response = app.predict("colours/predict?annotated=jpeg", &red).send().await.unwrap();
+    assert_eq!(problem(response, 400, "parameter").await["parameter"], "annotated");
+    problem(app.predict("colours/predict?annotated=png", b"no picture").send().await.unwrap(), 415, "picture-format").await;
+}
+
+#[tokio::test]
+async fn a_form_with_one_picture_is_drawn_too() {
+    let app = App::start(&[("colours", &models::colours())]).await;
+    let part = reqwest::multipart::Part::bytes(pictures::plain(4, 4, [255, 0, 0]));
+    let form = reqwest::multipart::Form::new().part("portrait", part);
+    let url = app.url("/v1/models/colours/predict?annotated=png");
+    let response = app.client.post(url).multipart(form).send().await.unwrap();
+    assert_eq!((response.status().as_u16(), response.headers()["content-type"].to_str().unwrap()), (200, "image/png"));
+}

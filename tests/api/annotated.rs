@@ -43,7 +43,8 @@ async fn only_one_picture_can_be_drawn_and_only_as_png() {
     assert_eq!((status, &body["type"]), (400, &"urn:tagpoint:problem:one-picture".into()));
     let response = app.predict("colours/predict?annotated=jpeg", &red).send().await.unwrap();
     assert_eq!(problem(response, 400, "parameter").await["parameter"], "annotated");
-    problem(app.predict("colours/predict?annotated=png", b"no picture").send().await.unwrap(), 415, "picture-format").await;
+    problem(app.predict("colours/predict?annotated=png", b"no picture").send().await.unwrap(), 415, "picture-format")
+        .await;
 }
 
 #[tokio::test]

@@ -109,7 +109,12 @@ async fn a_client_that_does_not_finish_its_head_is_hung_up_on() {
     }
     // A body may take longer than a head.
     let mut stream = TcpStream::connect(app.address).await.unwrap();
-    stream.write_all(b"POST /v1/models/none/predict HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 1\r\n\r\n").await.unwrap();
+    stream
+        .write_all(
+            b"POST /v1/models/none/predict HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 1\r\n\r\n",
+        )
+        .await
+        .unwrap();
     tokio::time::sleep(Duration::from_millis(300)).await;
     stream.write_all(b"x").await.unwrap();
     let mut answer = String::new();
@@ -136,10 +141,12 @@ async fn a_connection_over_the_limit_waits_until_another_ends() {
 #[tokio::test]
 async fn http_2_without_tls_is_spoken_too() {
     let app = App::start(&[]).await;
-    let client = reqwest::Client::builder().http2_prior_knowledge().build();
-    let Ok(client) = client else { return };
-    let response = client.get(app.url("/healthz")).send().await.unwrap();
-    assert_eq!((response.status().as_u16(), response.version()), (200, reqwest::Version::HTTP_2));
+    let mut stream = TcpStream::connect(app.address).await.unwrap();
+    // The preface, then an empty SETTINGS frame: length, type 4, no flags, stream 0.
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    let mut head = [0; 9];
+    stream.read_exact(&mut head).await.unwrap();
+    assert_eq!((head[3], &head[5..]), (4, &[0; 4][..]), "the server's own SETTINGS: {head:?}");
 }
 
 #[tokio::test]

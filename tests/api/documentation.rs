@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 
 use reqwest::Method;
 use serde_json::Value;
-use tagpoint::{model::ModelFile, serve::openapi_document};
+use tagpoint::{
+    model::ModelFile,
+    serve::{FetchRules, Scheme, openapi_document, parse_keys},
+};
 
-use crate::helpers::{App, models, pictures, put_version};
+use crate::helpers::{App, models, origin::Origin, pictures, put_version};
 
 /// `UPDATE_OPENAPI=1 cargo test --test api` writes the file anew.
 #[test]
@@ -62,6 +65,53 @@ impl Seen {
         self.add("predict", &by_default);
         let by_version = app.predict(&format!("{model}/versions/1/predict{query}"), body).send().await.unwrap();
         self.add("predict_by_version", &by_version);
+    }
+
+    /// Everything that needs a key, asked without one, with one of another scope, and with one used too often.
+    async fn guarded(&mut self) {
+        let app = App::start_with(&[], |settings| {
+            let keys = "website:predict:the-key-of-the-website operator:admin:the-key-of-an-operator";
+            settings.access.keys = parse_keys(keys).unwrap();
+            settings.access.rate = Some("0.0001/1".parse().unwrap());
+        })
+        .await;
+        let keys = [None, Some("the-key-of-the-website"), Some("the-key-of-an-operator")];
+        for (path, key) in [("/v1/models", keys[1]), ("/v1/admin/none", keys[2])] {
+            app.client.get(app.url(path)).bearer_auth(key.unwrap()).send().await.unwrap();
+        }
+        let document = serde_json::to_value(openapi_document()).unwrap();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                if operation["responses"].get("401").is_none() {
+                    continue;
+                }
+                let path = path.replace("{name}", "colours").replace("{version}", "1");
+                let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+                for key in keys {
+                    let mut request = app.client.request(method.clone(), app.url(&path));
+                    if let Some(key) = key {
+                        request = request.bearer_auth(key);
+                    }
+                    self.add(operation["operationId"].as_str().unwrap(), &request.send().await.unwrap());
+                }
+            }
+        }
+    }
+
+    /// A picture whose URL's host has none.
+    async fn by_url(&mut self) {
+        let missing = Origin::saying("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await;
+        let (port, networks) = (missing.address.port(), vec!["127.0.0.1".parse().unwrap()]);
+        let app = App::start_with(&[("colours", &models::colours())], |settings| {
+            let schemes = vec![Scheme::Http];
+            settings.fetch = Some(FetchRules { schemes, ports: vec![port], networks, ..FetchRules::default() });
+        })
+        .await;
+        let body = serde_json::json!({"url": missing.url()});
+        for (operation, target) in [("predict", "predict"), ("predict_by_version", "versions/1/predict")] {
+            let request = app.client.post(app.url(&format!("/v1/models/colours/{target}"))).json(&body);
+            self.add(operation, &request.send().await.unwrap());
+        }
     }
 
     /// What is read of a model, and its changes, with one path and query for all.
@@ -155,6 +205,8 @@ async fn every_documented_status_occurs() {
     let app = App::start_with(&[], |settings| settings.models = "no/such/folder".into()).await;
     seen.of_model(&app, "colours", 1, "").await;
     seen.add("rescan", &app.ask(Method::POST, "rescan").await);
+    seen.guarded().await;
+    seen.by_url().await;
     // A thread cannot be ended from outside: asserted beside the code.
     seen.0.insert(("healthz".to_owned(), "503".to_owned()));
     assert_eq!(seen.0, documented());

@@ -83,9 +83,16 @@ async fn what_is_over_a_limit_is_a_413() {
 #[tokio::test]
 async fn a_format_or_body_that_is_not_taken_is_a_415() {
     let app = App::start(&[("colours", &models::colours())]).await;
-    let heic = b"\0\0\0\x18ftypheic\0\0\0\0heicmif1";
-    let response = app.predict("colours/predict", heic).send().await.unwrap();
-    problem(response, 415, "picture-format").await;
+    let avif = include_bytes!("../fixtures/pictures/unsupported/picture.avif");
+    for (name, bytes, how) in [
+        ("HEIC", &b"\0\0\0\x18ftypheic\0\0\0\0heicmif1"[..], "`magick photo.heic photo.jpg`"),
+        ("AVIF", avif, "`magick photo.avif photo.jpg`"),
+    ] {
+        let response = app.predict("colours/predict", bytes).send().await.unwrap();
+        let body = problem(response, 415, "picture-format").await;
+        let detail = body["detail"].as_str().unwrap();
+        assert!(detail.contains(&format!("{name} is not supported")) && detail.contains(how), "{detail}");
+    }
     let url = app.url("/v1/models/colours/predict");
     for content_type in ["application/x-www-form-urlencoded", "text/plain", "video/mp4"] {
         let request = app.client.post(&url).header("content-type", content_type).body("x");

@@ -74,7 +74,8 @@ async fn a_json_body_that_does_not_fit_is_a_400_that_says_why() {
 #[tokio::test]
 async fn a_picture_by_its_url_is_answered_through_a_redirect() {
     let picture = Origin::picture(pictures::plain(4, 4, [255, 0, 0])).await;
-    let moved = Origin::saying(format!("HTTP/1.1 307 Moved\r\nlocation: {}\r\ncontent-length: 0\r\n\r\n", picture.url())).await;
+    let moved =
+        Origin::saying(format!("HTTP/1.1 307 Moved\r\nlocation: {}\r\ncontent-length: 0\r\n\r\n", picture.url())).await;
     let app = App::start_with(&[("colours", &models::colours())], allow(&[&picture, &moved])).await;
     let answer: Value = post(&app, &json!({"url": moved.url()})).await.json().await.unwrap();
     assert_eq!(label_names(&answer), ["red"]);

@@ -150,8 +150,14 @@ async fn no_key_and_no_picture_is_in_the_log() {
         client.get(url("/v1/models")).bearer_auth(PREDICT),
         client.get(url("/v1/models")).header("x-api-key", "a-wrong-key-of-some-length"),
         client.get(url("/v1/admin/models")).header("x-api-key", ADMIN),
-        client.post(url("/v1/models/colours/predict")).bearer_auth(PREDICT).json(&serde_json::json!({"image": picture})),
-        client.post(url("/v1/models/colours/predict")).bearer_auth(PREDICT).json(&serde_json::json!({"images": picture})),
+        client
+            .post(url("/v1/models/colours/predict"))
+            .bearer_auth(PREDICT)
+            .json(&serde_json::json!({"image": picture})),
+        client
+            .post(url("/v1/models/colours/predict"))
+            .bearer_auth(PREDICT)
+            .json(&serde_json::json!({"images": picture})),
         client.post(url("/v1/models/colours/predict")).bearer_auth(PREDICT).body("picture content"),
     ] {
         request.send().await.unwrap();

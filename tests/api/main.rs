@@ -2,13 +2,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "clippy exempts test functions, but not their helpers")]
 #![allow(unreachable_pub, reason = "the helpers' modules are this test's own")]
 
+mod annotated;
 mod batching;
 mod binary;
+mod connections;
 mod documentation;
 mod errors;
 mod forms;
 mod golden;
 mod helpers;
+mod json;
+mod keys;
 mod labels;
 mod lifecycle;
 mod models;

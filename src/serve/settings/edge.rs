@@ -161,6 +161,7 @@ impl FromStr for Origins {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::serve::settings::ServeArgs;
 
     #[test]
     fn origins_are_read_as_browsers_send_them() {
@@ -173,5 +174,57 @@ mod tests {
         {
             assert!(wrong.parse::<Origins>().is_err(), "{wrong}");
         }
+    }
+
+    fn resolved<const N: usize>(given: [(&'static str, &str); N]) -> Settings {
+        Settings::resolve(ServeArgs::typed(given)).unwrap().settings
+    }
+
+    #[test]
+    fn the_edge_is_set_as_text() {
+        let settings = resolved([
+            ("fetch", "true"),
+            ("fetch_schemes", "https, http"),
+            ("fetch_hosts", "example.com,*.example.org"),
+            ("fetch_ports", "443, 8443"),
+            ("fetch_networks", "10.0.0.0/8"),
+            ("max_picture_bytes", "1000"),
+            ("tls_cert", "cert.pem"),
+            ("tls_key", "key.pem"),
+            ("key_rate", "5/10"),
+            ("keys", "web:predict:a-key-of-some-length"),
+            ("max_connections", "7"),
+        ]);
+        let fetch = settings.fetch.unwrap();
+        assert_eq!((fetch.schemes.len(), fetch.hosts.len(), fetch.ports), (2, 2, vec![443, 8443]));
+        assert_eq!((shown(&fetch.networks), fetch.max_bytes), ("10.0.0.0/8".to_owned(), 1000));
+        assert_eq!((settings.access.rate, settings.connections.max), ("5/10".parse().ok(), 7));
+        assert_eq!((settings.access.keys[0].name.as_str(), settings.connections.tls.is_some()), ("web", true));
+    }
+
+    #[test]
+    fn every_mistake_of_the_edge_is_named_and_no_key_is() {
+        let given = [
+            ("fetch_hosts", "https://example.com"),
+            ("fetch_ports", "0,x"),
+            ("fetch_networks", "ten"),
+            ("tls_cert", "cert.pem"),
+            ("keys", "web:everything:a-key-of-some-length"),
+            ("key_rate", "often"),
+            ("cors_origins", "example.com"),
+            ("body_budget_bytes", "2000000"),
+        ];
+        let error = Settings::resolve(ServeArgs::typed(given)).unwrap_err();
+        for (name, _) in given {
+            assert!(error.0.iter().any(|mistake| mistake.starts_with(&format!("{name}: "))), "{name} in {error}");
+        }
+        assert!(!error.to_string().contains("a-key-of-some-length"), "{error}");
+    }
+
+    #[test]
+    fn what_is_printed_does_not_show_keys() {
+        let args = ServeArgs::typed([("keys", "web:predict:a-key-of-some-length")]);
+        let text = Settings::resolve(args).unwrap().to_string();
+        assert!(text.contains("# keys: web, not shown # flag --keys") && !text.contains("a-key"), "{text}");
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod graphs;
 pub mod models;
+pub mod origin;
 pub mod pictures;
 
 use std::{net::SocketAddr, path::Path, sync::Arc};

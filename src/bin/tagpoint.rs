@@ -46,16 +46,17 @@ fn serve(settings: Settings) -> anyhow::Result<()> {
     init_logging(settings.log_format).map_err(|error| anyhow::anyhow!(error))?;
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
         let listen = settings.listen;
+        let scheme = if settings.connections.tls.is_some() { "https" } else { "http" };
         let application = Application::build(settings)?;
         let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
-        tokio::spawn(say_how_to_ask(application.models(), listener.local_addr()?));
+        tokio::spawn(say_how_to_ask(application.models(), scheme, listener.local_addr()?));
         application.run(listener, told_to_stop()?).await?;
         Ok(())
     })
 }
 
 /// Once the models are loaded, prints commands that ask the first few of them.
-async fn say_how_to_ask(models: std::sync::Arc<Models>, address: std::net::SocketAddr) {
+async fn say_how_to_ask(models: std::sync::Arc<Models>, scheme: &str, address: std::net::SocketAddr) {
     let host = if address.ip().is_unspecified() { "127.0.0.1".to_owned() } else { address.ip().to_string() };
     let host = if host.contains(':') { format!("[{host}]") } else { host };
     let port = address.port();
@@ -63,7 +64,7 @@ async fn say_how_to_ask(models: std::sync::Arc<Models>, address: std::net::Socke
         let picture = sample_picture(model);
         let line = format!(
             "ready; try: curl --data-binary @{picture} -H 'content-type: image/jpeg' \
-             http://{host}:{port}/v1/models/{model}/predict"
+             {scheme}://{host}:{port}/v1/models/{model}/predict"
         );
         // A closed standard output is no reason to stop serving.
         let _ = writeln!(std::io::stdout(), "{line}");

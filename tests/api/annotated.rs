@@ -32,7 +32,9 @@ async fn points_are_drawn_on_the_picture_as_it_is_looked_at() {
     // Stored on its side: 640 × 320 that is looked at as 320 × 640, shown as that. nose = (204, 51) of 255.
     let drawn = drawing(&app, "pets/predict?annotated=png", &pictures::turned_jpeg(640, 320, [204, 51, 100])).await;
     assert_eq!(drawn.dimensions(), (320, 640));
-    assert_eq!(drawn.get_pixel(256, 128).0, [0xff, 0x2f, 0x7d]);
+    // JPEG moves a plain colour by a level or two of 255, which is two or three pixels here.
+    let near = (250..=262).flat_map(|x| (122..=134).map(move |y| (x, y)));
+    assert!(near.into_iter().any(|(x, y)| drawn.get_pixel(x, y).0 == [0xff, 0x2f, 0x7d]));
 }
 
 #[tokio::test]

@@ -33,6 +33,12 @@ pub enum FetchError {
         /// The limit for the whole fetch, with redirects.
         limit: Duration,
     },
+    /// The pictures of one request have more bytes than its body may have.
+    #[error("the pictures at this request's URLs are together larger than {limit} bytes")]
+    TooMuch {
+        /// The limit in bytes.
+        limit: usize,
+    },
     /// There are more bytes than a picture may have.
     #[error("the picture at the URL is larger than {limit} bytes")]
     TooLarge {

@@ -8,6 +8,7 @@
 //! No proxy, cookie, referrer or credential of this machine or of the request is sent along.
 
 mod address;
+mod allowance;
 mod error;
 mod resolve;
 mod rules;
@@ -20,6 +21,7 @@ use bytes::{Bytes, BytesMut};
 use reqwest::{Client, Response, Url, header, redirect::Policy};
 
 pub use address::Network;
+pub(super) use allowance::Allowance;
 pub use error::FetchError;
 pub use rules::{FetchRules, HostRule, Scheme};
 
@@ -54,16 +56,16 @@ impl Fetcher {
         Ok(Self { client, rules })
     }
 
-    /// The bytes at a URL, whatever they are.
+    /// The bytes at a URL, whatever they are; they count against the request's allowance.
     ///
     /// # Errors
     /// See [`FetchError`].
-    pub(super) async fn fetch(&self, url: &str) -> Result<Bytes, FetchError> {
+    pub(super) async fn fetch(&self, url: &str, allowance: &Allowance) -> Result<Bytes, FetchError> {
         let limit = self.rules.timeout;
-        tokio::time::timeout(limit, self.follow(url)).await.unwrap_or(Err(FetchError::TimedOut { limit }))
+        tokio::time::timeout(limit, self.follow(url, allowance)).await.unwrap_or(Err(FetchError::TimedOut { limit }))
     }
 
-    async fn follow(&self, url: &str) -> Result<Bytes, FetchError> {
+    async fn follow(&self, url: &str, allowance: &Allowance) -> Result<Bytes, FetchError> {
         let mut url = self.rules.check(url.parse().map_err(FetchError::not_a_url)?)?;
         for _ in 0..=MAX_REDIRECTS {
             let request = self.client.get(url.clone()).header(header::ACCEPT, "image/*");
@@ -71,14 +73,14 @@ impl Fetcher {
                 request.header(header::ACCEPT_ENCODING, "identity").send().await.map_err(FetchError::from)?;
             match redirect(&url, &response)? {
                 Some(target) => url = self.rules.check(target)?,
-                None => return self.read(response).await,
+                None => return self.read(response, allowance).await,
             }
         }
         Err(FetchError::TooManyRedirects { limit: MAX_REDIRECTS })
     }
 
     /// The body, refused as soon as it is known to be too long.
-    async fn read(&self, mut response: Response) -> Result<Bytes, FetchError> {
+    async fn read(&self, mut response: Response, allowance: &Allowance) -> Result<Bytes, FetchError> {
         if response.status() != reqwest::StatusCode::OK {
             return Err(FetchError::Status(response.status().as_u16()));
         }
@@ -91,6 +93,7 @@ impl Fetcher {
             if body.len() + chunk.len() > limit {
                 return Err(FetchError::TooLarge { limit });
             }
+            allowance.take(chunk.len())?;
             body.extend_from_slice(&chunk);
         }
         Ok(body.freeze())

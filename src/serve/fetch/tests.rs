@@ -80,7 +80,7 @@ fn rules(origins: &[&Origin]) -> FetchRules {
 }
 
 async fn fetch(rules: FetchRules, url: &str) -> Result<Bytes, FetchError> {
-    Fetcher::new(rules).unwrap().fetch(url).await
+    Fetcher::new(rules).unwrap().fetch(url, &Allowance::new(100_000)).await
 }
 
 fn redirect_to(target: &str) -> String {
@@ -107,7 +107,7 @@ async fn a_picture_is_fetched_and_the_origin_learns_nothing_about_us() {
     .await;
     let fetcher = Fetcher::new(rules(&[&origin])).unwrap();
     for _ in 0..2 {
-        assert_eq!(fetcher.fetch(&origin.url()).await.unwrap(), "picture");
+        assert_eq!(fetcher.fetch(&origin.url(), &Allowance::new(7)).await.unwrap(), "picture");
         let head = heads.recv().await.unwrap().to_lowercase();
         let mut names: Vec<&str> = head.lines().skip(1).filter_map(|line| Some(line.split_once(':')?.0)).collect();
         names.sort_unstable();
@@ -200,6 +200,16 @@ async fn a_body_that_is_too_long_is_refused_by_its_header_and_by_its_bytes() {
     assert_eq!(fetch(rules(&[&endless]), &endless.url()).await.unwrap_err(), too_large);
     let exact = Origin::saying(format!("HTTP/1.1 200 OK\r\n\r\n{}", "x".repeat(1000))).await;
     assert_eq!(fetch(rules(&[&exact]), &exact.url()).await.unwrap().len(), 1000);
+}
+
+#[tokio::test]
+async fn the_pictures_of_one_request_share_an_allowance() {
+    let origin = Origin::saying(PICTURE).await;
+    let (fetcher, allowance) = (Fetcher::new(rules(&[&origin])).unwrap(), Allowance::new(20));
+    let url = origin.url();
+    let (first, second) = tokio::join!(fetcher.fetch(&url, &allowance), fetcher.fetch(&url, &allowance));
+    assert!(first.is_ok() && second.is_ok());
+    assert_eq!(fetcher.fetch(&url, &allowance).await.unwrap_err(), FetchError::TooMuch { limit: 20 });
 }
 
 #[tokio::test]

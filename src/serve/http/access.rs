@@ -14,6 +14,9 @@ use crate::{
     serve::keys::{Denied, Scope},
 };
 
+/// The calls of the Open Inference Protocol over gRPC.
+const GRPC: &str = "/inference.GRPCInferenceService/";
+
 /// Lets a request in where its key opens the address. What a browser asks before a request (OPTIONS) was answered
 /// further out.
 pub(super) async fn check(State(app): State<App>, request: Request, next: Next) -> Result<Response, Error> {
@@ -29,11 +32,15 @@ pub(super) async fn check(State(app): State<App>, request: Request, next: Next) 
 
 /// The scope that an address needs; none where it is open to all. What is not named here needs a key.
 pub(super) fn needed(path: &str, protect_metrics: bool) -> Option<Scope> {
-    let changes_a_model = path.starts_with("/v2/repository/") && (path.ends_with("/load") || path.ends_with("/unload"));
+    let below = |prefix: &str| path.strip_prefix(prefix);
+    let changes = |call: &str| call.ends_with("/load") || call.ends_with("/unload");
+    let changes_a_model = below("/v2/repository/").is_some_and(changes)
+        || below(GRPC).is_some_and(|call| call.starts_with("Repository") && call != "RepositoryIndex");
     match path {
         "/healthz" | "/readyz" | "/v2/health/live" | "/v2/health/ready" | "/openapi.json" | "/docs" => None,
         "/metrics" if !protect_metrics => None,
         _ if path.starts_with("/docs/") => None,
+        _ if matches!(below(GRPC), Some("ServerLive" | "ServerReady")) => None,
         _ if path.starts_with("/v1/admin/") || path == "/v1/admin" || changes_a_model => Some(Scope::Admin),
         _ => Some(Scope::Predict),
     }
@@ -81,11 +88,18 @@ mod tests {
             "/",
             "/docsx",
             "/v1/administer",
+            "/inference.GRPCInferenceService/ModelInfer",
+            "/inference.GRPCInferenceService/RepositoryIndex",
         ] {
             assert_eq!(needed(path, false), Some(Scope::Predict), "{path}");
         }
-        for path in ["/v1/admin/models", "/v1/admin", "/v2/repository/models/a/load", "/v2/repository/models/a/unload"]
-        {
+        for path in [
+            "/v1/admin/models",
+            "/v1/admin",
+            "/v2/repository/models/a/load",
+            "/v2/repository/models/a/unload",
+            "/inference.GRPCInferenceService/RepositoryModelLoad",
+        ] {
             assert_eq!(needed(path, false), Some(Scope::Admin), "{path}");
         }
         assert_eq!(needed("/metrics", true), Some(Scope::Predict));

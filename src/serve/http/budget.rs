@@ -56,12 +56,16 @@ pub(super) async fn admit(State(app): State<App>, request: Request, next: Next) 
     if sent.is_some_and(|bytes| bytes > limit as u64) {
         return Err(Error::BodyTooLarge { limit });
     }
-    // What is packed, or of unknown length, may come to the limit.
-    let packed = request.headers().contains_key(header::CONTENT_ENCODING);
-    let bytes = sent.filter(|_| !packed).map_or(limit, |bytes| bytes as usize);
-    if sent == Some(0) {
+    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let of_type = |wanted| content_type.is_some_and(|text| text.to_ascii_lowercase().starts_with(wanted));
+    // A gRPC call may go on for hours; its messages are bounded one by one.
+    if sent == Some(0) || of_type("application/grpc") {
         return Ok(next.run(request).await);
     }
+    // What is packed, of unknown length, or names URLs may come to the limit.
+    let packed = request.headers().contains_key(header::CONTENT_ENCODING);
+    let by_url = app.fetcher.is_some() && of_type("application/json");
+    let bytes = sent.filter(|_| !packed && !by_url).map_or(limit, |bytes| bytes as usize);
     let _taken = app.budget.take(bytes).await?;
     Ok(next.run(request).await)
 }

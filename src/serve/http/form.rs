@@ -50,7 +50,7 @@ pub(super) async fn read(
         return read_form(request, max_body, max_pictures).await.map(Body::Several);
     }
     if essence == "application/json" {
-        return json::read(&read_whole(request, max_body).await?, fetcher, max_pictures).await;
+        return json::read(&read_whole(request, max_body).await?, fetcher, max_body, max_pictures).await;
     }
     Err(Error::MediaType(content_type.to_owned()))
 }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::form::Body;
 use crate::{
     error::Error,
-    serve::fetch::{FetchError, Fetcher},
+    serve::fetch::{Allowance, FetchError, Fetcher},
 };
 
 /// URLs of one request that are fetched at a time.
@@ -48,21 +48,35 @@ enum Source {
     Url(String),
 }
 
+/// How the request's URLs are fetched.
+struct Fetching<'a> {
+    /// None where pictures are not fetched by URL.
+    fetcher: Option<&'a Fetcher>,
+    allowance: Allowance,
+}
+
 /// What the JSON text sends: one picture, or several, where each has a failure of its own.
 ///
 /// # Errors
 /// `Body` where the text is not JSON of this form; `TooManyPictures`, `NoPicture`; for one picture everything that can
 /// be wrong with it.
-pub(super) async fn read(text: &[u8], fetcher: Option<&Fetcher>, max_pictures: usize) -> Result<Body, Error> {
+pub(super) async fn read(
+    text: &[u8],
+    fetcher: Option<&Fetcher>,
+    max_body: usize,
+    max_pictures: usize,
+) -> Result<Body, Error> {
+    // What URLs bring counts as if it had been sent.
+    let fetching = Fetching { fetcher, allowance: Allowance::new(max_body) };
     let sent: Sent = serde_json::from_slice(text).map_err(|error| unfit(&error))?;
     match (sent.images, sent.image, sent.url) {
-        (Some(pictures), None, None) => several(pictures, fetcher, max_pictures).await,
-        (None, image, url) => source(image, url, "it")?.bytes(fetcher).await.map(Body::Picture),
+        (Some(pictures), None, None) => several(pictures, &fetching, max_pictures).await,
+        (None, image, url) => source(image, url, "it")?.bytes(&fetching).await.map(Body::Picture),
         _ => Err(Error::Body("the JSON has images together with image or url: send one of the three".to_owned())),
     }
 }
 
-async fn several(pictures: Vec<SentPicture>, fetcher: Option<&Fetcher>, max_pictures: usize) -> Result<Body, Error> {
+async fn several(pictures: Vec<SentPicture>, fetching: &Fetching<'_>, max_pictures: usize) -> Result<Body, Error> {
     if pictures.is_empty() {
         return Err(Error::NoPicture);
     }
@@ -75,7 +89,7 @@ async fn several(pictures: Vec<SentPicture>, fetcher: Option<&Fetcher>, max_pict
         let source = source(picture.image, picture.url, &place)?;
         named.push((picture.name.unwrap_or(place), source));
     }
-    let read = stream::iter(named).map(async |(name, source)| (name, source.bytes(fetcher).await));
+    let read = stream::iter(named).map(async |(name, source)| (name, source.bytes(fetching).await));
     Ok(Body::Several(read.buffered(FETCHES).collect().await))
 }
 
@@ -89,10 +103,13 @@ fn source(image: Option<String>, url: Option<String>, place: &str) -> Result<Sou
 }
 
 impl Source {
-    async fn bytes(self, fetcher: Option<&Fetcher>) -> Result<Bytes, Error> {
+    async fn bytes(self, fetching: &Fetching<'_>) -> Result<Bytes, Error> {
         match self {
             Self::Base64(text) => decode(&text),
-            Self::Url(url) => Ok(fetcher.ok_or(FetchError::Off)?.fetch(&url).await?),
+            Self::Url(url) => {
+                let fetcher = fetching.fetcher.ok_or(FetchError::Off)?;
+                Ok(fetcher.fetch(&url, &fetching.allowance).await?)
+            }
         }
     }
 }
@@ -182,7 +199,7 @@ mod tests {
     use super::*;
 
     async fn said(text: &str) -> String {
-        match read(text.as_bytes(), None, 2).await {
+        match read(text.as_bytes(), None, 1000, 2).await {
             Ok(Body::Picture(bytes)) => format!("one: {}", String::from_utf8_lossy(&bytes)),
             Ok(Body::Several(pictures)) => pictures
                 .into_iter()

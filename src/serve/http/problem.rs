@@ -136,6 +136,7 @@ fn fetch_kind(error: &FetchError) -> (StatusCode, &'static str, &'static str) {
     match error {
         FetchError::Off => (S::BAD_REQUEST, "url-off", "No pictures by URL"),
         FetchError::NotAUrl(_) | FetchError::Refused(_) => (S::BAD_REQUEST, "url-refused", "URL refused"),
+        FetchError::TooMuch { .. } => (S::PAYLOAD_TOO_LARGE, "body-too-large", "Request body too large"),
         FetchError::TooLarge { .. } => (S::PAYLOAD_TOO_LARGE, "picture-too-large", "Picture over a limit"),
         FetchError::TooManyRedirects { .. } | FetchError::Status(_) | FetchError::Unreachable(_) => {
             (S::BAD_GATEWAY, "url-host", "No picture from the URL's host")

@@ -72,7 +72,7 @@ fn every_answer_can_be_read_on_black_grey_and_white() {
         for (name, answer) in answers {
             let (bright, dark) = ink(&drawn(&format!("{name}-{grey}.png"), &picture, &answer));
             // On white the bright part may be the picture itself, and the other way round.
-            assert!(bright > 50 || grey == 255, "{name} on {grey}: {bright} bright");
+            assert!(bright > 30 || grey == 255, "{name} on {grey}: {bright} bright");
             assert!(dark > 50 || grey == 0, "{name} on {grey}: {dark} dark");
         }
     }

@@ -11,6 +11,7 @@ mod http;
 mod logging;
 mod models;
 mod pipeline;
+mod oip;
 mod queue;
 mod settings;
 mod shadow;

@@ -95,6 +95,9 @@ fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
     match error {
         Error::Parameter { .. } => (S::BAD_REQUEST, "parameter", "Bad query parameter"),
         Error::Body(_) => (S::BAD_REQUEST, "body", "Unreadable request body"),
+        Error::InferenceRequest(_) => (S::BAD_REQUEST, "inference-request", "Bad inference request"),
+        Error::PictureAt { .. } => (S::BAD_REQUEST, "picture", "Unreadable picture"),
+        Error::Unsupported(_) => (S::NOT_IMPLEMENTED, "unsupported", "Not supported"),
         Error::NoSuchPath(_) => (S::NOT_FOUND, "no-such-path", "Nothing here"),
         Error::UnknownModel(_) => (S::NOT_FOUND, "unknown-model", "Unknown model"),
         Error::UnknownVersion { .. } => (S::NOT_FOUND, "unknown-version", "Unknown version"),

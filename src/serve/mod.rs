@@ -10,11 +10,12 @@ mod decode;
 mod http;
 mod logging;
 mod models;
-mod pipeline;
 mod oip;
+mod pipeline;
 mod queue;
 mod settings;
 mod shadow;
+mod statistics;
 
 pub use application::{Application, BuildError};
 pub use http::openapi_document;

@@ -23,7 +23,7 @@ use super::{
     described_routes,
     problem::{PROBLEM_JSON, Problem, status},
 };
-use crate::{error::Error, picture::PictureError};
+use crate::{error::Error, picture::PictureError, serve::oip};
 
 /// What stands above all addresses.
 #[derive(utoipa::OpenApi)]
@@ -32,9 +32,10 @@ use crate::{error::Error, picture::PictureError};
          license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")),
     tags((name = "models", description = "Models and their answers."),
          (name = "admin", description = "Changing which models are loaded and which of their versions answer."),
+         (name = "protocol", description = "The Open Inference Protocol (V2)."),
          (name = "health", description = "For whatever watches the process."),
          (name = "document", description = "This document.")),
-    components(schemas(Problem)),
+    components(schemas(Problem, oip::http::Failed)),
 )]
 struct Frame;
 
@@ -81,6 +82,7 @@ fn make() -> OpenApi {
     for item in document.paths.paths.values_mut() {
         for operation in [&mut item.get, &mut item.post, &mut item.put, &mut item.delete].into_iter().flatten() {
             describe_problems(operation);
+            oip::http::describe_errors(operation);
             describe_request_id(operation);
         }
     }

@@ -1,15 +1,15 @@
 //! HTTP: the addresses, and what every request passes through.
 
 mod admin;
-mod context;
+pub(super) mod context;
 mod document;
 mod form;
-mod health;
+pub(super) mod health;
 mod model_views;
 mod parameters;
 mod predict;
 mod prediction;
-mod problem;
+pub(super) mod problem;
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use document::openapi_document;
 
-use super::{pipeline::Pipeline, settings::Settings};
+use super::{oip, pipeline::Pipeline, settings::Settings};
 use crate::error::Error;
 
 /// What every handler may use. Cheap to clone.
@@ -35,9 +35,11 @@ pub(super) struct App {
 pub(super) fn router(app: App) -> Router {
     let (router, _) = described_routes().split_for_parts();
     let max_body = app.settings.max_body;
+    let (grpc_path, grpc) = oip::grpc::route(&app);
     let router = router
         .with_state(app)
         .merge(document::pages())
+        .route_service(&grpc_path, grpc)
         .fallback(async |request: Request| Error::NoSuchPath(request.uri().path().to_owned()))
         .method_not_allowed_fallback(async |request: Request| Error::MethodNotAllowed(request.method().to_string()))
         .layer(DefaultBodyLimit::max(max_body));
@@ -64,4 +66,5 @@ fn described_routes() -> OpenApiRouter<App> {
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(document::openapi_json))
+        .merge(oip::http::routes())
 }

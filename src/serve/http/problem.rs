@@ -48,16 +48,9 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    /// The problem document of an error that occurred. The cause of a fault of ours goes to the log, here and only
-    /// here.
+    /// The problem document of an error that occurred, whose cause goes to the log.
     pub(super) fn report(error: &Error, request_id: &RequestId) -> Self {
-        if let Error::Internal(cause) = error {
-            let causes: Vec<String> =
-                std::iter::successors(Some(cause.as_ref() as &dyn std::error::Error), |error| error.source())
-                    .map(ToString::to_string)
-                    .collect();
-            tracing::error!(request_id = request_id.as_str(), cause = causes.join(": "), "internal error");
-        }
+        log_cause(error, request_id.as_str());
         Self::new(error, request_id)
     }
 
@@ -86,6 +79,17 @@ impl Problem {
                 _ => None,
             },
         }
+    }
+}
+
+/// Writes the cause of a fault of ours to the log. Whoever renders an error does so once.
+pub(in crate::serve) fn log_cause(error: &Error, request_id: &str) {
+    if let Error::Internal(cause) = error {
+        let causes: Vec<String> =
+            std::iter::successors(Some(cause.as_ref() as &dyn std::error::Error), |error| error.source())
+                .map(ToString::to_string)
+                .collect();
+        tracing::error!(request_id, cause = causes.join(": "), "internal error");
     }
 }
 
@@ -127,7 +131,7 @@ fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
 }
 
 /// The status of an error.
-pub(super) fn status(error: &Error) -> StatusCode {
+pub(in crate::serve) fn status(error: &Error) -> StatusCode {
     kind(error).0
 }
 

@@ -9,6 +9,7 @@ use crate::error::Error;
 pub(in crate::serve) fn message(error: &Error) -> String {
     match error {
         Error::UnknownModel(name) => format!("Request for unknown model: '{name}' is not found"),
+        Error::UnknownVersion { .. } | Error::NotLoaded { .. } => format!("Request for unknown model: {error}"),
         _ => error.to_string(),
     }
 }

@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Instant};
 
-use bytes::Bytes;
 use futures_util::future::try_join_all;
 
 use super::{
@@ -41,9 +40,9 @@ pub(super) async fn infer(app: &App, model: &Arc<ServedModel>, request: InferReq
     let plan = Plan::new(manifest, &request.outputs, request.binary_by_default, encoded)?;
     let inputs: Vec<Input> = match pictures {
         Pictures::Encoded(files) => files.into_iter().map(Input::Encoded).collect(),
-        Pictures::Pixels(pixels) => pixels.iter().map(Bytes::to_vec).map(Input::Pixels).collect(),
+        Pictures::Pixels(pixels) => pixels.iter().map(|pixels| pixels.to_vec()).map(Input::Pixels).collect(),
     };
-    let results = try_join_all(inputs.into_iter().enumerate().map(async |(index, input)| {
+    let results: Vec<PictureOutput> = try_join_all(inputs.into_iter().enumerate().map(async |(index, input)| {
         let outcome = app.pipeline.run(model, input, terms).await.map_err(|error| match error {
             Error::Picture(reason) => Error::PictureAt { index, reason },
             other => other,

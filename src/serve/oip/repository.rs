@@ -15,7 +15,7 @@ pub(super) async fn load(app: &App, name: &str, with_files: bool) -> Result<(), 
     }
     let models = &app.pipeline.models;
     models.rescan().await?;
-    let version = models.catalog().entry(name)?.default();
+    let version = models.catalog().entry(name)?.default_version();
     let version = version.ok_or_else(|| Error::UnknownModel(name.to_owned()))?;
     models.load(name.to_owned(), version).await?;
     Ok(())

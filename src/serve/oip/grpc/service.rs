@@ -21,12 +21,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    serve::http::{
-        App,
-        context::RequestId,
-        health,
-        problem::log_cause,
-    },
+    serve::http::{App, context::RequestId, health, problem::log_cause},
 };
 
 /// The service.
@@ -79,11 +74,11 @@ impl GrpcInferenceService for Service {
     type ModelStreamInferStream = Pin<Box<dyn Stream<Item = Result<ModelStreamInferResponse, Status>> + Send>>;
 
     async fn server_live(&self, _: Request<ServerLiveRequest>) -> Result<Response<ServerLiveResponse>, Status> {
-        Ok(Response::new(ServerLiveResponse { live: health::alive(&self.app).is_ok() }))
+        Ok(Response::new(ServerLiveResponse { live: health::alive(&self.app.pipeline.models.catalog()).is_ok() }))
     }
 
     async fn server_ready(&self, _: Request<ServerReadyRequest>) -> Result<Response<ServerReadyResponse>, Status> {
-        Ok(Response::new(ServerReadyResponse { ready: health::ready(&self.app).is_ok() }))
+        Ok(Response::new(ServerReadyResponse { ready: health::ready(&self.app.pipeline.models.catalog()).is_ok() }))
     }
 
     async fn model_ready(&self, request: Request<ModelReadyRequest>) -> Result<Response<ModelReadyResponse>, Status> {
@@ -119,9 +114,8 @@ impl GrpcInferenceService for Service {
     ) -> Result<Response<ModelConfigResponse>, Status> {
         let id = id_of(&request);
         let ModelConfigRequest { name, version } = request.into_inner();
-        let config = |model: std::sync::Arc<_>| ModelConfigResponse {
-            config: Some(views::config(&model, &self.app.settings)),
-        };
+        let config =
+            |model: std::sync::Arc<_>| ModelConfigResponse { config: Some(views::config(&model, &self.app.settings)) };
         reply(find(&self.app, &name, &version).map(config), id.as_ref())
     }
 
@@ -131,8 +125,8 @@ impl GrpcInferenceService for Service {
     ) -> Result<Response<ModelStatisticsResponse>, Status> {
         let id = id_of(&request);
         let ModelStatisticsRequest { name, version } = request.into_inner();
-        let name = Some(name.as_str()).filter(|name| !name.is_empty());
-        let found = parse_version(&version).and_then(|version| views::statistics(&self.app, name, version));
+        let wanted = Some(name.as_str()).filter(|name| !name.is_empty());
+        let found = parse_version(&name, &version).and_then(|version| views::statistics(&self.app, wanted, version));
         reply(found, id.as_ref())
     }
 

@@ -23,9 +23,7 @@ pub(super) fn answers(
             let request = request?;
             let own_id = request.id.clone();
             Ok(match service.infer(request).await {
-                Ok(answer) => {
-                    ModelStreamInferResponse { error_message: String::new(), infer_response: Some(answer) }
-                }
+                Ok(answer) => ModelStreamInferResponse { error_message: String::new(), infer_response: Some(answer) },
                 Err(error) => {
                     log_cause(&error, id.as_ref().map_or("", RequestId::as_str));
                     // The id alone, so that the client can tell whose error this is.

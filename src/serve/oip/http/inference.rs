@@ -51,11 +51,11 @@ const QUICK: usize = 64 << 10;
         status = 200,
         description = "The outputs; with binary ones the type is application/octet-stream, and they follow the JSON.",
         body = Object,
+        headers(("Inference-Header-Content-Length" = u32,
+            description = "The bytes of the JSON, where binary outputs follow.")),
         example = json!({"id": "7", "model_name": "scenes", "model_version": "1",
             "outputs": [{"name": "scores", "datatype": "BYTES", "shape": [1, 2],
                 "data": ["0.93:0:beach", "0.62:4:sunset"]}]}),
-        headers(("Inference-Header-Content-Length" = u32,
-            description = "The bytes of the JSON, where binary outputs follow.")),
     )),
 )]
 pub(super) async fn infer(

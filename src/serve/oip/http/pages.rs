@@ -52,7 +52,7 @@ pub(super) struct Done {}
     responses((status = 200, description = "Alive.", body = ServerLiveResponse, example = json!({"live": true})))
 )]
 pub(super) async fn live(State(app): State<App>) -> Result<Json<ServerLiveResponse>, Error> {
-    health::alive(&app)?;
+    health::alive(&app.pipeline.models.catalog())?;
     Ok(Json(ServerLiveResponse { live: true }))
 }
 
@@ -62,7 +62,7 @@ pub(super) async fn live(State(app): State<App>) -> Result<Json<ServerLiveRespon
     responses((status = 200, description = "Ready.", body = ServerReadyResponse, example = json!({"ready": true})))
 )]
 pub(super) async fn ready(State(app): State<App>) -> Result<Json<ServerReadyResponse>, Error> {
-    health::ready(&app)?;
+    health::ready(&app.pipeline.models.catalog())?;
     Ok(Json(ServerReadyResponse { ready: true }))
 }
 
@@ -153,7 +153,7 @@ pub(super) async fn statistics(
     State(app): State<App>,
     Path(path): Path<ModelPath>,
 ) -> Result<Json<ModelStatisticsResponse>, Error> {
-    Ok(Json(views::statistics(&app, Some(&path.name), parse_version(&path.version)?)?))
+    Ok(Json(views::statistics(&app, Some(&path.name), parse_version(&path.name, &path.version)?)?))
 }
 
 /// What the repository's requests may say.

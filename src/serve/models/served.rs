@@ -140,6 +140,7 @@ impl ServedModel {
             manifest: Arc::new(manifest),
             queue: Queue::new(BatchRule { max_batch: 1, max_delay: Duration::ZERO, queue_limit: 1 }),
             health: Arc::default(),
+            statistics: Arc::default(),
             shadow_report: Report::default(),
             threads: TaskTracker::new(),
         }

@@ -67,6 +67,7 @@ fn is_ready(app: &App, name: &str, version: &str) -> Result<bool, Error> {
 
 /// Whether a request changes what is served: where there are keys, it needs one with the scope `admin`. By path, for both
 /// HTTP and gRPC.
+#[allow(dead_code, reason = "asked where there are keys")]
 pub(super) fn needs_admin(path: &str) -> bool {
     let http = path.starts_with("/v2/repository/models/");
     http || matches!(path.strip_prefix(grpc::PREFIX), Some("RepositoryModelLoad" | "RepositoryModelUnload"))

@@ -4,7 +4,6 @@ use axum::{
     extract::{Path, Request, State},
     response::Response,
 };
-use serde_json::json;
 
 use super::{
     super::{find_free, infer},

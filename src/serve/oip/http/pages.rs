@@ -7,7 +7,6 @@ use axum::{
     extract::{Path, Request, State},
 };
 use serde::{Deserialize, Serialize, de::IgnoredAny};
-use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{

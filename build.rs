@@ -35,7 +35,10 @@ const ALSO_JSON: [&str; 14] = [
 
 fn compile_protocol() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
-    let mut builder = tonic_prost_build::configure().build_client(false).bytes(".inference");
+    let mut builder = tonic_prost_build::configure()
+        .build_client(false)
+        .bytes(".inference")
+        .codec_path("crate::serve::oip::grpc::codec::BoundedCodec");
     for message in ALSO_JSON {
         let path = format!(".inference.{message}");
         builder = builder.message_attribute(path, "#[derive(serde::Serialize, utoipa::ToSchema)]");

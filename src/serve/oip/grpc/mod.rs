@@ -1,5 +1,6 @@
 //! The protocol over gRPC, on the same port as HTTP.
 
+mod codec;
 mod parse;
 mod service;
 mod stream;

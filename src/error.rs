@@ -75,6 +75,20 @@ pub enum Error {
         /// The limit.
         limit: usize,
     },
+    /// An inference request that is not one, or does not fit the model.
+    #[error("{0}")]
+    InferenceRequest(String),
+    /// One picture of an inference request has no pixels for us.
+    #[error("picture {index}: {reason}")]
+    PictureAt {
+        /// Its place in the request, from 0.
+        index: usize,
+        /// Why.
+        reason: PictureError,
+    },
+    /// Something that the protocol has and this server has not.
+    #[error("not supported: {0}")]
+    Unsupported(String),
     /// The request has no picture.
     #[error("the request has no picture")]
     NoPicture,

@@ -17,10 +17,12 @@ mod keys;
 mod listen;
 mod logging;
 mod models;
+mod oip;
 mod pipeline;
 mod queue;
 mod settings;
 mod shadow;
+mod statistics;
 mod tls;
 mod watched;
 

@@ -52,6 +52,7 @@ impl Pipeline {
     /// # Errors
     /// `QueueFull`, `DeadlineExceeded`, `Unhealthy`, `Picture` or `Internal`.
     pub(super) async fn run(&self, model: &Arc<ServedModel>, input: Input, terms: Terms) -> Result<Outcome, Error> {
+        let began = Instant::now();
         let client = Client { model, answered: false };
         let for_shadow = self.models.shadow_of(model).map(|shadow| (shadow, input.clone()));
         let work = async {
@@ -63,6 +64,13 @@ impl Pipeline {
             None => work.await,
         };
         client.is_answered();
+        match &result {
+            Ok(outcome) => {
+                let (waited, decode, inference) = (outcome.waited, outcome.decode, outcome.output.inference);
+                model.statistics.answered(began.elapsed(), waited, decode, inference);
+            }
+            Err(_) => model.statistics.failed(began.elapsed()),
+        }
         match result {
             Ok(outcome) => {
                 if let Some(((shadow, share), input)) = for_shadow {

@@ -17,6 +17,7 @@ mod labels;
 mod lifecycle;
 mod models;
 mod points;
+mod protocol;
 mod queue;
 mod shadow;
 mod versions;

@@ -14,14 +14,14 @@ use tower_http::{catch_panic::CatchPanicLayer, trace::TraceLayer};
 use tracing::{Span, field};
 
 use super::problem::{Problem, Unrendered};
-use crate::error::Error;
+use crate::{error::Error, serve::oip};
 
 /// The header that carries a request's id.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// A request's id: the client's own, or one of ours.
 #[derive(Clone, Debug)]
-pub(super) struct RequestId(Arc<str>);
+pub(in crate::serve) struct RequestId(Arc<str>);
 
 /// When a request's head was read.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +38,7 @@ impl RequestId {
         }
     }
 
-    pub(super) fn as_str(&self) -> &str {
+    pub(in crate::serve) fn as_str(&self) -> &str {
         &self.0
     }
 }
@@ -88,16 +88,25 @@ async fn identify(mut request: Request, next: Next) -> Response {
     response
 }
 
-/// Renders an [`Error`] that a handler, or a layer further in, answered with. Headers such as `Allow` stay.
+/// Renders an [`Error`] that a handler, or a layer further in, answered with, as the interface that was asked words it.
+/// Headers such as `Allow` stay.
 async fn render_errors(request: Request, next: Next) -> Response {
     let id = request.extensions().get::<RequestId>().cloned();
     let id = id.unwrap_or_else(|| RequestId::from_headers(request.headers()));
     let (uri, method) = (request.uri().clone(), request.method().clone());
+    let is_grpc = oip::grpc::is_call(request.headers());
     let mut response = next.run(request).await;
     let unrendered = response.extensions_mut().remove::<Unrendered>();
     let error = unrendered.map(|Unrendered(error)| error).or_else(|| foreign_error(&response, &uri, &method));
     let Some(error) = error else { return response };
-    let rendered = Problem::report(&error, &id).into_response();
+    let problem = Problem::report(&error, &id);
+    let rendered = if is_grpc {
+        oip::grpc::status(&error).into_http()
+    } else if oip::http::is_ours(uri.path()) {
+        oip::http::failed(&error, problem.retry_after)
+    } else {
+        problem.into_response()
+    };
     let (mut parts, _) = response.into_parts();
     parts.headers.remove(header::CONTENT_LENGTH);
     let (problem, body) = rendered.into_parts();

@@ -24,7 +24,11 @@ use super::{
     described_routes, guarded,
     problem::{PROBLEM_JSON, Problem, status},
 };
-use crate::{error::Error, picture::PictureError, serve::fetch::FetchError};
+use crate::{
+    error::Error,
+    picture::PictureError,
+    serve::{fetch::FetchError, oip},
+};
 
 /// What stands above all addresses.
 #[derive(utoipa::OpenApi)]
@@ -33,9 +37,10 @@ use crate::{error::Error, picture::PictureError, serve::fetch::FetchError};
          license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")),
     tags((name = "models", description = "Models and their answers."),
          (name = "admin", description = "Changing which models are loaded and which of their versions answer."),
+         (name = "protocol", description = "The Open Inference Protocol (V2)."),
          (name = "health", description = "For whatever watches the process."),
          (name = "document", description = "This document.")),
-    components(schemas(Problem)),
+    components(schemas(Problem, oip::http::Failed)),
 )]
 struct Frame;
 
@@ -83,8 +88,12 @@ fn make() -> OpenApi {
     for (path, item) in &mut document.paths.paths {
         for operation in [&mut item.get, &mut item.post, &mut item.put, &mut item.delete].into_iter().flatten() {
             let refusals = guarded::describe(path, operation);
-            describe_problems(operation, refusals);
-            describe_drawing(operation);
+            if path.starts_with("/v2") {
+                oip::http::describe_errors(operation, refusals);
+            } else {
+                describe_problems(operation, refusals);
+                describe_drawing(operation);
+            }
             describe_request_id(operation);
         }
     }

@@ -31,7 +31,7 @@ pub(super) async fn healthz(State(app): State<App>) -> Result<Json<Health>, Erro
 }
 
 /// Whether every version that takes pictures has threads to run them.
-fn alive(catalog: &Catalog) -> Result<(), Error> {
+pub(in crate::serve) fn alive(catalog: &Catalog) -> Result<(), Error> {
     match catalog.served().find(|model| model.queue.is_closed()) {
         Some(model) => Err(Error::Unhealthy(model.name.clone())),
         None => Ok(()),
@@ -50,12 +50,14 @@ fn alive(catalog: &Catalog) -> Result<(), Error> {
     responses((status = 200, description = "Every model is served.", body = Health, example = json!({"status": "ready"})))
 )]
 pub(super) async fn readyz(State(app): State<App>) -> Result<Json<Health>, Error> {
-    let hindrances = app.pipeline.models.catalog().hindrances();
-    if hindrances.is_empty() {
-        Ok(Json(Health { status: "ready" }))
-    } else {
-        Err(Error::NotReady(hindrances.join("; ")))
-    }
+    ready(&app.pipeline.models.catalog())?;
+    Ok(Json(Health { status: "ready" }))
+}
+
+/// Whether every model answers that should.
+pub(in crate::serve) fn ready(catalog: &Catalog) -> Result<(), Error> {
+    let hindrances = catalog.hindrances();
+    if hindrances.is_empty() { Ok(()) } else { Err(Error::NotReady(hindrances.join("; "))) }
 }
 
 #[cfg(test)]

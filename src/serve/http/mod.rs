@@ -4,18 +4,18 @@ mod access;
 mod admin;
 mod annotated;
 mod budget;
-mod context;
+pub(super) mod context;
 mod document;
 mod form;
 mod guarded;
 mod headers;
-mod health;
+pub(super) mod health;
 mod json;
 mod model_views;
 mod parameters;
 mod predict;
 mod prediction;
-mod problem;
+pub(super) mod problem;
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ pub use document::openapi_document;
 
 pub(super) use budget::Budget;
 
-use super::{fetch::Fetcher, keys::Keyring, pipeline::Pipeline, settings::Settings};
+use super::{fetch::Fetcher, keys::Keyring, oip, pipeline::Pipeline, settings::Settings};
 use crate::error::Error;
 
 /// What every handler may use. Cheap to clone.
@@ -50,9 +50,11 @@ pub(super) fn router(app: App) -> Router {
     let (max_body, origins) = (app.settings.max_body, app.settings.access.origins.clone());
     let admit = from_fn_with_state(app.clone(), budget::admit);
     let check = from_fn_with_state(app.clone(), access::check);
+    let (grpc_path, grpc) = oip::grpc::route(&app);
     let router = router
         .with_state(app)
         .merge(document::pages())
+        .route_service(&grpc_path, grpc)
         .fallback(async |request: Request| Error::NoSuchPath(request.uri().path().to_owned()))
         .method_not_allowed_fallback(async |request: Request| Error::MethodNotAllowed(request.method().to_string()))
         .layer(DefaultBodyLimit::max(max_body))
@@ -81,4 +83,5 @@ fn described_routes() -> OpenApiRouter<App> {
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(document::openapi_json))
+        .merge(oip::http::routes())
 }

@@ -48,16 +48,9 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    /// The problem document of an error that occurred. The cause of a fault of ours goes to the log, here and only
-    /// here.
+    /// The problem document of an error that occurred, whose cause goes to the log.
     pub(super) fn report(error: &Error, request_id: &RequestId) -> Self {
-        if let Error::Internal(cause) = error {
-            let causes: Vec<String> =
-                std::iter::successors(Some(cause.as_ref() as &dyn std::error::Error), |error| error.source())
-                    .map(ToString::to_string)
-                    .collect();
-            tracing::error!(request_id = request_id.as_str(), cause = causes.join(": "), "internal error");
-        }
+        log_cause(error, request_id.as_str());
         Self::new(error, request_id)
     }
 
@@ -90,6 +83,17 @@ impl Problem {
     }
 }
 
+/// Writes the cause of a fault of ours to the log. Whoever renders an error does so once.
+pub(in crate::serve) fn log_cause(error: &Error, request_id: &str) {
+    if let Error::Internal(cause) = error {
+        let causes: Vec<String> =
+            std::iter::successors(Some(cause.as_ref() as &dyn std::error::Error), |error| error.source())
+                .map(ToString::to_string)
+                .collect();
+        tracing::error!(request_id, cause = causes.join(": "), "internal error");
+    }
+}
+
 /// The status, the kind and the title of an error.
 fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
     use StatusCode as S;
@@ -99,6 +103,9 @@ fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::Body(_) => (S::BAD_REQUEST, "body", "Unreadable request body"),
         Error::Unauthorized(_) => (S::UNAUTHORIZED, "unauthorized", "A key is needed"),
         Error::Forbidden { .. } => (S::FORBIDDEN, "forbidden", "Not with this key"),
+        Error::InferenceRequest(_) => (S::BAD_REQUEST, "inference-request", "Bad inference request"),
+        Error::PictureAt { .. } => (S::BAD_REQUEST, "picture", "Unreadable picture"),
+        Error::Unsupported(_) => (S::NOT_IMPLEMENTED, "unsupported", "Not supported"),
         Error::NoSuchPath(_) => (S::NOT_FOUND, "no-such-path", "Nothing here"),
         Error::UnknownModel(_) => (S::NOT_FOUND, "unknown-model", "Unknown model"),
         Error::UnknownVersion { .. } => (S::NOT_FOUND, "unknown-version", "Unknown version"),
@@ -146,7 +153,7 @@ fn fetch_kind(error: &FetchError) -> (StatusCode, &'static str, &'static str) {
 }
 
 /// The status of an error.
-pub(super) fn status(error: &Error) -> StatusCode {
+pub(in crate::serve) fn status(error: &Error) -> StatusCode {
     kind(error).0
 }
 

@@ -8,6 +8,7 @@ use super::super::{
     queue::{BatchRule, Health, Queue, Worker},
     settings::Settings,
     shadow::Report,
+    statistics::Statistics,
 };
 use crate::{
     infer::{GoldenError, InferError, Runtime, Session, SessionOptions, Tolerance, check_golden},
@@ -25,6 +26,8 @@ pub(in crate::serve) struct ServedModel {
     /// The way to its threads; dropping it ends them.
     pub(in crate::serve) queue: Queue,
     pub(in crate::serve) health: Arc<Health>,
+    /// What it has done.
+    pub(in crate::serve) statistics: Arc<Statistics>,
     /// How its answers as a shadow differ from the default's.
     pub(in crate::serve) shadow_report: Report,
     /// Holds a token for each of its threads.
@@ -65,6 +68,7 @@ impl ServedModel {
             manifest: Arc::new(file.manifest.clone()),
             queue: Queue::new(rule),
             health: Arc::default(),
+            statistics: Arc::default(),
             shadow_report: Report::default(),
             threads: TaskTracker::new(),
         };
@@ -87,6 +91,7 @@ impl ServedModel {
             manifest: Arc::clone(&self.manifest),
             tolerance: Tolerance::FLOAT32,
             health: Arc::clone(&self.health),
+            statistics: Arc::clone(&self.statistics),
             label: format!("{}/{}", self.name, self.version),
         };
         let queue = self.queue.worker_end();
@@ -135,6 +140,7 @@ impl ServedModel {
             manifest: Arc::new(manifest),
             queue: Queue::new(BatchRule { max_batch: 1, max_delay: Duration::ZERO, queue_limit: 1 }),
             health: Arc::default(),
+            statistics: Arc::default(),
             shadow_report: Report::default(),
             threads: TaskTracker::new(),
         }

@@ -1,0 +1,72 @@
+//! What can go wrong under /v2, for the OpenAPI document.
+
+use serde_json::json;
+use utoipa::{
+    ToSchema as _,
+    openapi::{Content, Ref, RefOr, ResponseBuilder, example::ExampleBuilder, path::Operation},
+};
+
+use super::{
+    super::failure::{http_status, message},
+    Failed,
+};
+use crate::{error::Error, picture::PictureError, serve::http::problem};
+
+/// Every error that an operation answers with, by its key.
+fn errors(operation: &str) -> Vec<(&'static str, Error)> {
+    let model = || "scenes".to_owned();
+    let unknown = || ("unknown-model", Error::UnknownModel("scene".to_owned()));
+    let not_ready = || ("not-ready", Error::NotReady("model \"scenes\" version 1 is still loading".to_owned()));
+    let body = || {
+        let text = "the request's JSON: EOF while parsing an object at line 1 column 1";
+        ("request", Error::InferenceRequest(text.to_owned()))
+    };
+    let too_large = || ("too-large", Error::BodyTooLarge { limit: 32 << 20 });
+    let unsupported = |text: &str| ("unsupported", Error::Unsupported(text.to_owned()));
+    let encoding = || unsupported("content-encoding \"br\": gzip and deflate are understood");
+    match operation {
+        "v2_live" => vec![("unhealthy", Error::Unhealthy(model()))],
+        "v2_ready" => vec![not_ready()],
+        "v2_model" | "v2_model_ready" | "v2_config" | "v2_statistics" => vec![unknown(), not_ready()],
+        "v2_index" => vec![body(), too_large(), encoding()],
+        "v2_load" => {
+            let reason = "the graph was changed".to_owned();
+            let refused = Error::Rejected { model: model(), version: 2, reason };
+            let files =
+                "a model is loaded as it lies in the repository: a configuration or files in the request are not taken";
+            vec![body(), ("refused", refused), unknown(), too_large(), unsupported(files)]
+        }
+        "v2_unload" => vec![unknown()],
+        "v2_infer" => vec![
+            body(),
+            ("picture", Error::PictureAt { index: 3, reason: PictureError::Broken("the data end early".to_owned()) }),
+            unknown(),
+            too_large(),
+            ("internal", Error::internal("the cause is in the log")),
+            encoding(),
+            ("queue-full", Error::QueueFull { model: model(), limit: 256, waiting: 256, retry_after: 3 }),
+            not_ready(),
+            ("deadline-exceeded", Error::DeadlineExceeded(model())),
+        ],
+        _ => Vec::new(),
+    }
+}
+
+/// Adds what can go wrong to an operation of the protocol; `refusals` are those of keys.
+pub(in crate::serve) fn describe_errors(operation: &mut Operation, refusals: Vec<Error>) {
+    let refusals = refusals.into_iter().map(|error| ("key", error));
+    for (key, error) in errors(operation.operation_id.as_deref().unwrap_or_default()).into_iter().chain(refusals) {
+        let status = http_status(problem::status(&error));
+        let response = operation.responses.responses.entry(status.as_str().to_owned()).or_insert_with(|| {
+            let content = Content::new(Some(Ref::from_schema_name(Failed::name())));
+            let reason = status.canonical_reason().unwrap_or_default();
+            ResponseBuilder::new().description(reason).content("application/json", content).build().into()
+        });
+        if let RefOr::T(response) = response
+            && let Some(RefOr::T(content)) = response.content.get_mut("application/json")
+        {
+            let example = ExampleBuilder::new().value(Some(json!({"error": message(&error)}))).build();
+            content.examples.insert(key.to_owned(), example.into());
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! An answer's body: JSON, and behind it the tensors that travel in binary.
+
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderValue, header};
+use serde::Serialize;
+
+use super::super::outputs::{InferAnswer, OutputElements, OutputTensor};
+use crate::error::Error;
+
+/// The JSON of an answer.
+#[derive(Debug, Serialize)]
+struct AnswerJson<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    model_name: &'a str,
+    model_version: &'a str,
+    outputs: Vec<TensorJson<'a>>,
+}
+
+/// One tensor of it, with its elements or with how many bytes of the binary part are its own.
+#[derive(Debug, Serialize)]
+struct TensorJson<'a> {
+    name: &'a str,
+    datatype: &'static str,
+    shape: &'a [usize],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameters: Option<SizeJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<ElementsJson<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct SizeJson {
+    binary_data_size: usize,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum ElementsJson<'a> {
+    Fp32(&'a [f32]),
+    Text(&'a [String]),
+}
+
+/// The answer as a response.
+///
+/// # Errors
+/// `Internal` only.
+pub(super) fn respond(answer: &InferAnswer) -> Result<Response, Error> {
+    let mut binary = Vec::new();
+    let outputs = answer.outputs.iter().map(|output| tensor(output, &mut binary)).collect();
+    let json =
+        AnswerJson { id: answer.id.as_deref(), model_name: &answer.model, model_version: &answer.version, outputs };
+    let mut body = serde_json::to_vec(&json).map_err(Error::internal)?;
+    let json_length = body.len();
+    body.append(&mut binary);
+    let mut response = body.into_response();
+    let headers = response.headers_mut();
+    if answer.outputs.iter().any(|output| output.binary) {
+        headers.insert(super::HEADER_LENGTH, HeaderValue::from(json_length));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    } else {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    Ok(response)
+}
+
+fn tensor<'a>(output: &'a OutputTensor, binary: &mut Vec<u8>) -> TensorJson<'a> {
+    let (parameters, data) = if output.binary {
+        let raw = output.elements.raw();
+        binary.extend_from_slice(&raw);
+        (Some(SizeJson { binary_data_size: raw.len() }), None)
+    } else {
+        let data = match &output.elements {
+            OutputElements::Fp32(values) => ElementsJson::Fp32(values),
+            OutputElements::Text(texts) => ElementsJson::Text(texts),
+        };
+        (None, Some(data))
+    };
+    TensorJson { name: &output.name, datatype: output.elements.datatype(), shape: &output.shape, parameters, data }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(binary: [bool; 2]) -> InferAnswer {
+        let output =
+            |name: &str, elements, binary| OutputTensor { name: name.to_owned(), shape: vec![1, 1], elements, binary };
+        InferAnswer {
+            id: Some("7".to_owned()),
+            model: "scenes".to_owned(),
+            version: "2".to_owned(),
+            outputs: vec![
+                output("scores", OutputElements::Fp32(vec![0.5]), binary[0]),
+                output("best", OutputElements::Text(vec!["a".to_owned()]), binary[1]),
+            ],
+        }
+    }
+
+    async fn body(response: Response) -> Vec<u8> {
+        axum::body::to_bytes(response.into_body(), 10_000).await.unwrap().to_vec()
+    }
+
+    #[tokio::test]
+    async fn without_binary_outputs_all_is_json() {
+        let response = respond(&answer([false, false])).unwrap();
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/json");
+        assert!(!response.headers().contains_key(super::super::HEADER_LENGTH));
+        let expected = concat!(
+            r#"{"id":"7","model_name":"scenes","model_version":"2","outputs":["#,
+            r#"{"name":"scores","datatype":"FP32","shape":[1,1],"data":[0.5]},"#,
+            r#"{"name":"best","datatype":"BYTES","shape":[1,1],"data":["a"]}]}"#
+        );
+        assert_eq!(String::from_utf8(body(response).await).unwrap(), expected);
+    }
+
+    #[tokio::test]
+    async fn binary_outputs_follow_behind_the_json_in_order() {
+        let response = respond(&answer([true, true])).unwrap();
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/octet-stream");
+        let length: usize = response.headers()[super::super::HEADER_LENGTH].to_str().unwrap().parse().unwrap();
+        let body = body(response).await;
+        assert_eq!(&body[length..], b"\0\0\0\x3f\x01\0\0\0a");
+        let json: serde_json::Value = serde_json::from_slice(&body[..length]).unwrap();
+        assert_eq!(json["outputs"][0]["parameters"]["binary_data_size"], 4);
+        assert_eq!(json["outputs"][1]["parameters"]["binary_data_size"], 5);
+    }
+}

@@ -15,6 +15,7 @@
 pub mod answer;
 pub mod error;
 mod files;
+pub mod import;
 pub mod infer;
 pub mod model;
 pub mod onnx;

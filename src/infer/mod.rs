@@ -2,10 +2,12 @@
 //!
 //! A [`Session`] is blocking: callers keep it off async threads.
 
+mod drawn;
 mod golden;
 mod runtime;
 mod session;
 
+pub use drawn::{choose_golden, draw_pictures, spread};
 pub use golden::{GoldenError, Tolerance, check_golden, golden_outputs};
 pub use runtime::{Runtime, disable_telemetry};
 pub use session::{Session, SessionOptions};

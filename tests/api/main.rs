@@ -9,6 +9,7 @@ mod errors;
 mod forms;
 mod golden;
 mod helpers;
+mod importing;
 mod labels;
 mod lifecycle;
 mod models;

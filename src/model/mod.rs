@@ -9,6 +9,7 @@ mod foreign;
 mod manifest;
 mod repository;
 mod sidecar;
+mod storage;
 
 pub use digest::Digest;
 pub use file::{MANIFEST_KEY, ModelError, ModelFile};
@@ -18,4 +19,6 @@ pub use manifest::{
 };
 pub use foreign::{SIDECAR_FILE, foreign_files, wrapped};
 pub use repository::{ModelName, ModelVersion, VersionFolder, list_versions, next_version};
+pub(crate) use repository::MODEL_FILE;
 pub use sidecar::{Activation, Coordinates, Sidecar, SidecarInput, SidecarLabel, SidecarOutput, SidecarSource, SidecarTask};
+pub use storage::{Repository, StorageError, StorageOptions, StoredVersion};

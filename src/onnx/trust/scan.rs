@@ -113,7 +113,7 @@ impl Scan<'_> {
             let content = content(&mut bytes, wire_type)?;
             spend(&mut self.fields, 1, self.limits.max_fields, "fields")?;
             let held = kind.field(number).ok_or_else(|| {
-                untrusted(format!("field {number} of a {kind:?} is not of the ONNX format that this build knows"))
+                untrusted(format!("not an ONNX file, or of a later format: a {kind:?} has no field {number}"))
             })?;
             match (held, content) {
                 (Held::Refused(reason), _) => return Err(untrusted(reason)),
@@ -140,10 +140,10 @@ fn content<'a>(bytes: &mut &'a [u8], wire_type: WireType) -> Result<Option<&'a [
         WireType::SixtyFourBit => 8,
         WireType::ThirtyTwoBit => 4,
         WireType::LengthDelimited => decode_varint(bytes)?,
-        WireType::StartGroup | WireType::EndGroup => return Err(untrusted("its encoding has groups, which ONNX has not")),
+        WireType::StartGroup | WireType::EndGroup => return Err(untrusted("not an ONNX file: its encoding has groups")),
     };
     let split = usize::try_from(length).ok().and_then(|length| bytes.split_at_checked(length));
-    let (content, rest) = split.ok_or_else(|| untrusted("it is no ONNX file: it ends inside of a field"))?;
+    let (content, rest) = split.ok_or_else(|| untrusted("not an ONNX file: it ends inside of a field"))?;
     *bytes = rest;
     Ok((wire_type == WireType::LengthDelimited).then_some(content))
 }

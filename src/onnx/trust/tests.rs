@@ -311,14 +311,14 @@ fn a_file_that_grows_when_it_is_decoded_is_counted_first() {
 #[test]
 fn bytes_that_are_no_onnx_file_are_refused() {
     let refusal = |bytes: &[u8]| decode(bytes, &TrustLimits::default()).unwrap_err().to_string();
-    assert!(refusal(b"GIF89a..").contains("not of the ONNX format") || refusal(b"GIF89a..").contains("ONNX"));
+    assert!(refusal(b"GIF89a..").contains("not an ONNX file"));
     assert!(refusal(&[0x3a, 0x7f, 1]).contains("ends inside of a field"));
     assert!(refusal(&[0xff; 12]).contains("not an ONNX file"));
     assert!(refusal(&[0x3b, 0x3c]).contains("groups"));
     // A field that only another decoder may know.
     let mut bytes = good().encode_to_vec();
     bytes.extend([0xa2, 0x06, 1, 0]);
-    assert!(refusal(&bytes).contains("field 100 of a Model"));
+    assert!(refusal(&bytes).contains("a Model has no field 100"));
     let training = ModelProto { training_info: vec![Default::default()], ..good() };
     refused(&training, &["training information"]);
     refused(&with(|graph| graph.sparse_initializer.push(Default::default())), &["sparse tensors"]);

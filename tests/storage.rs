@@ -14,14 +14,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use reqwest::{Client, StatusCode};
+use object_store::{
+    ObjectStoreExt as _,
+    aws::{AmazonS3, AmazonS3Builder},
+};
 use tagpoint::model::{Repository, StorageError, StorageOptions};
 
 /// An S3 server on a free port, ended with the test.
 struct S3 {
     process: Child,
     address: SocketAddr,
-    client: Client,
 }
 
 impl Drop for S3 {
@@ -32,18 +34,19 @@ impl Drop for S3 {
 }
 
 impl S3 {
-    fn start() -> Self {
+    fn start(settings: &[(&str, &str)]) -> Self {
         let python = Path::new(env!("CARGO_MANIFEST_DIR")).join(".deps/python/bin/python");
         // The port is free when it is asked for; nothing else on this machine is likely to take it at once.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let port = address.port().to_string();
         let process = Command::new(&python)
             .args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port])
+            .envs(settings.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap_or_else(|error| panic!("{}: {error}; scripts/test-environment makes it", python.display()));
-        let mut server = Self { process, address, client: Client::new() };
+        let mut server = Self { process, address };
         let begun = Instant::now();
         while TcpStream::connect(address).is_err() {
             assert!(server.process.try_wait().unwrap().is_none(), "moto.server ended; scripts/test-environment installs it");
@@ -53,15 +56,21 @@ impl S3 {
         server
     }
 
-    async fn put(&self, key: &str, bytes: Vec<u8>) {
-        let response = self.client.put(format!("http://{}/{key}", self.address)).body(bytes).send().await.unwrap();
-        assert_eq!(response.status(), StatusCode::OK, "{key}");
+    async fn make_bucket(&self) {
+        let response = reqwest::Client::new().put(format!("http://{}/{BUCKET}", self.address)).send().await.unwrap();
+        assert!(response.status().is_success(), "{}", response.text().await.unwrap());
     }
+}
 
-    async fn delete(&self, key: &str) {
-        let response = self.client.delete(format!("http://{}/{key}", self.address)).send().await.unwrap();
-        assert!(response.status().is_success(), "{key}");
-    }
+const BUCKET: &str = "bucket";
+
+/// The bucket, for writing.
+fn bucket() -> AmazonS3 {
+    AmazonS3Builder::from_env().with_bucket_name(BUCKET).build().unwrap()
+}
+
+async fn put(key: &str, bytes: Vec<u8>) {
+    bucket().put(&key.into(), bytes.into()).await.unwrap();
 }
 
 fn options(cache: &Path) -> StorageOptions {
@@ -96,7 +105,7 @@ fn point_at(address: SocketAddr) {
 #[tokio::test]
 async fn models_of_a_bucket_are_listed_fetched_once_and_checked_in_the_cache() {
     tagpoint::tls::use_ring();
-    let s3 = S3::start();
+    let s3 = S3::start(&[]);
     point_at(s3.address);
     let folder = tempfile::tempdir().unwrap();
     let cache = folder.path().join("cache");
@@ -106,18 +115,18 @@ async fn models_of_a_bucket_are_listed_fetched_once_and_checked_in_the_cache() {
     let absent = open("s3://absent/models").list().await.unwrap_err().to_string();
     assert!(absent.contains("s3://absent/models") && absent.contains("there is no such bucket"), "{absent}");
 
-    s3.put("bucket", Vec::new()).await;
+    s3.make_bucket().await;
     let first: Vec<u8> = (0..100_000).map(|i| (i * 7 % 251) as u8).collect();
-    s3.put("bucket/team/models/scenes/1/model.onnx", first.clone()).await;
-    s3.put("bucket/team/models/scenes/1/manifest.json", b"{}".to_vec()).await;
-    s3.put("bucket/team/models/scenes/1/weights/part.data", vec![5; 10]).await;
-    s3.put("bucket/team/models/scenes/2/README.md", b"no model".to_vec()).await;
-    s3.put("bucket/team/models/faces/10/model.onnx", vec![1; 10]).await;
-    s3.put("bucket/team/models/faces/9/model.onnx", vec![1; 10]).await;
-    s3.put("bucket/team/models/notes.txt", vec![]).await;
-    s3.put("bucket/team/models/.hidden/1/model.onnx", vec![1]).await;
-    s3.put("bucket/team/models-of-others/x/1/model.onnx", vec![1]).await;
-    s3.put("bucket/team/models/large/1/model.onnx", vec![0; (1 << 20) + 1]).await;
+    put("team/models/scenes/1/model.onnx", first.clone()).await;
+    put("team/models/scenes/1/manifest.json", b"{}".to_vec()).await;
+    put("team/models/scenes/1/weights/part.data", vec![5; 10]).await;
+    put("team/models/scenes/2/README.md", b"no model".to_vec()).await;
+    put("team/models/faces/10/model.onnx", vec![1; 10]).await;
+    put("team/models/faces/9/model.onnx", vec![1; 10]).await;
+    put("team/models/notes.txt", vec![]).await;
+    put("team/models/.hidden/1/model.onnx", vec![1]).await;
+    put("team/models-of-others/x/1/model.onnx", vec![1]).await;
+    put("team/models/large/1/model.onnx", vec![0; (1 << 20) + 1]).await;
 
     let repository = open("s3://bucket/team/models/");
     assert_eq!(names(&repository).await, ["faces/9", "faces/10", "large/1", "scenes/1"]);
@@ -138,7 +147,7 @@ async fn models_of_a_bucket_are_listed_fetched_once_and_checked_in_the_cache() {
     assert_eq!(entries(&cache).len(), 1);
 
     // From the cache: the store may be without it meanwhile.
-    s3.delete("bucket/team/models/scenes/1/model.onnx").await;
+    bucket().delete(&"team/models/scenes/1/model.onnx".into()).await.unwrap();
     assert_eq!(repository.local(scenes).await.unwrap(), path);
 
     // An entry that was changed is not taken; and as the store has the model no more, it is said what is missing.
@@ -148,7 +157,7 @@ async fn models_of_a_bucket_are_listed_fetched_once_and_checked_in_the_cache() {
     assert_eq!(entries(&cache).len(), 0, "neither the changed entry nor a half one is left");
 
     // Other content is another entry, and what was listed before is not mixed with it.
-    s3.put("bucket/team/models/scenes/1/model.onnx", first.iter().rev().copied().collect()).await;
+    put("team/models/scenes/1/model.onnx", first.iter().rev().copied().collect()).await;
     let error = repository.local(scenes).await.unwrap_err().to_string();
     assert!(error.contains("it was changed while it was fetched"), "{error}");
     let again = repository.list().await.unwrap();
@@ -167,4 +176,21 @@ async fn models_of_a_bucket_are_listed_fetched_once_and_checked_in_the_cache() {
     assert!(error.contains("s3://bucket/team/models") && error.contains("the store does not answer"), "{error}");
     // What is in the cache is still served.
     repository.local(&again[3]).await.unwrap();
+
+    // A server that checks rights does not know this key.
+    let strict = S3::start(&[("INITIAL_NO_AUTH_ACTION_COUNT", "0")]);
+    point_at(strict.address);
+    let error = open("s3://bucket/models").list().await.unwrap_err().to_string();
+    assert!(error.contains("may not do this (403)") && error.contains("InvalidAccessKeyId"), "{error}");
+
+    // Without any key the machine's own service is asked for one, which is not there.
+    for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
+        // SAFETY: see above.
+        unsafe { std::env::remove_var(name) };
+    }
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // SAFETY: see above.
+    unsafe { std::env::set_var("AWS_METADATA_ENDPOINT", format!("http://{closed}")) };
+    let error = open("s3://bucket/models").list().await.unwrap_err().to_string();
+    assert!(error.contains("there are no credentials: set AWS_ACCESS_KEY_ID"), "{error}");
 }

@@ -62,24 +62,31 @@ impl StorageError {
     /// A store's error with what to do about it.
     pub(super) fn store(place: &str, error: &StoreError) -> Self {
         let said = with_causes(error);
+        // A listing's errors are of no kind of their own; the status stands in their text.
+        let status = |text: &str| said.contains(&format!("status code: {text}"));
         let advice = match error {
-            StoreError::NotFound { .. } => "there is no such bucket or object",
-            StoreError::PermissionDenied { .. } => {
-                "the credentials are not accepted or may not do this (403): they need the rights to list the bucket and \
-                 to read its objects"
-            }
-            StoreError::Unauthenticated { .. } => "the store does not accept the credentials (401)",
+            StoreError::NotFound { .. } => ABSENT,
+            StoreError::PermissionDenied { .. } => DENIED,
+            StoreError::Unauthenticated { .. } => UNKNOWN,
             StoreError::Precondition { .. } => "it was changed while it was fetched; it is taken at the next look",
+            _ if status("404") => ABSENT,
+            _ if status("403") => DENIED,
+            _ if status("401") => UNKNOWN,
             // Where nothing else gives any, credentials are asked of the cloud's own machines.
-            _ if said.contains("169.254.169.254") || said.contains("metadata.google.internal") => {
-                "there are no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, GOOGLE_APPLICATION_CREDENTIALS, \
-                 or AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY"
-            }
+            _ if CREDENTIAL_SERVERS.iter().any(|server| said.contains(server)) => NO_CREDENTIALS,
             _ => "the store does not answer",
         };
         Self::Store { place: place.to_owned(), reason: format!("{advice}: {said}") }
     }
 }
+
+const ABSENT: &str = "there is no such bucket or object (404)";
+const DENIED: &str = "the credentials are not accepted or may not do this (403): they need the rights to list the bucket \
+                      and to read its objects";
+const UNKNOWN: &str = "the store does not accept the credentials (401)";
+const NO_CREDENTIALS: &str = "there are no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, \
+                              GOOGLE_APPLICATION_CREDENTIALS, or AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY";
+const CREDENTIAL_SERVERS: [&str; 3] = ["169.254.169.254", "/latest/api/token", "metadata.google.internal"];
 
 /// An error's text with that of its causes, where it does not hold it already, shortened.
 fn with_causes(error: &dyn std::error::Error) -> String {

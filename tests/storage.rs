@@ -49,7 +49,10 @@ impl S3 {
         let mut server = Self { process, address };
         let begun = Instant::now();
         while TcpStream::connect(address).is_err() {
-            assert!(server.process.try_wait().unwrap().is_none(), "moto.server ended; scripts/test-environment installs it");
+            assert!(
+                server.process.try_wait().unwrap().is_none(),
+                "moto.server ended; scripts/test-environment installs it"
+            );
             assert!(begun.elapsed() < Duration::from_secs(120), "moto.server does not listen");
             std::thread::sleep(Duration::from_millis(100));
         }

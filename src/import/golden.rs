@@ -3,9 +3,7 @@
 use anyhow::Context as _;
 
 use crate::{
-    infer::{
-        Runtime, Session, SessionOptions, Tolerance, check_golden, choose_golden, draw_pictures, golden_outputs,
-    },
+    infer::{Runtime, Session, SessionOptions, Tolerance, check_golden, choose_golden, draw_pictures, golden_outputs},
     model::{Golden, ModelFile, Sidecar, Task, wrapped},
     onnx::ModelProto,
     picture::{Detail, Limits, Picture, ResizeRule},

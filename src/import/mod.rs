@@ -138,10 +138,10 @@ fn task(args: &ImportArgs) -> anyhow::Result<SidecarTask> {
     };
     Ok(match args.task {
         TaskArg::MultiLabel => SidecarTask::MultiLabel { labels: names.into_iter().map(with_threshold).collect() },
-        TaskArg::SingleLabel => SidecarTask::SingleLabel { labels: names.into_iter().map(SidecarLabel::Name).collect() },
-        TaskArg::Values => SidecarTask::Values { names },
-        TaskArg::Points => {
-            SidecarTask::Points { names, coordinates: args.coordinates.into(), flip_pairs: Vec::new() }
+        TaskArg::SingleLabel => {
+            SidecarTask::SingleLabel { labels: names.into_iter().map(SidecarLabel::Name).collect() }
         }
+        TaskArg::Values => SidecarTask::Values { names },
+        TaskArg::Points => SidecarTask::Points { names, coordinates: args.coordinates.into(), flip_pairs: Vec::new() },
     })
 }

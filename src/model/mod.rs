@@ -13,12 +13,14 @@ mod storage;
 
 pub use digest::Digest;
 pub use file::{MANIFEST_KEY, ModelError, ModelFile};
+pub use foreign::{SIDECAR_FILE, foreign_files, wrapped};
 pub use manifest::{
     Golden, GoldenSample, InputSpec, Label, Manifest, OutputSpec, Points, Provenance, SCHEMA_VERSION, Task, Values,
     YRange,
 };
-pub use foreign::{SIDECAR_FILE, foreign_files, wrapped};
-pub use repository::{ModelName, ModelVersion, VersionFolder, list_versions, next_version};
 pub(crate) use repository::MODEL_FILE;
-pub use sidecar::{Activation, Coordinates, Sidecar, SidecarInput, SidecarLabel, SidecarOutput, SidecarSource, SidecarTask};
+pub use repository::{ModelName, ModelVersion, VersionFolder, list_versions, next_version};
+pub use sidecar::{
+    Activation, Coordinates, Sidecar, SidecarInput, SidecarLabel, SidecarOutput, SidecarSource, SidecarTask,
+};
 pub use storage::{Repository, StorageError, StorageOptions, StoredVersion};

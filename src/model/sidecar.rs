@@ -244,7 +244,9 @@ impl Sidecar {
         Ok(match (&self.task, self.output.activation) {
             (SidecarTask::SingleLabel { .. }, Some(Activation::Softmax)) => Finish::Softmax,
             (SidecarTask::MultiLabel { .. }, Some(Activation::Sigmoid)) => Finish::Sigmoid,
-            (SidecarTask::SingleLabel { .. } | SidecarTask::MultiLabel { .. }, Some(Activation::None)) => Finish::Scores,
+            (SidecarTask::SingleLabel { .. } | SidecarTask::MultiLabel { .. }, Some(Activation::None)) => {
+                Finish::Scores
+            }
             (SidecarTask::SingleLabel { .. }, Some(_)) => {
                 return Err("the scores of a single-label model sum to 1: that is a softmax".into());
             }
@@ -259,10 +261,9 @@ impl Sidecar {
             (SidecarTask::Points { coordinates, .. }, _) => match coordinates {
                 Coordinates::Frame => Finish::Points { scale: [1.0; 2], shift: [0.0; 2] },
                 Coordinates::Unit => Finish::Points { scale: [2.0; 2], shift: [-1.0; 2] },
-                Coordinates::Pixels => Finish::Points {
-                    scale: [2.0 / size.width as f32, 2.0 / size.height as f32],
-                    shift: [-1.0; 2],
-                },
+                Coordinates::Pixels => {
+                    Finish::Points { scale: [2.0 / size.width as f32, 2.0 / size.height as f32], shift: [-1.0; 2] }
+                }
             },
         })
     }

@@ -81,9 +81,10 @@ impl Reader<'_> {
         if wanted > self.limits.max_tensor_bytes {
             return Err(format!("{wanted} bytes {}, {} at most", shape(), self.limits.max_tensor_bytes));
         }
-        self.left = self.left.checked_sub(wanted).ok_or_else(|| {
-            format!("all data of the model are more than {} bytes together", self.limits.max_bytes)
-        })?;
+        self.left = self
+            .left
+            .checked_sub(wanted)
+            .ok_or_else(|| format!("all data of the model are more than {} bytes together", self.limits.max_bytes))?;
         let location = Path::new(entry("location").ok_or("no file is named")?.value());
         let path = inside(self.folder, location)?;
         let failed = |error: std::io::Error| format!("{}: {error}", path.display());
@@ -204,8 +205,11 @@ mod tests {
         inline(&mut found.clone(), folder.path(), &TrustLimits { max_bytes: 24, ..TrustLimits::default() }).unwrap();
         let message = refusal(found, folder.path(), &TrustLimits { max_bytes: 23, ..TrustLimits::default() });
         assert!(message.contains("more than 23 bytes together"), "{message}");
-        let message =
-            refusal(model("w.data", "0", "8"), folder.path(), &TrustLimits { max_tensor_bytes: 7, ..TrustLimits::default() });
+        let message = refusal(
+            model("w.data", "0", "8"),
+            folder.path(),
+            &TrustLimits { max_tensor_bytes: 7, ..TrustLimits::default() },
+        );
         assert!(message.contains("7 at most"), "{message}");
         let mut giant = model("w.data", "0", "8");
         giant.graph.as_mut().unwrap().initializer[0].dims = vec![i64::MAX, 8];

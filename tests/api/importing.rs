@@ -26,6 +26,9 @@ struct Scores {
     sigmoid: Vec<f64>,
 }
 
+/// Which scores of PyTorch's a model gives.
+type Pick = fn(&Scores) -> &[f64];
+
 const NAMES: [&str; 3] = ["circle", "square", "triangle"];
 
 fn fixture(file: &str) -> PathBuf {
@@ -45,7 +48,7 @@ async fn serve(folder: &Path) -> App {
 }
 
 /// Asserts that every model answers the fixture's pictures as PyTorch does.
-async fn assert_pytorchs_scores(app: &App, models: &[(&str, fn(&Scores) -> &[f64])]) {
+async fn assert_pytorchs_scores(app: &App, models: &[(&str, Pick)]) {
     let text = std::fs::read_to_string(fixture("scores.json")).unwrap();
     let expected: BTreeMap<String, Scores> = serde_json::from_str(&text).unwrap();
     for (file, scores) in &expected {
@@ -80,8 +83,9 @@ async fn exported_models_are_served_with_pytorchs_scores() {
         assert_eq!(copied, std::fs::read(original).unwrap(), "{file}");
     }
     let app = serve(folder.path()).await;
-    let (softmax, sigmoid): (fn(&Scores) -> &[f64], fn(&Scores) -> &[f64]) = (|s| &s.softmax, |s| &s.sigmoid);
-    let models = [("torchscript-one", softmax), ("torchscript-two", softmax), ("dynamo-one", sigmoid), ("dynamo-two", sigmoid)];
+    let (softmax, sigmoid): (Pick, Pick) = (|scores| &scores.softmax, |scores| &scores.sigmoid);
+    let models =
+        [("torchscript-one", softmax), ("torchscript-two", softmax), ("dynamo-one", sigmoid), ("dynamo-two", sigmoid)];
     assert_pytorchs_scores(&app, &models).await;
 }
 
@@ -225,7 +229,8 @@ fn a_manifest_that_does_not_fit_is_refused_with_the_reason() {
 #[tokio::test(flavor = "multi_thread")]
 async fn golden_samples_of_a_sidecar_are_checked_and_hostile_files_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let output = import(&fixture("torchscript.onnx"), folder.path(), "drifted", &["--task", "single-label", "--sidecar"]);
+    let output =
+        import(&fixture("torchscript.onnx"), folder.path(), "drifted", &["--task", "single-label", "--sidecar"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let version = folder.path().join("models/drifted/1");
     let mut drifted: Value = serde_json::from_slice(&std::fs::read(version.join("manifest.json")).unwrap()).unwrap();

@@ -15,10 +15,7 @@ fn import(folder: &Path, name: &str) {
     let out = folder.join("models").join(name);
     std::fs::write(&names, "circle\nsquare\ntriangle").unwrap();
     let [model, names, out] = [&model, &names, &out].map(|path| path.to_str().unwrap());
-    run(
-        env!("CARGO_BIN_EXE_tagpoint"),
-        &["import", model, "--out", out, "--names", names, "--task", "multi-label"],
-    );
+    run(env!("CARGO_BIN_EXE_tagpoint"), &["import", model, "--out", out, "--names", names, "--task", "multi-label"]);
 }
 
 #[test]

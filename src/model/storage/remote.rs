@@ -62,7 +62,9 @@ impl RemoteRepository {
             }
         }
         let whole = versions.into_iter().filter(|(_, files)| files.iter().any(|file| file.name == MODEL_FILE));
-        Ok(whole.map(|((name, version), files)| StoredVersion { name, version, place: Place::Objects(files) }).collect())
+        Ok(whole
+            .map(|((name, version), files)| StoredVersion { name, version, place: Place::Objects(files) })
+            .collect())
     }
 
     /// The version that an object belongs to; none for what lies elsewhere or has a name that is no file's.
@@ -76,7 +78,11 @@ impl RemoteRepository {
         }
         let tag = object.e_tag.clone().unwrap_or_else(|| object.last_modified.to_rfc3339());
         let file = file.join("/");
-        Some((name, version, RemoteFile { name: file, location: object.location, size: object.size, tag, e_tag: object.e_tag }))
+        Some((
+            name,
+            version,
+            RemoteFile { name: file, location: object.location, size: object.size, tag, e_tag: object.e_tag },
+        ))
     }
 
     pub(super) async fn local(&self, version: &StoredVersion, files: &[RemoteFile]) -> Result<PathBuf, StorageError> {
@@ -127,7 +133,10 @@ impl RemoteRepository {
             received += part.len() as u64;
             // A store that sends more than it listed does not fill the disk.
             if received > file.size {
-                return Err(StorageError::other(&place, format!("the store sends more than the {} bytes listed", file.size)));
+                return Err(StorageError::other(
+                    &place,
+                    format!("the store sends more than the {} bytes listed", file.size),
+                ));
             }
             output.write_all(&part).await.map_err(failed)?;
         }

@@ -2,7 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{TrustLimits, operators::{FunctionId, shorten}, untrusted};
+use super::{
+    TrustLimits,
+    operators::{FunctionId, shorten},
+    untrusted,
+};
 use crate::onnx::{GraphProto, ModelProto, NodeProto, OnnxError, proto::FunctionProto};
 
 /// The functions of a model.
@@ -27,7 +31,10 @@ pub(super) fn check_functions(model: &ModelProto, limits: &TrustLimits) -> Resul
     let mut counter = Counter { functions, counted: BTreeMap::new(), limits };
     let nodes = model.graph.as_ref().map_or(Ok(0), |graph| counter.graph(graph, &mut Vec::new()))?;
     if nodes > limits.max_nodes {
-        return Err(untrusted(format!("it has {nodes} nodes with its functions written out, {} at most", limits.max_nodes)));
+        return Err(untrusted(format!(
+            "it has {nodes} nodes with its functions written out, {} at most",
+            limits.max_nodes
+        )));
     }
     Ok(())
 }

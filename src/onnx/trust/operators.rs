@@ -34,7 +34,9 @@ pub(super) fn check_versions(model: &ModelProto) -> Result<(), OnnxError> {
     let ir = model.ir_version();
     if !IR_VERSIONS.contains(&ir) {
         let (low, high) = IR_VERSIONS.into_inner();
-        return Err(untrusted(format!("it is of IR version {ir}, known are {low} to {high}: export it for one of them")));
+        return Err(untrusted(format!(
+            "it is of IR version {ir}, known are {low} to {high}: export it for one of them"
+        )));
     }
     check_imports(&model.opset_import)?;
     if !model.opset_import.iter().any(|import| is_standard(import.domain())) {
@@ -83,10 +85,9 @@ pub(super) fn check_operator(node: &NodeProto, functions: &BTreeSet<FunctionId<'
             named(),
             QUANTISED.join(", ")
         ))),
-        _ => Err(untrusted(format!(
-            "{} is a custom operator: only the standard's are served; export to them",
-            named()
-        ))),
+        _ => {
+            Err(untrusted(format!("{} is a custom operator: only the standard's are served; export to them", named())))
+        }
     }
 }
 

@@ -90,8 +90,11 @@ impl Kind {
 
 /// Counts the parts of an encoded model.
 pub(super) fn scan(bytes: &[u8], limits: &TrustLimits) -> Result<(), OnnxError> {
-    Scan { messages: limits.max_messages, fields: limits.max_fields, packed: limits.max_packed_bytes, limits }
-        .message(bytes, Kind::Model, 0)
+    Scan { messages: limits.max_messages, fields: limits.max_fields, packed: limits.max_packed_bytes, limits }.message(
+        bytes,
+        Kind::Model,
+        0,
+    )
 }
 
 /// What may still come.
@@ -140,7 +143,9 @@ fn content<'a>(bytes: &mut &'a [u8], wire_type: WireType) -> Result<Option<&'a [
         WireType::SixtyFourBit => 8,
         WireType::ThirtyTwoBit => 4,
         WireType::LengthDelimited => decode_varint(bytes)?,
-        WireType::StartGroup | WireType::EndGroup => return Err(untrusted("not an ONNX file: its encoding has groups")),
+        WireType::StartGroup | WireType::EndGroup => {
+            return Err(untrusted("not an ONNX file: its encoding has groups"));
+        }
     };
     let split = usize::try_from(length).ok().and_then(|length| bytes.split_at_checked(length));
     let (content, rest) = split.ok_or_else(|| untrusted("not an ONNX file: it ends inside of a field"))?;

@@ -43,7 +43,9 @@ pub(super) fn check_tensor(tensor: &TensorProto, limits: &TrustLimits) -> Result
             false => refuse(format!("{} texts for shape {dims:?}", tensor.string_data.len())),
         };
     }
-    let Some(bits) = element_bits(data_type) else { return refuse(format!("its element type {data_type} is not known")) };
+    let Some(bits) = element_bits(data_type) else {
+        return refuse(format!("its element type {data_type} is not known"));
+    };
     match bytes_of(dims, bits) {
         None => refuse(format!("its shape {dims:?} is impossible")),
         Some(bytes) if bytes > limit => refuse(format!("it has {bytes} bytes by its shape {dims:?}, {limit} at most")),

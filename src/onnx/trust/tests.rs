@@ -66,7 +66,8 @@ fn refused(model: &ModelProto, parts: &[&str]) {
 #[test]
 fn an_ordinary_model_is_trusted_and_so_is_a_quantised_one() {
     outcome(&good(), &TrustLimits::default()).unwrap();
-    let mut model = with(|graph| graph.node.extend(["QuantizeLinear", "QLinearAdd"].map(|op| node("com.microsoft", op))));
+    let mut model =
+        with(|graph| graph.node.extend(["QuantizeLinear", "QLinearAdd"].map(|op| node("com.microsoft", op))));
     model.opset_import.extend([import("com.microsoft", 1), import("ai.onnx.ml", 3), import("pkg.unused", 99)]);
     outcome(&model, &TrustLimits::default()).unwrap();
 }
@@ -99,7 +100,8 @@ fn custom_operators_are_refused_by_name_wherever_they_stand() {
         ..node("", "If")
     };
     refused(&with(|graph| graph.node.push(within)), &["com.evil.Shell"]);
-    let listed = NodeProto { attribute: vec![AttributeProto { graphs: vec![branch], ..attribute("g") }], ..node("", "If") };
+    let listed =
+        NodeProto { attribute: vec![AttributeProto { graphs: vec![branch], ..attribute("g") }], ..node("", "If") };
     refused(&with(|graph| graph.node.push(listed)), &["com.evil.Shell"]);
     let function = FunctionProto {
         name: Some("F".into()),
@@ -259,7 +261,10 @@ fn graphs_within_graphs_have_an_end() {
         let mut graph = GraphProto { node: vec![node("", "Relu")], ..GraphProto::default() };
         for _ in 0..depth {
             let then = AttributeProto { g: Some(graph), ..attribute("then_branch") };
-            graph = GraphProto { node: vec![NodeProto { attribute: vec![then], ..node("", "If") }], ..GraphProto::default() };
+            graph = GraphProto {
+                node: vec![NodeProto { attribute: vec![then], ..node("", "If") }],
+                ..GraphProto::default()
+            };
         }
         with(|outer| outer.node.append(&mut graph.node))
     };

@@ -26,10 +26,10 @@ pub(super) fn check_bodies(model: &ModelProto, limits: &TrustLimits) -> Result<(
         function.value_info.iter().try_for_each(|value| check_value(value, limits))?;
         walk.nodes(&function.node, constants(&function.node, &[]), 0)?;
     }
-    model.graph.as_ref().map_or_else(
-        || Err(untrusted("it has no graph")),
-        |graph| walk.graph(graph, &Constants::new(), 0),
-    )
+    model
+        .graph
+        .as_ref()
+        .map_or_else(|| Err(untrusted("it has no graph")), |graph| walk.graph(graph, &Constants::new(), 0))
 }
 
 struct Walk<'a> {
@@ -55,7 +55,8 @@ impl Walk<'_> {
 
     fn nodes(&self, nodes: &[NodeProto], known: Constants<'_>, depth: usize) -> Result<(), OnnxError> {
         for node in nodes {
-            let names = node.input.iter().chain(&node.output).chain(&node.name).chain(&node.op_type).chain(&node.domain);
+            let names =
+                node.input.iter().chain(&node.output).chain(&node.name).chain(&node.op_type).chain(&node.domain);
             names.into_iter().try_for_each(|name| self.name(name))?;
             check_operator(node, &self.functions)?;
             check_made_size(node, &known, self.limits)?;

@@ -16,6 +16,7 @@ pub mod answer;
 mod drawing;
 pub mod error;
 mod files;
+pub mod import;
 pub mod infer;
 pub mod model;
 pub mod onnx;

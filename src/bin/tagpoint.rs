@@ -5,7 +5,7 @@ use std::io::Write as _;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use tagpoint::{
-    infer,
+    import, infer,
     picture::command,
     serve::{Application, Models, ServeArgs, Settings, init_logging},
 };
@@ -25,6 +25,8 @@ enum Command {
     Serve(ServeArgs),
     /// Print the settings that `serve` would use, and where each comes from
     Config(ServeArgs),
+    /// Make somebody else's ONNX file a model that can be served, and write OUT/NEXT-VERSION/model.onnx
+    Import(Box<import::ImportArgs>),
     /// Show the pixels that a model sees of a picture
     Pixels(command::PixelsArgs),
 }
@@ -38,6 +40,7 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Serve(args) => serve(Settings::resolve(args)?.settings),
         Command::Config(args) => Ok(write!(std::io::stdout(), "{}", Settings::resolve(args)?)?),
+        Command::Import(args) => import::run(&args),
         Command::Pixels(args) => command::run(&args).map(|_| ()),
     }
 }

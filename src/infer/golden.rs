@@ -15,6 +15,8 @@ pub struct Tolerance(pub f32);
 impl Tolerance {
     /// float32 on a CPU.
     pub const FLOAT32: Self = Self(1e-3);
+    /// float32 on CUDA.
+    pub const CUDA: Self = Self(5e-3);
 }
 
 /// Why a model fails its golden check.

@@ -2,11 +2,15 @@
 //!
 //! A [`Session`] is blocking: callers keep it off async threads.
 
+mod drawn;
 mod golden;
+mod provider;
 mod runtime;
 mod session;
 
+pub use drawn::{choose_golden, draw_pictures, spread};
 pub use golden::{GoldenError, Tolerance, check_golden, golden_outputs};
+pub use provider::Provider;
 pub use runtime::{Runtime, disable_telemetry};
 pub use session::{Session, SessionOptions};
 
@@ -26,6 +30,18 @@ pub enum InferError {
     /// ONNX Runtime refused the model or failed while running it.
     #[error("ONNX Runtime: {0}")]
     OnnxRuntime(String),
+    /// The execution provider that was asked for cannot be used.
+    #[error(
+        "the execution provider {provider} cannot be used: {reason}; it needs the NVIDIA driver, the CUDA 13 and cuDNN 9 \
+         libraries, and ONNX Runtime's build for it (libonnxruntime.so of the PyPI package onnxruntime-gpu with its \
+         libonnxruntime_providers_*.so beside it, named by ORT_DYLIB_PATH); or set provider = \"cpu\""
+    )]
+    Provider {
+        /// The provider and its device.
+        provider: String,
+        /// What ONNX Runtime said.
+        reason: String,
+    },
     /// The graph's inputs or outputs are not what the manifest promises.
     #[error("the graph does not fit its manifest: {0}")]
     Contract(String),

@@ -2,22 +2,26 @@
 
 use ort::{session::builder::GraphOptimizationLevel, value::TensorRef};
 
-use super::{InferError, Runtime};
+use super::{InferError, Provider, Runtime};
 use crate::model::ModelFile;
 
 /// How a session uses the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionOptions {
+    /// What the model runs on.
+    pub provider: Provider,
     /// Threads that work on one batch together; 1 or more.
     pub intra_threads: usize,
     /// Whether idle threads of the session spin, which is faster for one session and starves everything beside it.
     pub spinning: bool,
+    /// Whether memory of a batch is kept for the next one, which is faster and holds what the largest batch took.
+    pub arena: bool,
 }
 
 impl Default for SessionOptions {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { intra_threads: cores, spinning: false }
+        Self { provider: Provider::Cpu, intra_threads: cores, spinning: false, arena: true }
     }
 }
 
@@ -32,17 +36,22 @@ pub struct Session {
 }
 
 impl Session {
-    /// Opens a model on the CPU.
+    /// Opens a model on its execution provider, and on no other in its place.
     ///
     /// # Errors
-    /// A graph that ONNX Runtime refuses, or one whose input or output is not as the manifest says.
+    /// A provider that this machine does not have, a graph that ONNX Runtime refuses, or one whose input or output is
+    /// not as the manifest says.
     pub fn open(runtime: &Runtime, model: &ModelFile, options: &SessionOptions) -> Result<Self, InferError> {
-        let session = ort::session::Session::builder(runtime.environment())?
+        let mut builder = ort::session::Session::builder(runtime.environment())?
             .with_optimization_level(GraphOptimizationLevel::All)?
             .with_intra_threads(options.intra_threads)?
             .with_inter_threads(1)?
             .with_intra_op_spinning(options.spinning)?
-            .commit_from_memory(&model.bytes)?;
+            // Weights lie outside of the arena, so that unloading a model gives their memory back whole.
+            .with_config_entry("session.use_device_allocator_for_initializers", "1")?;
+        builder = options.provider.register(builder, options.arena)?;
+        let session =
+            builder.commit_from_memory(&model.bytes).map_err(|error| options.provider.error(&error.to_string()))?;
         let manifest = &model.manifest;
         for (what, name, outlets) in
             [("input", &manifest.input.name, session.inputs()), ("output", &manifest.output.name, session.outputs())]

@@ -1,6 +1,6 @@
 //! SHA-256 digests, written as 64 hexadecimal digits.
 
-use std::fmt;
+use std::{fmt, io::Read};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -14,6 +14,28 @@ impl Digest {
     /// The digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
+    }
+
+    /// The digest of everything that `reader` gives.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn of_reader(mut reader: impl Read) -> std::io::Result<Self> {
+        let mut state = Sha256::new();
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            match reader.read(&mut buffer) {
+                Ok(0) => return Ok(Self(state.finalize().into())),
+                Ok(count) => state.update(&buffer[..count]),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// One digest of several files, in this order: the digest of their digests.
+    pub fn of_digests(digests: &[Self]) -> Self {
+        Self::of(&digests.iter().flat_map(|digest| digest.0).collect::<Vec<u8>>())
     }
 }
 

@@ -4,9 +4,13 @@ use std::path::Path;
 
 use prost::Message as _;
 
-use super::{Digest, Manifest};
+use super::{Digest, Manifest, foreign};
 use crate::files::write_whole;
-use crate::onnx::{GraphProto, ModelProto, proto::StringStringEntryProto};
+use crate::onnx::{
+    GraphProto, ModelProto, OnnxError,
+    proto::StringStringEntryProto,
+    trust::{self, TrustLimits},
+};
 
 /// The metadata key that the manifest stands under.
 pub const MANIFEST_KEY: &str = "tagpoint.manifest";
@@ -22,12 +26,21 @@ pub enum ModelError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// The bytes are not an ONNX file.
-    #[error("not an ONNX file: {0}")]
-    Decode(#[from] prost::DecodeError),
+    /// The bytes are not an ONNX file, or one that may not reach ONNX Runtime, or one that cannot be made one of ours.
+    #[error(transparent)]
+    Onnx(#[from] OnnxError),
     /// The file has no manifest.
-    #[error("the file has no tagpoint manifest (metadata key {MANIFEST_KEY:?}); was it made by tagpoint-train?")]
+    #[error(
+        "the file has no tagpoint manifest (metadata key {MANIFEST_KEY:?}), and no manifest.json lies beside it; \
+         `tagpoint import` writes one for somebody else's file"
+    )]
     NoManifest,
+    /// There are two manifests.
+    #[error("the file has a tagpoint manifest of its own, and manifest.json lies beside it: remove one of them")]
+    TwoManifests,
+    /// The manifest beside somebody else's file is not one.
+    #[error("manifest.json: {0}")]
+    Sidecar(String),
     /// The manifest is not the JSON document that it should be.
     #[error("the manifest cannot be read: {0}")]
     ManifestSyntax(#[from] serde_json::Error),
@@ -56,22 +69,40 @@ pub struct ModelFile {
 }
 
 impl ModelFile {
-    /// Reads and checks a model file.
+    /// Reads and checks a model file: one of ours, or somebody else's with `manifest.json` beside it.
     ///
     /// # Errors
-    /// An unreadable file, one without a valid manifest, or one whose graph is not the manifest's.
+    /// An unreadable file, one that may not reach ONNX Runtime, one without a valid manifest, or one whose graph is not
+    /// the manifest's.
     pub fn read(path: &Path) -> Result<Self, ModelError> {
-        Self::parse(std::fs::read(path).map_err(|source| io_error(path, source))?)
+        Self::read_within(path, &TrustLimits::default())
     }
 
-    /// Checks the bytes of a model file.
+    /// As [`ModelFile::read`], with limits of the caller's choice.
     ///
     /// # Errors
-    /// Bytes that are not ONNX, have no valid manifest, or whose graph is not the manifest's.
+    /// As [`ModelFile::read`].
+    pub fn read_within(path: &Path, limits: &TrustLimits) -> Result<Self, ModelError> {
+        let bytes = trust::read_bytes(path, limits).map_err(|source| io_error(path, source))?;
+        match foreign::sidecar_of(path) {
+            Some(sidecar) => foreign::read(path, bytes, &sidecar, limits),
+            None => Self::parse_within(bytes, limits),
+        }
+    }
+
+    /// Checks the bytes of a model file of ours.
+    ///
+    /// # Errors
+    /// Bytes that are not ONNX or may not reach ONNX Runtime, have no valid manifest, or whose graph is not the manifest's.
     pub fn parse(bytes: Vec<u8>) -> Result<Self, ModelError> {
-        let model = ModelProto::decode(bytes.as_slice())?;
-        let entry = model.metadata_props.iter().find(|entry| entry.key() == MANIFEST_KEY);
-        let manifest: Manifest = serde_json::from_str(entry.ok_or(ModelError::NoManifest)?.value())?;
+        Self::parse_within(bytes, &TrustLimits::default())
+    }
+
+    fn parse_within(bytes: Vec<u8>, limits: &TrustLimits) -> Result<Self, ModelError> {
+        let model = trust::decode(&bytes, limits)?;
+        let entry = manifest_entry(&model).ok_or(ModelError::NoManifest)?;
+        trust::check(&model, limits)?;
+        let manifest: Manifest = serde_json::from_str(entry.value())?;
         manifest.validate().map_err(ModelError::ManifestInvalid)?;
         let found = graph_digest(&model.graph.unwrap_or_default());
         if found != manifest.graph_digest {
@@ -86,9 +117,19 @@ impl ModelFile {
     ///
     /// # Errors
     /// A manifest that contradicts itself.
-    pub fn assemble(mut model: ModelProto, mut manifest: Manifest) -> Result<Self, ModelError> {
-        manifest.graph_digest = graph_digest(model.graph.as_ref().unwrap_or(&GraphProto::default()));
+    pub fn assemble(model: ModelProto, manifest: Manifest) -> Result<Self, ModelError> {
         manifest.validate().map_err(ModelError::ManifestInvalid)?;
+        Self::seal(model, manifest)
+    }
+
+    /// As [`ModelFile::assemble`], also without golden samples.
+    pub(super) fn assemble_unchecked(model: ModelProto, manifest: Manifest) -> Result<Self, ModelError> {
+        manifest.validate_but_golden().map_err(ModelError::ManifestInvalid)?;
+        Self::seal(model, manifest)
+    }
+
+    fn seal(mut model: ModelProto, mut manifest: Manifest) -> Result<Self, ModelError> {
+        manifest.graph_digest = graph_digest(model.graph.as_ref().unwrap_or(&GraphProto::default()));
         model.metadata_props.retain(|entry| entry.key() != MANIFEST_KEY);
         model.metadata_props.push(StringStringEntryProto {
             key: Some(MANIFEST_KEY.to_owned()),
@@ -96,6 +137,11 @@ impl ModelFile {
         });
         let bytes = model.encode_to_vec();
         Ok(Self { digest: Digest::of(&bytes), bytes, manifest })
+    }
+
+    /// Whether there are golden samples to check it by; somebody else's file may have none.
+    pub fn can_be_checked(&self) -> bool {
+        !self.manifest.golden.samples.is_empty()
     }
 
     /// Writes the file whole or not at all.
@@ -107,11 +153,16 @@ impl ModelFile {
     }
 }
 
+/// The metadata entry of a manifest.
+pub(super) fn manifest_entry(model: &ModelProto) -> Option<&StringStringEntryProto> {
+    model.metadata_props.iter().find(|entry| entry.key() == MANIFEST_KEY)
+}
+
 /// SHA-256 of a graph's encoding.
 pub(crate) fn graph_digest(graph: &GraphProto) -> Digest {
     Digest::of(&graph.encode_to_vec())
 }
 
-fn io_error(path: &Path, source: std::io::Error) -> ModelError {
+pub(super) fn io_error(path: &Path, source: std::io::Error) -> ModelError {
     ModelError::Io { path: path.display().to_string(), source }
 }

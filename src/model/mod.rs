@@ -1,16 +1,26 @@
 //! The contract of a model: its manifest, its file, and the folder that models live in.
 //!
-//! A model is one `.onnx` file whose metadata hold a [`Manifest`]: everything that a graph has no node for.
+//! A model is one `.onnx` file whose metadata hold a [`Manifest`]: everything that a graph has no node for. Somebody
+//! else's file has a [`Sidecar`] beside it instead, and is made one of ours as it is read.
 
 mod digest;
 mod file;
+mod foreign;
 mod manifest;
 mod repository;
+mod sidecar;
+mod storage;
 
 pub use digest::Digest;
 pub use file::{MANIFEST_KEY, ModelError, ModelFile};
+pub use foreign::{SIDECAR_FILE, foreign_files, wrapped};
 pub use manifest::{
     Golden, GoldenSample, InputSpec, Label, Manifest, OutputSpec, Points, Provenance, SCHEMA_VERSION, Task, Values,
     YRange,
 };
+pub(crate) use repository::MODEL_FILE;
 pub use repository::{ModelName, ModelVersion, VersionFolder, list_versions, next_version};
+pub use sidecar::{
+    Activation, Coordinates, Sidecar, SidecarInput, SidecarLabel, SidecarOutput, SidecarSource, SidecarTask,
+};
+pub use storage::{Repository, StorageError, StorageOptions, StoredVersion};

@@ -8,7 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 /// The model's file in the folder of its version.
-const MODEL_FILE: &str = "model.onnx";
+pub(crate) const MODEL_FILE: &str = "model.onnx";
 
 /// A model's name: 1 to 64 of `a-z A-Z 0-9 _ - .`, not starting with a dot. It is a folder's name and part of addresses.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

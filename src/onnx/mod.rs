@@ -16,6 +16,7 @@ pub mod head;
 pub mod proto;
 mod source;
 pub mod tensor;
+pub mod trust;
 mod untie;
 pub mod weights;
 pub mod wrap;
@@ -42,6 +43,9 @@ pub enum OnnxError {
         /// What does not fit.
         reason: String,
     },
+    /// The file may not reach ONNX Runtime.
+    #[error("the model file is refused: {0}")]
+    Untrusted(String),
     /// The graph lacks what an operation on it needs.
     #[error("{0}")]
     Graph(String),

@@ -6,6 +6,8 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     GraphProto, ModelProto, OnnxError,
     builder::{GraphBuilder, int, ints, prune},
@@ -27,9 +29,13 @@ pub struct Wrapping<'a> {
     pub input: Option<&'a str>,
     /// The output that answers; the only one where none is named.
     pub output: Option<&'a str>,
+    /// Where the channels are; told from the input's shape where it is not said.
+    pub layout: Option<Layout>,
+    /// The order of the channels.
+    pub channels: ChannelOrder,
     /// The size of pictures; the graph's own where it has one.
     pub size: Option<PictureSize>,
-    /// What is subtracted from R, G and B in 0…255.
+    /// What is subtracted from each channel in 0…255, in the graph's order of channels.
     pub mean: [f32; 3],
     /// What they are then divided by.
     pub deviation: [f32; 3],
@@ -37,6 +43,28 @@ pub struct Wrapping<'a> {
     pub finish: Finish,
     /// The number of output elements for each picture.
     pub outputs: i64,
+}
+
+/// Where the channels are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Layout {
+    /// [N, 3, H, W].
+    #[serde(rename = "nchw")]
+    First,
+    /// [N, H, W, 3].
+    #[serde(rename = "nhwc")]
+    Last,
+}
+
+/// The order of the channels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChannelOrder {
+    /// Red, green, blue.
+    #[default]
+    Rgb,
+    /// Blue, green, red, as OpenCV reads pictures.
+    Bgr,
 }
 
 /// What becomes of a graph's output.
@@ -59,6 +87,23 @@ pub enum Finish {
     },
 }
 
+/// The size of the pictures that a graph takes: its own, where it has one, else `size`.
+///
+/// # Errors
+/// A graph without one input of pictures, a size that is missing or contradicts the graph's.
+pub fn input_size(
+    model: &ModelProto,
+    input: Option<&str>,
+    layout: Option<Layout>,
+    size: Option<PictureSize>,
+) -> Result<PictureSize, OnnxError> {
+    let Some(graph) = &model.graph else { return Err(OnnxError::Graph("the file has no graph".into())) };
+    let initializers: BTreeSet<&str> = graph.initializer.iter().map(|tensor| tensor.name()).collect();
+    let inputs: Vec<ValueInfoProto> =
+        graph.input.iter().filter(|value| !initializers.contains(value.name())).cloned().collect();
+    Ok(picture_input(choose("input", &inputs, input)?, layout, size)?.1)
+}
+
 /// Rewrites a model's graph; gives the size of the pictures that it takes.
 ///
 /// # Errors
@@ -69,7 +114,7 @@ pub fn wrap(model: &mut ModelProto, wrapping: &Wrapping<'_>) -> Result<PictureSi
     drop_initializers_from_inputs(graph);
     let input = choose("input", &graph.input, wrapping.input)?;
     let output = choose("output", &graph.output, wrapping.output)?;
-    let (layout, size) = picture_input(input, wrapping.size)?;
+    let (layout, size) = picture_input(input, wrapping.layout, wrapping.size)?;
     let [mut input, mut output] = [input, output].map(|value| value.name().to_owned());
     let others: Vec<&str> = graph.input.iter().map(ValueInfoProto::name).filter(|name| *name != input).collect();
     if !others.is_empty() {
@@ -89,13 +134,6 @@ pub fn wrap(model: &mut ModelProto, wrapping: &Wrapping<'_>) -> Result<PictureSi
     Ok(size)
 }
 
-/// Where the channels are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Layout {
-    First,
-    Last,
-}
-
 fn choose<'a>(what: &str, values: &'a [ValueInfoProto], wanted: Option<&str>) -> Result<&'a ValueInfoProto, OnnxError> {
     let names: Vec<&str> = values.iter().map(ValueInfoProto::name).collect();
     match (wanted, values) {
@@ -109,16 +147,23 @@ fn choose<'a>(what: &str, values: &'a [ValueInfoProto], wanted: Option<&str>) ->
 }
 
 /// Layout and size of a float32 input of three-channel pictures.
-fn picture_input(input: &ValueInfoProto, size: Option<PictureSize>) -> Result<(Layout, PictureSize), OnnxError> {
+fn picture_input(
+    input: &ValueInfoProto,
+    layout: Option<Layout>,
+    size: Option<PictureSize>,
+) -> Result<(Layout, PictureSize), OnnxError> {
     let name = input.name();
     let wrong = |reason: String| OnnxError::Graph(format!("the input {name:?} {reason}"));
     let wanted = "is not float32 [N, 3, H, W] or [N, H, W, 3]";
     let (data_type, dims) = tensor_shape(input).ok_or_else(|| wrong(wanted.to_owned()))?;
     let dims = dims.unwrap_or_default();
-    let (layout, height, width) = match dims[..] {
-        [_, Some(3), height, width] => (Layout::First, height, width),
-        [_, height, width, Some(3)] => (Layout::Last, height, width),
-        [_, None, height, width] => (Layout::First, height, width),
+    let (layout, height, width) = match (layout, &dims[..]) {
+        (Some(Layout::First) | None, &[_, Some(3), height, width]) => (Layout::First, height, width),
+        (Some(Layout::Last) | None, &[_, height, width, Some(3)]) => (Layout::Last, height, width),
+        (Some(Layout::First) | None, &[_, None, height, width]) => (Layout::First, height, width),
+        (Some(Layout::Last), &[_, height, width, None]) => (Layout::Last, height, width),
+        (Some(Layout::First), _) => return Err(wrong(format!("is not [N, 3, H, W] but of dimensions {dims:?}"))),
+        (Some(Layout::Last), _) => return Err(wrong(format!("is not [N, H, W, 3] but of dimensions {dims:?}"))),
         _ => return Err(wrong(format!("{wanted} but of dimensions {dims:?}"))),
     };
     if data_type != DataType::Float {
@@ -173,7 +218,12 @@ fn take_pictures(graph: &mut GraphProto, input: &str, layout: Layout, size: Pict
     let dims: &[i64] = if layout == Layout::First { &[1, 3, 1, 1] } else { &[1, 1, 1, 3] };
     let mean = builder.constant("wrap.mean", dims, &wrapping.mean);
     let deviation = builder.constant("wrap.deviation", dims, &wrapping.deviation);
-    let mut pixels = builder.node("Cast", "wrap.float", &[IMAGE], vec![int("to", DataType::Float as i64)]);
+    let mut ordered = IMAGE.to_owned();
+    if wrapping.channels == ChannelOrder::Bgr {
+        let order = builder.int_constant("wrap.order", &[3], &[2, 1, 0]);
+        ordered = builder.node("Gather", "wrap.ordered", &[IMAGE, &order], vec![int("axis", 3)]);
+    }
+    let mut pixels = builder.node("Cast", "wrap.float", &[&ordered], vec![int("to", DataType::Float as i64)]);
     if layout == Layout::First {
         pixels = builder.node("Transpose", "wrap.planes", &[&pixels], vec![ints("perm", &[0, 3, 1, 2])]);
     }
@@ -261,7 +311,17 @@ mod tests {
 
     fn wrapping(finish: Finish) -> Wrapping<'static> {
         let size = Some(PictureSize { width: 32, height: 16 });
-        Wrapping { input: None, output: None, size, mean: [0.0; 3], deviation: [255.0; 3], finish, outputs: 2 }
+        Wrapping {
+            input: None,
+            output: None,
+            layout: None,
+            channels: ChannelOrder::Rgb,
+            size,
+            mean: [0.0; 3],
+            deviation: [255.0; 3],
+            finish,
+            outputs: 2,
+        }
     }
 
     fn operators(model: &ModelProto) -> Vec<&str> {
@@ -290,6 +350,27 @@ mod tests {
         wrap(&mut model, &Wrapping { size: None, ..wrapping(Finish::Values) }).unwrap();
         assert!(!operators(&model).contains(&"Transpose"));
         assert_eq!(model.graph.unwrap().output[0].name(), "values");
+    }
+
+    #[test]
+    fn a_layout_that_is_said_settles_what_the_shape_leaves_open() {
+        let layout = |layout| Wrapping { layout: Some(layout), size: None, ..wrapping(Finish::Softmax) };
+        let size = wrap(&mut foreign(&[-1, 3, 16, 3], None), &layout(Layout::First)).unwrap();
+        assert_eq!(size, PictureSize { width: 3, height: 16 });
+        let size = wrap(&mut foreign(&[-1, 3, 16, 3], None), &layout(Layout::Last)).unwrap();
+        assert_eq!(size, PictureSize { width: 16, height: 3 });
+        let error = wrap(&mut foreign(&[-1, 3, 16, 32], None), &layout(Layout::Last)).unwrap_err().to_string();
+        assert!(error.contains("is not [N, H, W, 3] but of dimensions"), "{error}");
+    }
+
+    #[test]
+    fn blue_comes_first_where_the_graph_wants_it_so() {
+        let mut model = foreign(&[-1, 3, 16, 32], None);
+        wrap(&mut model, &Wrapping { channels: ChannelOrder::Bgr, ..wrapping(Finish::Softmax) }).unwrap();
+        assert_eq!(operators(&model)[..2], ["Gather", "Cast"]);
+        let graph = model.graph.unwrap();
+        let order = graph.initializer.iter().find(|tensor| tensor.name() == "wrap.order").unwrap();
+        assert_eq!(order.to_i64().unwrap(), [2, 1, 0]);
     }
 
     #[test]

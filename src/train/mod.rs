@@ -14,7 +14,6 @@ mod dropout;
 pub mod environment;
 mod error;
 pub mod evaluate;
-pub mod golden;
 pub mod groups;
 pub mod initial;
 pub mod learner;

@@ -17,8 +17,6 @@ pub enum Purpose {
     Weights = 4,
     /// The validation split by fraction; item 0.
     Split = 5,
-    /// The drawn golden pictures; the item is the picture's place.
-    Golden = 6,
     /// The drawn data set; the item is the picture's place.
     Shapes = 7,
     /// The part of a picture that is shown; the item is the picture's place in the training split.

@@ -10,7 +10,6 @@ use tch::{Device, Kind, Tensor, no_grad};
 use super::{
     TOOL, TrainError,
     evaluate::{Evaluation, Judge},
-    golden::{self, draw_pictures},
     learner::Learner,
     network::{Mode, Network},
     now,
@@ -18,7 +17,7 @@ use super::{
     recipe::Recipe,
 };
 use crate::{
-    infer::{Runtime, Session, SessionOptions, Tolerance, check_golden},
+    infer::{Runtime, Session, SessionOptions, Tolerance, check_golden, choose_golden, draw_pictures},
     model::{
         Digest, Golden, InputSpec, Manifest, ModelFile, ModelVersion, OutputSpec, Provenance, SCHEMA_VERSION, Task,
         next_version,
@@ -169,7 +168,7 @@ fn golden_samples(
     for bytes in pictures {
         outputs.push(output_of(network, description.task.output_name(), rule, bytes)?);
     }
-    Ok(golden::choose(pictures, &outputs))
+    Ok(choose_golden(pictures, &outputs))
 }
 
 /// The interpreter's output for one encoded picture.

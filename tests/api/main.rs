@@ -11,6 +11,7 @@ mod errors;
 mod forms;
 mod golden;
 mod helpers;
+mod importing;
 mod json;
 mod keys;
 mod labels;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+pub use crate::import::TaskArg;
 use crate::train::{
     TrainError,
     dataset::{DataOptions, Dataset, Format, PointFrame, TaskKind, cache_folder, findings::Severity, inspect},
@@ -63,19 +64,6 @@ pub enum PointFrameArg {
     Oriented,
     /// As tools see it that ignore EXIF.
     Stored,
-}
-
-/// What a model learns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum TaskArg {
-    /// Any number of labels for each picture.
-    MultiLabel,
-    /// Exactly one label for each picture.
-    SingleLabel,
-    /// The places of named points.
-    Points,
-    /// One or more numbers.
-    Values,
 }
 
 impl From<TaskArg> for TaskKind {

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::{augment_args::AugmentArgs, data::TaskArg, loss_args::LossArgs};
 use crate::{
+    import::parse_channels,
     model::{Task, YRange},
     onnx::arch::Normalisation,
     picture::{PictureSize, ResizeMethod, ResizeRule},
@@ -227,15 +228,6 @@ impl LearnArgs {
     pub fn workers(&self) -> usize {
         self.workers.unwrap_or_else(|| available_parallelism().map_or(1, NonZero::get))
     }
-}
-
-/// Three finite numbers, of R, G and B.
-pub(super) fn parse_channels(text: &str) -> Result<[f32; 3], String> {
-    let values: Result<Vec<f32>, _> = text.split(',').map(|value| value.trim().parse()).collect();
-    let channels = values.ok().and_then(|values| <[f32; 3]>::try_from(values).ok());
-    channels
-        .filter(|channels| channels.iter().all(|value| value.is_finite()))
-        .ok_or_else(|| "give three numbers, of R, G and B, such as 0.485,0.456,0.406".to_owned())
 }
 
 /// Two numbers, the lower one first.

@@ -6,7 +6,6 @@ mod data;
 mod draw_shapes;
 mod evaluate;
 mod fit;
-mod import;
 mod inspect;
 mod judged;
 mod learn_args;
@@ -29,7 +28,6 @@ pub use self::{
     draw_shapes::DrawShapesArgs,
     evaluate::EvaluateArgs,
     fit::{FitArgs, NewRunArgs},
-    import::{ActivationArg, CoordinatesArg, ImportArgs},
     inspect::InspectArgs,
     judged::SplitArg,
     learn_args::{LearnArgs, LearningRate, PointSet, TargetArgs},
@@ -66,8 +64,6 @@ pub enum Command {
     Predict(PredictArgs),
     /// Show a model's operating points, or fit them anew on a data set and write the next version.
     Thresholds(ThresholdsArgs),
-    /// Make somebody else's ONNX file a model that can be served, and write OUT/NEXT-VERSION/model.onnx.
-    Import(Box<ImportArgs>),
     /// Say what is in a model file, or in any other ONNX file.
     Inspect(InspectArgs),
     /// Draw a data set of circles, squares and triangles, to try the trainer without photos.
@@ -87,7 +83,6 @@ pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Evaluate(args) => evaluate::run(args)?,
         Command::Predict(args) => predict::run(args)?,
         Command::Thresholds(args) => thresholds::run(args)?,
-        Command::Import(args) => import::run(args)?,
         Command::Inspect(args) => inspect::run(args)?,
         Command::DrawShapes(args) => draw_shapes::run(args)?,
     }

@@ -60,7 +60,7 @@ pub fn slow(golden_samples: usize) -> ModelFile {
 
 /// A session of a model, one thread wide.
 pub fn session(file: &ModelFile) -> Session {
-    let options = SessionOptions { intra_threads: 1, spinning: false };
+    let options = SessionOptions { intra_threads: 1, ..SessionOptions::default() };
     Session::open(&Runtime::load(None).unwrap(), file, &options).unwrap()
 }
 

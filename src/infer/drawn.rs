@@ -4,9 +4,8 @@ use std::io::Cursor;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use image::{ImageFormat, RgbImage};
-use rand::{RngExt as _, rngs::ChaCha8Rng};
+use sha2::{Digest as _, Sha256};
 
-use super::random::{Purpose, draws};
 use crate::model::{Golden, GoldenSample};
 
 /// Golden samples of a model.
@@ -19,7 +18,7 @@ const SIZE: (u32, u32) = (48, 40);
 /// # Errors
 /// What the encoder says.
 pub fn draw_pictures(seed: u64, count: u64) -> image::ImageResult<Vec<Vec<u8>>> {
-    (0..count).map(|item| encode(&draw(&mut draws(seed, Purpose::Golden, 0, item)))).collect()
+    (0..count).map(|item| encode(&draw(&mut Draws { seed, item, next: 0 }))).collect()
 }
 
 fn encode(picture: &RgbImage) -> image::ImageResult<Vec<u8>> {
@@ -28,18 +27,40 @@ fn encode(picture: &RgbImage) -> image::ImageResult<Vec<u8>> {
     Ok(bytes)
 }
 
-fn draw(random: &mut ChaCha8Rng) -> RgbImage {
-    let colour = |random: &mut ChaCha8Rng| -> [f32; 3] { std::array::from_fn(|_| random.random_range(0.0..255.0)) };
+/// Random numbers as a function of seed, picture and place, from SHA-256: the server's program has no other generator.
+struct Draws {
+    seed: u64,
+    item: u64,
+    next: u64,
+}
+
+impl Draws {
+    /// A number from `low` up to but not including `high`.
+    fn within(&mut self, low: f32, high: f32) -> f32 {
+        let mut state = Sha256::new_with_prefix(b"golden pictures");
+        for part in [self.seed, self.item, self.next] {
+            state.update(part.to_le_bytes());
+        }
+        self.next += 1;
+        let [a, b, c, ..]: [u8; 32] = state.finalize().into();
+        // 24 bits are as many as a float32 holds.
+        let share = u32::from_le_bytes([a, b, c, 0]) as f32 / (1 << 24) as f32;
+        low + (high - low) * share
+    }
+}
+
+fn draw(random: &mut Draws) -> RgbImage {
+    let colour = |random: &mut Draws| -> [f32; 3] { std::array::from_fn(|_| random.within(0.0, 255.0)) };
     let (from, to) = (colour(random), colour(random));
     let mut picture = RgbImage::from_fn(SIZE.0, SIZE.1, |x, y| {
         let share = (x + y) as f32 / (SIZE.0 + SIZE.1) as f32;
         image::Rgb(std::array::from_fn(|i| (from[i] + (to[i] - from[i]) * share) as u8))
     });
-    for _ in 0..random.random_range(2..7) {
+    for _ in 0..random.within(2.0, 7.0) as u32 {
         let shape = Shape {
-            centre: (random.random_range(0.0..SIZE.0 as f32), random.random_range(0.0..SIZE.1 as f32)),
-            reach: (random.random_range(2.0..18.0), random.random_range(2.0..18.0)),
-            round: random.random_bool(0.5),
+            centre: (random.within(0.0, SIZE.0 as f32), random.within(0.0, SIZE.1 as f32)),
+            reach: (random.within(2.0, 18.0), random.within(2.0, 18.0)),
+            round: random.within(0.0, 1.0) < 0.5,
         };
         let colour = colour(random).map(|value| value as u8);
         for (x, y, pixel) in picture.enumerate_pixels_mut() {
@@ -65,7 +86,7 @@ impl Shape {
 }
 
 /// The samples of a model, those pictures whose outputs lie farthest apart; each picture has the output at its place.
-pub(super) fn choose(pictures: &[Vec<u8>], outputs: &[Vec<f32>]) -> Golden {
+pub fn choose_golden(pictures: &[Vec<u8>], outputs: &[Vec<f32>]) -> Golden {
     let sample =
         |place: usize| GoldenSample { picture: BASE64.encode(&pictures[place]), output: outputs[place].clone() };
     Golden { samples: spread(outputs, KEPT).into_iter().map(sample).collect() }

@@ -1,0 +1,199 @@
+//! Models in object storage, against a real S3 server: `moto_server`, a process of its own.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "clippy exempts test functions, but not their helpers"
+)]
+#![allow(unsafe_code, reason = "credentials come from the environment, which is set before any other thread runs")]
+
+use std::{
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use object_store::{
+    ObjectStoreExt as _,
+    aws::{AmazonS3, AmazonS3Builder},
+};
+use tagpoint::model::{Repository, StorageError, StorageOptions};
+
+/// An S3 server on a free port, ended with the test.
+struct S3 {
+    process: Child,
+    address: SocketAddr,
+}
+
+impl Drop for S3 {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl S3 {
+    fn start(settings: &[(&str, &str)]) -> Self {
+        let python = Path::new(env!("CARGO_MANIFEST_DIR")).join(".deps/python/bin/python");
+        // The port is free when it is asked for; nothing else on this machine is likely to take it at once.
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let port = address.port().to_string();
+        let process = Command::new(&python)
+            .args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port])
+            .envs(settings.iter().copied())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{}: {error}; scripts/test-environment makes it", python.display()));
+        let mut server = Self { process, address };
+        let begun = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            assert!(
+                server.process.try_wait().unwrap().is_none(),
+                "moto.server ended; scripts/test-environment installs it"
+            );
+            assert!(begun.elapsed() < Duration::from_secs(120), "moto.server does not listen");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        server
+    }
+
+    async fn make_bucket(&self) {
+        let response = reqwest::Client::new().put(format!("http://{}/{BUCKET}", self.address)).send().await.unwrap();
+        assert!(response.status().is_success(), "{}", response.text().await.unwrap());
+    }
+}
+
+const BUCKET: &str = "bucket";
+
+/// The bucket, for writing.
+fn bucket() -> AmazonS3 {
+    AmazonS3Builder::from_env().with_bucket_name(BUCKET).build().unwrap()
+}
+
+async fn put(key: &str, bytes: Vec<u8>) {
+    bucket().put(&key.into(), bytes.into()).await.unwrap();
+}
+
+fn options(cache: &Path) -> StorageOptions {
+    StorageOptions { cache: cache.to_owned(), max_bytes: 1 << 20 }
+}
+
+/// The entries of the cache.
+fn entries(cache: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(cache).map_or(Vec::new(), |entries| entries.map(|entry| entry.unwrap().path()).collect())
+}
+
+async fn names(repository: &Repository) -> Vec<String> {
+    let versions = repository.list().await.unwrap();
+    versions.iter().map(|found| format!("{}/{}", found.name, found.version)).collect()
+}
+
+/// Points the process at a server; the store's settings come from the environment alone.
+fn point_at(address: SocketAddr) {
+    let set = [
+        ("AWS_ENDPOINT", format!("http://{address}")),
+        ("AWS_ALLOW_HTTP", "true".into()),
+        ("AWS_ACCESS_KEY_ID", "key".into()),
+        ("AWS_SECRET_ACCESS_KEY", "secret".into()),
+        ("AWS_REGION", "us-east-1".into()),
+    ];
+    for (name, value) in set {
+        // SAFETY: the one test of this process runs on one thread.
+        unsafe { std::env::set_var(name, value) };
+    }
+}
+
+#[tokio::test]
+async fn models_of_a_bucket_are_listed_fetched_once_and_checked_in_the_cache() {
+    tagpoint::tls::use_ring();
+    let s3 = S3::start(&[]);
+    point_at(s3.address);
+    let folder = tempfile::tempdir().unwrap();
+    let cache = folder.path().join("cache");
+    let open = |place: &str| Repository::open(place, options(&cache)).unwrap();
+
+    // A bucket that is not there is said to be so.
+    let absent = open("s3://absent/models").list().await.unwrap_err().to_string();
+    assert!(absent.contains("s3://absent/models") && absent.contains("there is no such bucket"), "{absent}");
+
+    s3.make_bucket().await;
+    let first: Vec<u8> = (0..100_000).map(|i| (i * 7 % 251) as u8).collect();
+    put("team/models/scenes/1/model.onnx", first.clone()).await;
+    put("team/models/scenes/1/manifest.json", b"{}".to_vec()).await;
+    put("team/models/scenes/1/weights/part.data", vec![5; 10]).await;
+    put("team/models/scenes/2/README.md", b"no model".to_vec()).await;
+    put("team/models/faces/10/model.onnx", vec![1; 10]).await;
+    put("team/models/faces/9/model.onnx", vec![1; 10]).await;
+    put("team/models/notes.txt", vec![]).await;
+    put("team/models/.hidden/1/model.onnx", vec![1]).await;
+    put("team/models-of-others/x/1/model.onnx", vec![1]).await;
+    put("team/models/large/1/model.onnx", vec![0; (1 << 20) + 1]).await;
+
+    let repository = open("s3://bucket/team/models/");
+    assert_eq!(names(&repository).await, ["faces/9", "faces/10", "large/1", "scenes/1"]);
+    assert_eq!(names(&open("s3://bucket/nothing/here")).await, Vec::<String>::new());
+
+    // Fetched whole, with what lies beside it.
+    let versions = repository.list().await.unwrap();
+    let scenes = &versions[3];
+    let path = repository.local(scenes).await.unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), first);
+    assert_eq!(std::fs::read(path.with_file_name("manifest.json")).unwrap(), b"{}");
+    assert_eq!(std::fs::read(path.with_file_name("weights").join("part.data")).unwrap(), [5; 10]);
+    assert_eq!(entries(&cache).len(), 1, "nothing half done is left");
+
+    // More than the limit is not fetched.
+    let error = repository.local(&versions[2]).await.unwrap_err();
+    assert!(matches!(error, StorageError::TooLarge { bytes: 1_048_577, .. }), "{error}");
+    assert_eq!(entries(&cache).len(), 1);
+
+    // From the cache: the store may be without it meanwhile.
+    bucket().delete(&"team/models/scenes/1/model.onnx".into()).await.unwrap();
+    assert_eq!(repository.local(scenes).await.unwrap(), path);
+
+    // An entry that was changed is not taken; and as the store has the model no more, it is said what is missing.
+    std::fs::write(&path, b"changed").unwrap();
+    let error = repository.local(scenes).await.unwrap_err().to_string();
+    assert!(error.contains("scenes/1/model.onnx") && error.contains("no such bucket or object"), "{error}");
+    assert_eq!(entries(&cache).len(), 0, "neither the changed entry nor a half one is left");
+
+    // Other content is another entry, and what was listed before is not mixed with it.
+    put("team/models/scenes/1/model.onnx", first.iter().rev().copied().collect()).await;
+    let error = repository.local(scenes).await.unwrap_err().to_string();
+    assert!(error.contains("it was changed while it was fetched"), "{error}");
+    let again = repository.list().await.unwrap();
+    assert_ne!(&again[3], scenes);
+    let path = repository.local(&again[3]).await.unwrap();
+    assert!(std::fs::read(&path).unwrap().iter().eq(first.iter().rev()));
+
+    // A file more in the entry is a change too.
+    std::fs::write(path.with_file_name("more.data"), b"x").unwrap();
+    let path = repository.local(&again[3]).await.unwrap();
+    assert!(!path.with_file_name("more.data").exists());
+
+    // Without a server: said with the address, after the attempts.
+    drop(s3);
+    let error = repository.list().await.unwrap_err().to_string();
+    assert!(error.contains("s3://bucket/team/models") && error.contains("the store does not answer"), "{error}");
+    // What is in the cache is still served.
+    repository.local(&again[3]).await.unwrap();
+
+    // A server that checks rights does not know this key.
+    let strict = S3::start(&[("INITIAL_NO_AUTH_ACTION_COUNT", "0")]);
+    point_at(strict.address);
+    let error = open("s3://bucket/models").list().await.unwrap_err().to_string();
+    assert!(error.contains("may not do this (403)") && error.contains("InvalidAccessKeyId"), "{error}");
+
+    // Without any key the machine's own service is asked for one, which is not there.
+    for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
+        // SAFETY: see above.
+        unsafe { std::env::remove_var(name) };
+    }
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // SAFETY: see above.
+    unsafe { std::env::set_var("AWS_METADATA_ENDPOINT", format!("http://{closed}")) };
+    let error = open("s3://bucket/models").list().await.unwrap_err().to_string();
+    assert!(error.contains("there are no credentials: set AWS_ACCESS_KEY_ID"), "{error}");
+}

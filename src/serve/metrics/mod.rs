@@ -1,0 +1,197 @@
+//! What the server tells Prometheus: counters, histograms, and gauges that are read when they are asked for.
+//!
+//! Names and units follow Prometheus's conventions; docs/metrics.md has them all. No label value comes from a client:
+//! routes are those of the router, models and labels those that are loaded, so the number of series is bounded.
+
+mod gauges;
+mod page;
+mod process;
+mod requests;
+
+use std::{sync::Arc, time::Duration};
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+
+pub(super) use page::{CONTENT_TYPE, MetricsPage};
+pub(super) use requests::count_request;
+
+use super::models::{Models, ServedModel};
+use crate::model::{Label, Task};
+
+/// Counters and histograms of the whole process. Cheap to clone; all clones are one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Metrics {
+    requests: Family<RequestLabels, Counter>,
+    request_seconds: Family<RouteLabels, Histogram, fn() -> Histogram>,
+    decode_seconds: Seconds,
+    queue_seconds: Family<VersionLabels, Histogram, fn() -> Histogram>,
+    postprocess_seconds: Seconds,
+    inference_seconds: Family<VersionLabels, Histogram, fn() -> Histogram>,
+    batch_size: Family<VersionLabels, Histogram, fn() -> Histogram>,
+    answers: Family<AnswerLabels, Counter>,
+    rejected: Family<RejectedLabels, Counter>,
+}
+
+/// A histogram of seconds.
+#[derive(Clone, Debug)]
+struct Seconds(Histogram);
+
+impl Default for Seconds {
+    fn default() -> Self {
+        Self(seconds())
+    }
+}
+
+/// From half a millisecond to half a minute, each bucket twice the one before.
+fn seconds() -> Histogram {
+    Histogram::new(prometheus_client::metrics::histogram::exponential_buckets(0.0005, 2.0, 17))
+}
+
+/// Batches of 1, 2, 4, … 1024.
+fn sizes() -> Histogram {
+    Histogram::new(prometheus_client::metrics::histogram::exponential_buckets(1.0, 2.0, 11))
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    method: String,
+    route: String,
+    status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    route: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct VersionLabels {
+    model: String,
+    version: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AnswerLabels {
+    model: String,
+    version: String,
+    label: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RejectedLabels {
+    model: String,
+    version: String,
+    reason: &'static str,
+}
+
+/// Why a picture went without an answer, though nothing was wrong with it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Rejected {
+    QueueFull,
+    Deadline,
+    ClientGone,
+}
+
+/// The histograms of one version's batches, looked up once.
+#[derive(Clone, Debug)]
+pub(super) struct BatchMetrics {
+    inference_seconds: Histogram,
+    size: Histogram,
+}
+
+impl BatchMetrics {
+    pub(super) fn record(&self, pictures: usize, inference: Duration) {
+        self.inference_seconds.observe(inference.as_secs_f64());
+        self.size.observe(pictures as f64);
+    }
+}
+
+impl Metrics {
+    /// Counters and histograms at zero.
+    pub(super) fn new() -> Self {
+        let seconds = || Family::new_with_constructor(seconds as fn() -> Histogram);
+        Self {
+            request_seconds: Family::new_with_constructor(self::seconds as fn() -> Histogram),
+            queue_seconds: seconds(),
+            inference_seconds: seconds(),
+            batch_size: Family::new_with_constructor(sizes as fn() -> Histogram),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn batches_of(&self, model: &str, version: &str) -> BatchMetrics {
+        let labels = VersionLabels { model: model.to_owned(), version: version.to_owned() };
+        BatchMetrics {
+            inference_seconds: self.inference_seconds.get_or_create_owned(&labels),
+            size: self.batch_size.get_or_create_owned(&labels),
+        }
+    }
+
+    /// A picture that was answered, and the labels that its scores name at the default operating point.
+    pub(super) fn answered(&self, model: &ServedModel, decode: Duration, waited: Duration, output: &[f32]) {
+        self.decode_seconds.0.observe(decode.as_secs_f64());
+        self.queue_seconds.get_or_create(&VersionLabels::of(model)).observe(waited.as_secs_f64());
+        let name = |label: &Label| {
+            let version = VersionLabels::of(model);
+            let labels =
+                AnswerLabels { model: version.model, version: version.version, label: label.name.clone() };
+            self.answers.get_or_create(&labels).inc();
+        };
+        match &model.manifest.task {
+            Task::MultiLabel { labels } => {
+                labels.iter().zip(output).filter(|(label, score)| **score >= label.threshold()).for_each(|(l, _)| name(l));
+            }
+            Task::SingleLabel { labels } => {
+                labels.iter().zip(output).max_by(|(_, a), (_, b)| a.total_cmp(b)).into_iter().for_each(|(l, _)| name(l));
+            }
+            Task::Points(_) | Task::Values(_) => {}
+        }
+    }
+
+    /// How long outputs took to become an answer.
+    pub(super) fn postprocessed(&self, took: Duration) {
+        self.postprocess_seconds.0.observe(took.as_secs_f64());
+    }
+
+    pub(super) fn rejected(&self, model: &ServedModel, reason: Rejected) {
+        let VersionLabels { model, version } = VersionLabels::of(model);
+        let reason = match reason {
+            Rejected::QueueFull => "queue_full",
+            Rejected::Deadline => "deadline",
+            Rejected::ClientGone => "client_gone",
+        };
+        self.rejected.get_or_create(&RejectedLabels { model, version, reason }).inc();
+    }
+
+    /// A registry of all of this and of what `models` tells when it is asked.
+    fn registry(&self, models: Arc<Models>) -> Registry {
+        let mut registry = Registry::with_prefix("tagpoint");
+        registry.register("http_requests", "Requests that were answered", self.requests.clone());
+        let help = "From a request's head to its answer's";
+        registry.register_with_unit("http_request_duration", help, Unit::Seconds, self.request_seconds.clone());
+        let help = "Decoding and resizing a picture";
+        registry.register_with_unit("picture_decode", help, Unit::Seconds, self.decode_seconds.0.clone());
+        let help = "A picture's wait for a decoding thread and for the model";
+        registry.register_with_unit("picture_queue", help, Unit::Seconds, self.queue_seconds.clone());
+        let help = "Outputs to labels, points or values, for one picture";
+        registry.register_with_unit("picture_postprocess", help, Unit::Seconds, self.postprocess_seconds.0.clone());
+        let help = "Running a batch";
+        registry.register_with_unit("batch_inference", help, Unit::Seconds, self.inference_seconds.clone());
+        registry.register("batch_size", "Pictures that ran together", self.batch_size.clone());
+        registry.register("answers", "Labels named, at the default operating point", self.answers.clone());
+        registry.register("pictures_rejected", "Sound pictures that went without an answer", self.rejected.clone());
+        registry.register_collector(Box::new(gauges::ModelGauges(models)));
+        registry.register_collector(Box::new(process::Process));
+        registry
+    }
+}
+
+impl VersionLabels {
+    fn of(model: &ServedModel) -> Self {
+        Self { model: model.name.clone(), version: model.version.to_string() }
+    }
+}

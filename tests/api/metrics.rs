@@ -1,0 +1,76 @@
+//! What Prometheus is told.
+
+use crate::helpers::{App, models, pictures};
+
+/// The value of a series, which has to be there.
+fn value(page: &str, series: &str) -> f64 {
+    let line = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("{series} is not in\n{page}")).parse().unwrap()
+}
+
+async fn page(app: &App) -> String {
+    let response = app.get("/metrics").await;
+    assert_eq!(response.headers()["content-type"], "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    response.text().await.unwrap()
+}
+
+#[tokio::test]
+async fn answers_batches_and_requests_are_counted_by_route_model_and_label() {
+    let app = App::start(&[("colours", &models::colours())]).await;
+    let picture = pictures::plain(4, 4, [255, 255, 0]);
+    for _ in 0..3 {
+        app.answer("colours/predict", &picture).await;
+    }
+    app.predict("colours/predict", b"this is text").send().await.unwrap();
+    app.get("/no/such/page/of-a-client").await;
+    let page = page(&app).await;
+    let predict = "method=\"POST\",route=\"/v1/models/{name}/predict\"";
+    let version = "model=\"colours\",version=\"1\"";
+    for (series, expected) in [
+        (format!("tagpoint_http_requests_total{{{predict},status=\"200\"}}"), 3.0),
+        (format!("tagpoint_http_requests_total{{{predict},status=\"415\"}}"), 1.0),
+        ("tagpoint_http_requests_total{method=\"GET\",route=\"none\",status=\"404\"}".to_owned(), 1.0),
+        ("tagpoint_http_request_duration_seconds_count{route=\"/v1/models/{name}/predict\"}".to_owned(), 4.0),
+        ("tagpoint_picture_decode_seconds_count".to_owned(), 3.0),
+        ("tagpoint_picture_postprocess_seconds_count".to_owned(), 3.0),
+        (format!("tagpoint_picture_queue_seconds_count{{{version}}}"), 3.0),
+        (format!("tagpoint_batch_inference_seconds_count{{{version}}}"), 3.0),
+        (format!("tagpoint_batch_size_sum{{{version}}}"), 3.0),
+        (format!("tagpoint_answers_total{{{version},label=\"red\"}}"), 3.0),
+        (format!("tagpoint_answers_total{{{version},label=\"green\"}}"), 3.0),
+        (format!("tagpoint_queue_length{{{version}}}"), 0.0),
+        (format!("tagpoint_model_healthy{{{version}}}"), 1.0),
+        ("tagpoint_ready".to_owned(), 1.0),
+    ] {
+        assert_eq!(value(&page, &series), expected, "{series} in\n{page}");
+    }
+    assert!(!page.contains("label=\"blue\"") && !page.contains("of-a-client"), "{page}");
+    assert!(value(&page, "tagpoint_process_resident_memory_bytes") > 1e6);
+    assert!(page.ends_with("# EOF\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sound_pictures_without_an_answer_are_counted_by_reason() {
+    let app = App::start_with(&[("slow", &models::slow(1))], |settings| {
+        settings.max_batch = 1;
+        settings.queue_limit = 4;
+    })
+    .await;
+    let picture = pictures::pattern(64, 1);
+    let late = app.predict("slow/predict?timeout=0.0001", &picture).send().await.unwrap();
+    assert_eq!(late.status(), 504);
+    let mut clients = tokio::task::JoinSet::new();
+    for _ in 0..32 {
+        clients.spawn(app.predict("slow/predict", &picture).send());
+    }
+    let answers = clients.join_all().await;
+    let refused = answers.into_iter().filter(|answer| answer.as_ref().is_ok_and(|a| a.status() == 503)).count();
+    let impatient = app.predict("slow/predict", &picture).timeout(std::time::Duration::from_millis(1)).send().await;
+    assert!(refused > 0 && impatient.is_err());
+    let reason = |reason: &str| {
+        format!("tagpoint_pictures_rejected_total{{model=\"slow\",version=\"1\",reason=\"{reason}\"}}")
+    };
+    let page = page(&app).await;
+    assert_eq!(value(&page, &reason("queue_full")), refused as f64);
+    assert_eq!(value(&page, &reason("deadline")), 1.0);
+}

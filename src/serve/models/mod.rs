@@ -90,8 +90,11 @@ impl Models {
     /// Closes every queue and waits until the models' threads have run what is queued.
     pub(super) async fn stop(&self) {
         self.stopping.cancel();
-        let _changes_are_over = self.changing.lock().await;
-        self.catalog.send_modify(|catalog| catalog.models.clear());
+        {
+            let _no_change = self.changing.lock().await;
+            self.catalog.send_modify(|catalog| catalog.models.clear());
+        }
+        // Without the lock: a change that waits for it is one of the tasks.
         self.tasks.close();
         self.tasks.wait().await;
     }

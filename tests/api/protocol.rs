@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tagpoint::{model::ModelFile, picture::ResizeMethod, serve::Settings};
 
 use crate::{
-    documentation::documented,
+    documentation::{documented, guarded},
     helpers::{App, models, pictures, put, put_version},
 };
 
@@ -229,5 +229,6 @@ async fn every_documented_status_under_v2_occurs() {
     // Threads that end, and faults of ours, are asserted beside the code.
     let beside_the_code = [("v2_live", "503"), ("v2_infer", "500")];
     seen.extend(beside_the_code.map(|(operation, status)| (operation.to_owned(), status.to_owned())));
+    seen.extend(guarded(true).await);
     assert_eq!(seen, documented(true));
 }

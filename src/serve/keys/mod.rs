@@ -126,9 +126,8 @@ impl Keyring {
         if !holder.key.scopes.contains(&scope) {
             return Err(Denied::Scope(name()));
         }
-        match &holder.limiter {
-            Some(limiter) => limiter.take().map_err(|wait| Denied::Rate(name(), wait))?,
-            None => {}
+        if let Some(limiter) = &holder.limiter {
+            limiter.take().map_err(|wait| Denied::Rate(name(), wait))?;
         }
         Ok(Some(name()))
     }

@@ -40,28 +40,29 @@ class Last(torch.nn.Module):
         return self.net(x.permute(0, 3, 1, 2)).softmax(1)
 
 
-def seeded(net):
-    """Weights that make a network as well-behaved as a trained one: statistics of batch norms that are those of its
-    features, and a last layer whose logits differ by a few."""
-    last = [module for module in net.modules() if isinstance(module, torch.nn.Linear)][-1]
-    torch.nn.init.normal_(last.weight, std=2 / last.in_features**0.5)
+def seeded(net, examples):
+    """Weights that make a network as well-behaved as a trained one: statistics of batch norms that are those of real
+    pictures, and a last layer whose logits differ by a few."""
     for module in net.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = None
+    last = [module for module in net.modules() if isinstance(module, torch.nn.Linear)][-1]
     with torch.no_grad():
-        net.train()(torch.randn(8, 3, SIZE, SIZE))
-    return net.eval()
+        net.train()(examples)
+        torch.nn.init.normal_(last.weight)
+        last.weight *= 2 / net.eval()(examples).std()
+    return net
 
 
-def models():
+def models(examples):
     """Name, network, exporter, task, mean, std, flags of import, and parts of a manifest written by hand."""
     torch.manual_seed(7)
-    resnet = seeded(torchvision.models.resnet50(weights=None, num_classes=LABELS))
-    vit = seeded(timm.create_model("vit_small_patch16_224", pretrained=False, num_classes=LABELS))
+    resnet = seeded(torchvision.models.resnet50(weights=None, num_classes=LABELS), examples)
+    vit = seeded(timm.create_model("vit_small_patch16_224", pretrained=False, num_classes=LABELS), examples)
     yield "torchvision-resnet50", resnet, False, "single-label", (MEAN, STD), {}
     yield "timm-vit_small", vit, True, "multi-label", (INCEPTION, INCEPTION), {}
     other = {"layout": "nhwc", "channels": "bgr", "pixel_range": 255, "mean": [0, 0, 0], "std": [1, 1, 1]}
-    yield "torchvision-resnet50-nhwc-bgr", Last(resnet), False, "single-label", (MEAN, STD), other
+    yield "torchvision-resnet50-nhwc-bgr", Last(resnet).eval(), False, "single-label", (MEAN, STD), other
 
 
 def export(net, path, dynamo, last):
@@ -92,13 +93,13 @@ def sidecar(task, normalisation, other, labels):
     }
 
 
-def prepare(tagpoint, folder):
+def prepare(tagpoint, folder, examples):
     """Exports and imports every model; gives the networks with what makes scores of them."""
     labels = [f"label{i}" for i in range(LABELS)]
     names = folder / "names.txt"
     names.write_text("\n".join(labels))
     found = {}
-    for name, net, dynamo, task, normalisation, other in models():
+    for name, net, dynamo, task, normalisation, other in models(examples):
         source = folder / name / "exported.onnx"
         source.parent.mkdir()
         with torch.no_grad():
@@ -130,9 +131,11 @@ def main():
     tagpoint, pictures = sys.argv[1], pathlib.Path(sys.argv[2])
     count = int(sys.argv[3]) if len(sys.argv) > 3 else 20
     files = sorted(pictures.rglob("*.jpg"))[:count]
+    shrunk = [np.asarray(Image.open(file).convert("RGB").resize((SIZE, SIZE)), np.float32) / 127.5 - 1 for file in files]
+    examples = torch.from_numpy(np.stack(shrunk)).permute(0, 3, 1, 2)
     with tempfile.TemporaryDirectory() as scratch:
         folder = pathlib.Path(scratch)
-        labels, found = prepare(tagpoint, folder)
+        labels, found = prepare(tagpoint, folder, examples)
         server = subprocess.Popen([tagpoint, "serve", "--models", folder / "models", "--listen", "127.0.0.1:0"],
                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         try:

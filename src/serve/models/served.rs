@@ -13,6 +13,7 @@ use super::super::{
 use crate::{
     infer::{GoldenError, InferError, Runtime, Session, SessionOptions, Tolerance, check_golden},
     model::{Digest, Manifest, ModelError, ModelFile, ModelVersion, VersionFolder},
+    onnx::trust::TrustLimits,
 };
 
 /// A version that takes pictures.
@@ -55,7 +56,15 @@ impl ServedModel {
         settings: &Settings,
         all_threads: &TaskTracker,
     ) -> Result<Self, Refusal> {
-        let file = ModelFile::read(&folder.file)?;
+        let limits = TrustLimits { batch: settings.max_batch as u64, ..TrustLimits::default() };
+        let file = ModelFile::read_within(&folder.file, &limits)?;
+        if !file.can_be_checked() {
+            tracing::warn!(
+                model = folder.name.as_str(),
+                version = %folder.version,
+                "the model has no golden samples: nothing was checked; `tagpoint import` records some"
+            );
+        }
         let rule = BatchRule {
             max_batch: settings.max_batch,
             max_delay: settings.max_delay,
@@ -75,21 +84,21 @@ impl ServedModel {
         let options = SessionOptions { intra_threads: settings.intra_threads, ..SessionOptions::default() };
         let sessions = (0..settings.instances).map(|_| {
             let mut session = Session::open(runtime, &file, &options)?;
-            check_golden(&mut session, &served.manifest, Tolerance::FLOAT32)?;
+            check_golden(&mut session, &served.manifest, options.provider.tolerance())?;
             Ok(session)
         });
         // All of them before the first thread starts.
         for session in sessions.collect::<Result<Vec<_>, Refusal>>()? {
-            served.start_worker(session, all_threads)?;
+            served.start_worker(session, options.provider.tolerance(), all_threads)?;
         }
         Ok(served)
     }
 
-    fn start_worker(&self, session: Session, all_threads: &TaskTracker) -> std::io::Result<()> {
+    fn start_worker(&self, session: Session, tolerance: Tolerance, all_threads: &TaskTracker) -> std::io::Result<()> {
         let worker = Worker {
             session,
             manifest: Arc::clone(&self.manifest),
-            tolerance: Tolerance::FLOAT32,
+            tolerance,
             health: Arc::clone(&self.health),
             statistics: Arc::clone(&self.statistics),
             label: format!("{}/{}", self.name, self.version),

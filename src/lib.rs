@@ -23,5 +23,6 @@ pub mod onnx;
 pub mod picture;
 pub mod serve;
 pub mod tls;
+pub mod tools;
 #[cfg(feature = "train")]
 pub mod train;

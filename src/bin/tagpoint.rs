@@ -8,6 +8,7 @@ use tagpoint::{
     import, infer,
     picture::command,
     serve::{Application, Models, ServeArgs, Settings, init_logging},
+    tools::{bench, models, predict},
 };
 use tokio::net::TcpListener;
 
@@ -25,6 +26,12 @@ enum Command {
     Serve(ServeArgs),
     /// Print the settings that `serve` would use, and where each comes from
     Config(ServeArgs),
+    /// List what lies in a models folder
+    Models(models::ModelsArgs),
+    /// Answer pictures without a server
+    Predict(predict::PredictArgs),
+    /// Put load on a server that runs, and tell how fast it answers
+    Bench(bench::BenchArgs),
     /// Make somebody else's ONNX file a model that can be served, and write OUT/NEXT-VERSION/model.onnx
     Import(Box<import::ImportArgs>),
     /// Show the pixels that a model sees of a picture
@@ -40,22 +47,34 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Serve(args) => serve(Settings::resolve(args)?.settings),
         Command::Config(args) => Ok(write!(std::io::stdout(), "{}", Settings::resolve(args)?)?),
+        Command::Models(args) => models::run(&args, &mut std::io::stdout().lock()),
+        Command::Predict(args) => predict::run(&args, &mut std::io::stdout().lock()),
+        Command::Bench(args) => bench(&args),
         Command::Import(args) => import::run(&args),
         Command::Pixels(args) => command::run(&args).map(|_| ()),
     }
 }
 
 fn serve(settings: Settings) -> anyhow::Result<()> {
-    init_logging(settings.log_format).map_err(|error| anyhow::anyhow!(error))?;
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+        let tracing = init_logging(settings.log_format, settings.otlp_endpoint.as_deref());
+        let tracing = tracing.map_err(|error| anyhow::anyhow!(error))?;
         let listen = settings.listen;
         let scheme = if settings.connections.tls.is_some() { "https" } else { "http" };
         let application = Application::build(settings)?;
         let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
         tokio::spawn(say_how_to_ask(application.models(), scheme, listener.local_addr()?));
-        application.run(listener, told_to_stop()?).await?;
-        Ok(())
+        let served = application.run(listener, told_to_stop()?).await;
+        tracing.finish().await;
+        Ok(served?)
     })
+}
+
+fn bench(args: &bench::BenchArgs) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let summary = runtime.block_on(bench::run(args))?;
+    let text = if args.json { serde_json::to_string(&summary)? + "\n" } else { summary.to_string() };
+    Ok(std::io::stdout().write_all(text.as_bytes())?)
 }
 
 /// Once the models are loaded, prints commands that ask the first few of them.

@@ -9,17 +9,22 @@ use super::{
     edge::Edge,
     http::{self, App},
     listen,
+    metrics::{Metrics, MetricsPage},
     models::Models,
     pipeline::Pipeline,
     settings::Settings,
 };
-use crate::infer::{InferError, Runtime};
+use crate::{
+    infer::{InferError, Runtime},
+    model::StorageError,
+};
 
 /// A server that is ready to run.
 #[derive(Debug)]
 pub struct Application {
     settings: Arc<Settings>,
     models: Arc<Models>,
+    metrics: Metrics,
 }
 
 /// Why there is no application.
@@ -28,17 +33,21 @@ pub enum BuildError {
     /// ONNX Runtime does not load.
     #[error(transparent)]
     Infer(#[from] InferError),
+    /// The address of the models is none.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
 }
 
 impl Application {
     /// Loads ONNX Runtime. Models are opened later, by [`Application::run`].
     ///
     /// # Errors
-    /// ONNX Runtime does not load.
+    /// ONNX Runtime does not load, or the address of the models is none.
     pub fn build(settings: Settings) -> Result<Self, BuildError> {
         let runtime = Runtime::load(settings.onnxruntime.as_deref())?;
-        let settings = Arc::new(settings);
-        Ok(Self { models: Arc::new(Models::new(runtime, Arc::clone(&settings))), settings })
+        let (settings, metrics) = (Arc::new(settings), Metrics::default());
+        let models = Models::new(runtime, Arc::clone(&settings), metrics.clone())?;
+        Ok(Self { models: Arc::new(models), metrics, settings })
     }
 
     /// The models, to wait until they are loaded.
@@ -67,6 +76,8 @@ impl Application {
             pipeline: Pipeline { models: Arc::clone(&self.models), decoder },
             fetcher: edge.fetcher.clone(),
             keys: Arc::clone(&edge.keys),
+            metrics_page: MetricsPage::new(&self.metrics, Arc::clone(&self.models)),
+            metrics: self.metrics.clone(),
             budget: http::Budget::new(self.settings.body_budget),
             settings: Arc::clone(&self.settings),
         });

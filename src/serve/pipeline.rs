@@ -12,6 +12,7 @@ use tracing::Instrument as _;
 
 use super::{
     decode::Decoder,
+    metrics::Rejected,
     models::{Models, ServedModel},
     queue::{Failure, NoPlace, Output, Place, Terms},
     shadow,
@@ -63,11 +64,12 @@ impl Pipeline {
             Some(deadline) => tokio::time::timeout_at(deadline.into(), work).await.unwrap_or(Err(Stop::Expired)),
             None => work.await,
         };
-        client.is_answered();
+        client.answered();
         match &result {
             Ok(outcome) => {
                 let (waited, decode, inference) = (outcome.waited, outcome.decode, outcome.output.inference);
                 model.statistics.answered(began.elapsed(), waited, decode, inference);
+                model.metrics.answered(model, decode, waited, &outcome.output.values);
             }
             Err(_) => model.statistics.failed(began.elapsed()),
         }
@@ -79,7 +81,7 @@ impl Pipeline {
                 Ok(outcome)
             }
             Err(Stop::Expired) => {
-                model.queue.count_expired();
+                model.metrics.rejected(model, Rejected::Deadline);
                 Err(Error::DeadlineExceeded(model.name.clone()))
             }
             Err(Stop::Failed(error)) => Err(error),
@@ -127,15 +129,14 @@ impl From<Error> for Stop {
     }
 }
 
-/// The error of a queue that takes no picture.
+/// The error of a queue that takes no picture, which is counted.
 pub(super) fn no_place(model: &ServedModel, reason: NoPlace) -> Error {
     match reason {
-        NoPlace::Full { limit, waiting, retry_after } => Error::QueueFull {
-            model: model.name.clone(),
-            limit,
-            waiting,
-            retry_after: (retry_after.as_secs_f64().ceil() as u32).max(1),
-        },
+        NoPlace::Full { limit, waiting, retry_after } => {
+            model.metrics.rejected(model, Rejected::QueueFull);
+            let retry_after = (retry_after.as_secs_f64().ceil() as u32).max(1);
+            Error::QueueFull { model: model.name.clone(), limit, waiting, retry_after }
+        }
         NoPlace::Closed => Error::Unhealthy(model.name.clone()),
     }
 }
@@ -147,7 +148,7 @@ struct Client<'a> {
 }
 
 impl Client<'_> {
-    fn is_answered(mut self) {
+    fn answered(mut self) {
         self.answered = true;
     }
 }
@@ -155,7 +156,7 @@ impl Client<'_> {
 impl Drop for Client<'_> {
     fn drop(&mut self) {
         if !self.answered {
-            self.model.queue.count_gone();
+            self.model.metrics.rejected(self.model, Rejected::ClientGone);
         }
     }
 }

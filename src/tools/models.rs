@@ -22,7 +22,11 @@ pub struct ModelsArgs {
 pub fn run(args: &ModelsArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let shown = args.models.display();
     let folders = list_versions(&args.models).with_context(|| format!("the models folder {shown} cannot be read"))?;
-    writeln!(out, "{:<20} {:>7} {:<13} {:>8} {:>9} {:<18} digest", "name", "version", "task", "answers", "input", "architecture")?;
+    writeln!(
+        out,
+        "{:<20} {:>7} {:<13} {:>8} {:>9} {:<18} digest",
+        "name", "version", "task", "answers", "input", "architecture"
+    )?;
     for folder in folders {
         let name = format!("{:<20} {:>7}", folder.name.as_str(), folder.version.to_string());
         match ModelFile::read(&folder.file) {

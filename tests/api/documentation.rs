@@ -153,11 +153,12 @@ async fn every_documented_status_occurs() {
     let app = App::start_loading(&[("slow", &models::slow(40)), ("colours", &models::colours())], |_| {}).await;
     seen.add("readyz", &app.get("/readyz").await);
     app.models.loaded().await;
-    for path in ["/readyz", "/healthz", "/openapi.json", "/v1/models", "/v1/models?x=1"] {
+    for path in ["/readyz", "/healthz", "/metrics", "/openapi.json", "/v1/models", "/v1/models?x=1"] {
         let operation = match path {
             "/openapi.json" => "openapi_json",
             "/readyz" => "readyz",
             "/healthz" => "healthz",
+            "/metrics" => "metrics",
             _ => "list_models",
         };
         seen.add(operation, &app.get(path).await);

@@ -67,9 +67,8 @@ async fn sound_pictures_without_an_answer_are_counted_by_reason() {
     let refused = answers.into_iter().filter(|answer| answer.as_ref().is_ok_and(|a| a.status() == 503)).count();
     let impatient = app.predict("slow/predict", &picture).timeout(std::time::Duration::from_millis(1)).send().await;
     assert!(refused > 0 && impatient.is_err());
-    let reason = |reason: &str| {
-        format!("tagpoint_pictures_rejected_total{{model=\"slow\",version=\"1\",reason=\"{reason}\"}}")
-    };
+    let reason =
+        |reason: &str| format!("tagpoint_pictures_rejected_total{{model=\"slow\",version=\"1\",reason=\"{reason}\"}}");
     let page = page(&app).await;
     assert_eq!(value(&page, &reason("queue_full")), refused as f64);
     assert_eq!(value(&page, &reason("deadline")), 1.0);

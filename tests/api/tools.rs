@@ -23,8 +23,7 @@ async fn predict_answers_as_the_server_does_and_names_what_it_cannot_answer() {
     std::fs::write(&good, &picture).unwrap();
     std::fs::write(&bad, "this is text").unwrap();
     let paths = [good.to_str().unwrap(), bad.to_str().unwrap()];
-    let output =
-        tagpoint(&["predict", "colours", paths[0], paths[1], "--models", folder.to_str().unwrap(), "--all"]);
+    let output = tagpoint(&["predict", "colours", paths[0], paths[1], "--models", folder.to_str().unwrap(), "--all"]);
     assert!(!output.status.success());
     assert!(text(&output.stderr).contains("1 of 2 pictures have no answer"), "{}", text(&output.stderr));
     let lines: Vec<Value> = text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -46,7 +45,11 @@ fn models_tells_what_lies_in_a_folder_and_what_cannot_be_read() {
     let output = tagpoint(&["models", "--models", folder.path().to_str().unwrap()]);
     let lines: Vec<&str> = text(&output.stdout).lines().collect();
     assert_eq!(lines.len(), 4, "{lines:?}");
-    assert!(lines[1].starts_with("colours") && lines[1].contains("multi_label") && lines[1].contains("8x8"), "{}", lines[1]);
+    assert!(
+        lines[1].starts_with("colours") && lines[1].contains("multi_label") && lines[1].contains("8x8"),
+        "{}",
+        lines[1]
+    );
     assert!(lines[3].contains("cannot be read: not an ONNX file"), "{}", lines[3]);
 }
 
@@ -70,7 +73,8 @@ async fn bench_counts_answers_by_status() {
     std::fs::write(&picture, pictures::plain(4, 4, [255, 0, 0])).unwrap();
     let bench = async |path: &str| {
         let (url, picture) = (app.url(path), picture.to_str().unwrap().to_owned());
-        let arguments = ["bench", &url, &picture, "--seconds", "0.3", "--warm-up", "0.1", "--connections", "3", "--json"];
+        let arguments =
+            ["bench", &url, &picture, "--seconds", "0.3", "--warm-up", "0.1", "--connections", "3", "--json"];
         let arguments = arguments.map(str::to_owned);
         let run = move || tagpoint(&arguments.each_ref().map(String::as_str));
         let output = tokio::task::spawn_blocking(run).await.unwrap();

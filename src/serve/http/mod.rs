@@ -11,6 +11,7 @@ mod guarded;
 mod headers;
 pub(super) mod health;
 mod json;
+mod metrics;
 mod model_views;
 mod parameters;
 mod predict;
@@ -30,7 +31,14 @@ pub use document::openapi_document;
 
 pub(super) use budget::Budget;
 
-use super::{fetch::Fetcher, keys::Keyring, oip, pipeline::Pipeline, settings::Settings};
+use super::{
+    fetch::Fetcher,
+    keys::Keyring,
+    metrics::{Metrics, MetricsPage, count_request},
+    oip,
+    pipeline::Pipeline,
+    settings::Settings,
+};
 use crate::error::Error;
 
 /// What every handler may use. Cheap to clone.
@@ -41,6 +49,8 @@ pub(super) struct App {
     pub(super) fetcher: Option<Fetcher>,
     pub(super) keys: Arc<Keyring>,
     pub(super) budget: Budget,
+    pub(super) metrics: Metrics,
+    pub(super) metrics_page: MetricsPage,
     pub(super) settings: Arc<Settings>,
 }
 
@@ -50,6 +60,7 @@ pub(super) fn router(app: App) -> Router {
     let (max_body, origins) = (app.settings.max_body, app.settings.access.origins.clone());
     let admit = from_fn_with_state(app.clone(), budget::admit);
     let check = from_fn_with_state(app.clone(), access::check);
+    let count = from_fn_with_state(app.metrics.clone(), count_request);
     let (grpc_path, grpc) = oip::grpc::route(&app);
     let router = router
         .with_state(app)
@@ -59,7 +70,8 @@ pub(super) fn router(app: App) -> Router {
         .method_not_allowed_fallback(async |request: Request| Error::MethodNotAllowed(request.method().to_string()))
         .layer(DefaultBodyLimit::max(max_body))
         .layer(admit)
-        .layer(check);
+        .layer(check)
+        .layer(count);
     context::wrap(router, |router| headers::secure(headers::allow_origins(router, &origins)))
 }
 
@@ -82,6 +94,7 @@ fn described_routes() -> OpenApiRouter<App> {
         .routes(routes!(admin::rescan))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
+        .routes(routes!(metrics::metrics))
         .routes(routes!(document::openapi_json))
         .merge(oip::http::routes())
 }

@@ -61,6 +61,10 @@ struct VersionSummary {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "multi_label")]
     task: Option<String>,
+    /// Whether golden samples proved that it answers here as it did when it was made; false where it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = true)]
+    checked: Option<bool>,
 }
 
 /// A version on trial.
@@ -169,9 +173,9 @@ pub(super) struct VersionPath {
          "versions": [{"version": "2", "state": "refused",
           "reason": "golden check failed: golden sample 0, output 3: 0.2 here, 0.7 when the model was made (difference 5.00e-1, tolerance 1e-3)"}]},
         {"name": "scenes", "version": "1", "state": "ready",
-         "digest": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "task": "multi_label",
+         "digest": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "task": "multi_label", "checked": true,
          "versions": [{"version": "2", "state": "unloaded"}, {"version": "1", "state": "ready",
-          "digest": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "task": "multi_label"}]}]})))
+          "digest": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "task": "multi_label", "checked": true}]}]})))
 )]
 pub(super) async fn list_models(State(app): State<App>, parameters: Parameters) -> Result<Json<ModelList>, Error> {
     parameters.none()?;
@@ -193,9 +197,9 @@ pub(super) async fn list_models(State(app): State<App>, parameters: Parameters) 
     params(("name" = String, Path, description = "The model's name.", example = "scenes")),
     responses((status = 200, description = "The model.", body = ModelDetail, example = json!({
         "name": "scenes", "version": "1", "state": "ready",
-        "digest": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "task": "multi_label",
+        "digest": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "task": "multi_label", "checked": true,
         "versions": [{"version": "1", "state": "ready",
-            "digest": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "task": "multi_label"}],
+            "digest": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "task": "multi_label", "checked": true}],
         "labels": [{"name": "beach", "threshold": 0.41, "train_count": 300, "valid_count": 60}],
         "input": {"width": 224, "height": 224, "resize": "squish"},
         "metrics": {"fp32": {"map": 0.912}}, "architecture": "mobilenet_v2", "created": "2026-05-04T12:00:00Z"})))
@@ -221,7 +225,7 @@ pub(super) async fn get_model(
     responses((status = 200, description = "The version.", body = ModelDetail, example = json!({
         "name": "scenes", "version": "2", "state": "unloaded",
         "versions": [{"version": "2", "state": "unloaded"}, {"version": "1", "state": "ready",
-            "digest": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "task": "multi_label"}]})))
+            "digest": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "task": "multi_label", "checked": true}]})))
 )]
 pub(super) async fn get_model_version(
     State(app): State<App>,
@@ -310,6 +314,7 @@ fn version_summary(version: ModelVersion, state: &LoadState) -> VersionSummary {
         reason,
         digest: model.map(|model| format!("sha256:{}", model.digest)),
         task: model.map(|model| model.manifest.task.kind().to_owned()),
+        checked: model.map(|model| model.checked),
     }
 }
 

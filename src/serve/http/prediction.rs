@@ -146,7 +146,9 @@ pub(super) async fn answer_picture(
     let outcome = app.pipeline.run(model, Input::Encoded(bytes), asked.terms).await?;
     let manifest = &model.manifest;
     let values = &outcome.output.values;
+    let began = Instant::now();
     let answer = answer(&manifest.task, &manifest.input.resize, outcome.original, values, &asked.selection);
+    model.metrics.postprocessed(began.elapsed());
     Ok(PictureAnswer {
         picture: outcome.original.into(),
         answer: answer.map_err(Error::internal)?,

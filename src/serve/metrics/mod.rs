@@ -23,27 +23,17 @@ use super::models::{Models, ServedModel};
 use crate::model::{Label, Task};
 
 /// Counters and histograms of the whole process. Cheap to clone; all clones are one.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Metrics {
     requests: Family<RequestLabels, Counter>,
     request_seconds: Family<RouteLabels, Histogram, fn() -> Histogram>,
-    decode_seconds: Seconds,
+    decode_seconds: Histogram,
     queue_seconds: Family<VersionLabels, Histogram, fn() -> Histogram>,
-    postprocess_seconds: Seconds,
+    postprocess_seconds: Histogram,
     inference_seconds: Family<VersionLabels, Histogram, fn() -> Histogram>,
     batch_size: Family<VersionLabels, Histogram, fn() -> Histogram>,
     answers: Family<AnswerLabels, Counter>,
     rejected: Family<RejectedLabels, Counter>,
-}
-
-/// A histogram of seconds.
-#[derive(Clone, Debug)]
-struct Seconds(Histogram);
-
-impl Default for Seconds {
-    fn default() -> Self {
-        Self(seconds())
-    }
 }
 
 /// From half a millisecond to half a minute, each bucket twice the one before.
@@ -110,19 +100,24 @@ impl BatchMetrics {
     }
 }
 
-impl Metrics {
+impl Default for Metrics {
     /// Counters and histograms at zero.
-    pub(super) fn new() -> Self {
-        let seconds = || Family::new_with_constructor(seconds as fn() -> Histogram);
+    fn default() -> Self {
         Self {
-            request_seconds: Family::new_with_constructor(self::seconds as fn() -> Histogram),
-            queue_seconds: seconds(),
-            inference_seconds: seconds(),
+            requests: Family::default(),
+            request_seconds: Family::new_with_constructor(seconds as fn() -> Histogram),
+            decode_seconds: seconds(),
+            queue_seconds: Family::new_with_constructor(seconds as fn() -> Histogram),
+            postprocess_seconds: seconds(),
+            inference_seconds: Family::new_with_constructor(seconds as fn() -> Histogram),
             batch_size: Family::new_with_constructor(sizes as fn() -> Histogram),
-            ..Self::default()
+            answers: Family::default(),
+            rejected: Family::default(),
         }
     }
+}
 
+impl Metrics {
     pub(super) fn batches_of(&self, model: &str, version: &str) -> BatchMetrics {
         let labels = VersionLabels { model: model.to_owned(), version: version.to_owned() };
         BatchMetrics {
@@ -133,20 +128,28 @@ impl Metrics {
 
     /// A picture that was answered, and the labels that its scores name at the default operating point.
     pub(super) fn answered(&self, model: &ServedModel, decode: Duration, waited: Duration, output: &[f32]) {
-        self.decode_seconds.0.observe(decode.as_secs_f64());
+        self.decode_seconds.observe(decode.as_secs_f64());
         self.queue_seconds.get_or_create(&VersionLabels::of(model)).observe(waited.as_secs_f64());
         let name = |label: &Label| {
             let version = VersionLabels::of(model);
-            let labels =
-                AnswerLabels { model: version.model, version: version.version, label: label.name.clone() };
+            let labels = AnswerLabels { model: version.model, version: version.version, label: label.name.clone() };
             self.answers.get_or_create(&labels).inc();
         };
         match &model.manifest.task {
             Task::MultiLabel { labels } => {
-                labels.iter().zip(output).filter(|(label, score)| **score >= label.threshold()).for_each(|(l, _)| name(l));
+                labels
+                    .iter()
+                    .zip(output)
+                    .filter(|(label, score)| **score >= label.threshold())
+                    .for_each(|(l, _)| name(l));
             }
             Task::SingleLabel { labels } => {
-                labels.iter().zip(output).max_by(|(_, a), (_, b)| a.total_cmp(b)).into_iter().for_each(|(l, _)| name(l));
+                labels
+                    .iter()
+                    .zip(output)
+                    .max_by(|(_, a), (_, b)| a.total_cmp(b))
+                    .into_iter()
+                    .for_each(|(l, _)| name(l));
             }
             Task::Points(_) | Task::Values(_) => {}
         }
@@ -154,7 +157,7 @@ impl Metrics {
 
     /// How long outputs took to become an answer.
     pub(super) fn postprocessed(&self, took: Duration) {
-        self.postprocess_seconds.0.observe(took.as_secs_f64());
+        self.postprocess_seconds.observe(took.as_secs_f64());
     }
 
     pub(super) fn rejected(&self, model: &ServedModel, reason: Rejected) {
@@ -174,11 +177,11 @@ impl Metrics {
         let help = "From a request's head to its answer's";
         registry.register_with_unit("http_request_duration", help, Unit::Seconds, self.request_seconds.clone());
         let help = "Decoding and resizing a picture";
-        registry.register_with_unit("picture_decode", help, Unit::Seconds, self.decode_seconds.0.clone());
+        registry.register_with_unit("picture_decode", help, Unit::Seconds, self.decode_seconds.clone());
         let help = "A picture's wait for a decoding thread and for the model";
         registry.register_with_unit("picture_queue", help, Unit::Seconds, self.queue_seconds.clone());
         let help = "Outputs to labels, points or values, for one picture";
-        registry.register_with_unit("picture_postprocess", help, Unit::Seconds, self.postprocess_seconds.0.clone());
+        registry.register_with_unit("picture_postprocess", help, Unit::Seconds, self.postprocess_seconds.clone());
         let help = "Running a batch";
         registry.register_with_unit("batch_inference", help, Unit::Seconds, self.inference_seconds.clone());
         registry.register("batch_size", "Pictures that ran together", self.batch_size.clone());

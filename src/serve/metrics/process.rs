@@ -16,7 +16,8 @@ impl Collector for Process {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
         if let Some(bytes) = resident_bytes() {
             let help = "Memory of the process that is in RAM, ONNX Runtime's included";
-            let gauge = encoder.encode_descriptor("process_resident_memory", help, Some(&Unit::Bytes), MetricType::Gauge)?;
+            let gauge =
+                encoder.encode_descriptor("process_resident_memory", help, Some(&Unit::Bytes), MetricType::Gauge)?;
             ConstGauge::new(bytes).encode(gauge)?;
         }
         if let Some(open) = open_files() {

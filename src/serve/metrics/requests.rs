@@ -20,7 +20,10 @@ pub(in crate::serve) async fn count_request(State(metrics): State<Metrics>, requ
         _ => "other".to_owned(),
     };
     let response = next.run(request).await;
-    metrics.request_seconds.get_or_create(&RouteLabels { route: route.clone() }).observe(started.elapsed().as_secs_f64());
+    metrics
+        .request_seconds
+        .get_or_create(&RouteLabels { route: route.clone() })
+        .observe(started.elapsed().as_secs_f64());
     metrics.requests.get_or_create(&RequestLabels { method, route, status: response.status().as_u16() }).inc();
     response
 }

@@ -8,7 +8,7 @@ use std::{future::Future, sync::Arc};
 use super::{Entry, Models, ServedModel, ShadowChoice, State, catalog::Catalog, choice::Choice};
 use crate::{
     error::Error,
-    model::{ModelVersion, VersionFolder, list_versions},
+    model::{ModelVersion, StoredVersion, VersionFolder},
 };
 
 /// What a change that succeeded has to add.
@@ -134,7 +134,10 @@ impl Models {
         if let Some(version) = newly {
             self.load_version(name, version).await?;
         }
-        let saved = choice.write(&self.settings.models, name);
+        let saved = match self.repository.folder() {
+            Some(folder) => choice.write(folder, name),
+            None => Err(format!("{} is not written to from here", self.repository)),
+        };
         tracing::info!(model = name, default = ?choice.default, shadow = ?choice.shadow, "chosen");
         self.modify(name, |entry| {
             entry.put_away.retain(|version| Some(*version) != newly);
@@ -152,22 +155,22 @@ impl Models {
         if is_ready(&self.catalog.borrow()) {
             return Ok(());
         }
-        let folders = self.list().await.map_err(Error::NotReady)?;
-        let folder = folders.into_iter().find(|folder| folder.name.as_str() == name && folder.version == version);
-        match self.open(folder.ok_or_else(|| unknown_version(name, version))?).await {
+        let stored = self.list().await.map_err(Error::NotReady)?;
+        let stored = stored.into_iter().find(|stored| stored.name.as_str() == name && stored.version == version);
+        match self.open(stored.ok_or_else(|| unknown_version(name, version))?).await {
             Some(reason) => Err(Error::Rejected { model: name.to_owned(), version: version.0, reason }),
             None => Ok(()),
         }
     }
 
     /// Opens a version; gives the reason where it is refused.
-    pub(super) async fn open(&self, folder: VersionFolder) -> Option<String> {
-        let (name, version) = (folder.name.to_string(), folder.version);
+    pub(super) async fn open(&self, stored: StoredVersion) -> Option<String> {
+        let (name, version) = (stored.name.to_string(), stored.version);
         self.set_state(&name, version, State::Loading);
-        let (runtime, settings, tasks) = (self.runtime.clone(), Arc::clone(&self.settings), self.tasks.clone());
-        let open =
-            move || ServedModel::open(&folder, &runtime, &settings, &tasks).map_err(|refusal| refusal.to_string());
-        let opened = tokio::task::spawn_blocking(open).await.unwrap_or_else(|error| Err(error.to_string()));
+        let opened = match self.repository.local(&stored).await {
+            Ok(file) => self.open_file(VersionFolder { name: stored.name, version, file }).await,
+            Err(error) => Err(error.to_string()),
+        };
         match opened {
             Ok(served) => {
                 tracing::info!(model = name, %version, digest = %served.digest, "model ready");
@@ -180,6 +183,14 @@ impl Models {
                 Some(reason)
             }
         }
+    }
+
+    async fn open_file(&self, folder: VersionFolder) -> Result<ServedModel, String> {
+        let (runtime, settings) = (self.runtime.clone(), Arc::clone(&self.settings));
+        let (metrics, tasks) = (self.metrics.clone(), self.tasks.clone());
+        let open = move || ServedModel::open(&folder, &runtime, &settings, &metrics, &tasks);
+        let opened = tokio::task::spawn_blocking(open).await.map_err(|error| error.to_string())?;
+        opened.map_err(|refusal| refusal.to_string())
     }
 
     /// Takes a version out of memory; false where requests still hold it after the stop timeout.
@@ -207,15 +218,9 @@ impl Models {
     }
 
     /// What lies in the repository.
-    pub(super) async fn list(&self) -> Result<Vec<VersionFolder>, String> {
-        let root = self.settings.models.clone();
-        let listed = tokio::task::spawn_blocking(move || list_versions(&root)).await;
-        let shown = self.settings.models.display();
-        match listed {
-            Ok(Ok(folders)) => Ok(folders),
-            Ok(Err(error)) => Err(format!("the models folder {shown} cannot be read: {error}")),
-            Err(error) => Err(format!("the models folder {shown} cannot be read: {error}")),
-        }
+    pub(super) async fn list(&self) -> Result<Vec<StoredVersion>, String> {
+        let failed = |error| format!("the models in {} cannot be listed: {error}", self.repository);
+        self.repository.list().await.map_err(failed)
     }
 }
 

@@ -2,20 +2,22 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::Path,
     sync::Arc,
     time::SystemTime,
 };
 
 use super::{Entry, Models, State, choice::Choice};
-use crate::model::{ModelVersion, VersionFolder};
+use crate::model::{ModelVersion, StoredVersion};
 
 /// A model's name and one of its versions.
 type Key = (String, ModelVersion);
 
-/// What a look at the repository saw: each version's file with its size and time, and each model's choice.
+/// What a look at the repository saw: each version with the size and time of its file, where it lies on this machine, and
+/// each model's choice.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Sight {
-    files: Vec<(VersionFolder, Option<(u64, SystemTime)>)>,
+    files: Vec<(StoredVersion, Option<(u64, SystemTime)>)>,
     choices: BTreeMap<String, Result<Choice, String>>,
 }
 
@@ -54,16 +56,20 @@ impl Models {
     }
 
     async fn look(&self) -> Sight {
-        let folders = self.list().await.unwrap_or_default();
-        let root = self.settings.models.clone();
+        let stored = self.list().await.unwrap_or_default();
+        let Some(root) = self.repository.folder().map(Path::to_owned) else {
+            let files = stored.into_iter().map(|stored| (stored, None)).collect();
+            return Sight { files, choices: BTreeMap::new() };
+        };
         let look = move || {
             let mut sight = Sight::default();
-            for folder in folders {
-                let name = folder.name.to_string();
+            for stored in stored {
+                let name = stored.name.to_string();
+                let file = root.join(&name).join(stored.version.to_string()).join("model.onnx");
                 sight.choices.entry(name).or_insert_with_key(|name| Choice::read(&root, name));
-                let about = std::fs::metadata(&folder.file).ok();
+                let about = std::fs::metadata(file).ok();
                 let stamp = about.and_then(|about| Some((about.len(), about.modified().ok()?)));
-                sight.files.push((folder, stamp));
+                sight.files.push((stored, stamp));
             }
             sight
         };
@@ -106,7 +112,7 @@ impl Models {
     }
 
     /// Enters what lies in the repository, marks what is going to be loaded, and gives what is wanted and chosen.
-    fn register(&self, folders: &[VersionFolder]) -> (BTreeSet<Key>, BTreeMap<String, Choice>) {
+    fn register(&self, folders: &[StoredVersion]) -> (BTreeSet<Key>, BTreeMap<String, Choice>) {
         let mut found: BTreeMap<String, BTreeSet<ModelVersion>> = BTreeMap::new();
         for folder in folders {
             found.entry(folder.name.to_string()).or_default().insert(folder.version);
@@ -116,7 +122,8 @@ impl Models {
             catalog.repository_error = None;
             for (name, versions) in found {
                 let entry = catalog.models.entry(name.clone()).or_default();
-                let choice = Choice::read(&self.settings.models, &name).unwrap_or_else(|reason| {
+                let read = self.repository.folder().map(|folder| Choice::read(folder, &name));
+                let choice = read.unwrap_or_else(|| Ok(entry.choice.clone())).unwrap_or_else(|reason| {
                     tracing::error!(model = name, reason, "the choice of versions is not taken");
                     entry.choice.clone()
                 });

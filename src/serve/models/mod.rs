@@ -17,8 +17,12 @@ pub(super) use change::Changed;
 pub(super) use choice::ShadowChoice;
 pub(super) use served::ServedModel;
 
-use super::settings::Settings;
-use crate::{error::Error, infer::Runtime, model::ModelVersion};
+use super::{metrics::Metrics, settings::Settings};
+use crate::{
+    error::Error,
+    infer::Runtime,
+    model::{ModelVersion, Repository, StorageError},
+};
 
 /// Every model, and how far loading has come.
 #[derive(Debug)]
@@ -27,6 +31,9 @@ pub struct Models {
     catalog: watch::Sender<Catalog>,
     runtime: Runtime,
     settings: Arc<Settings>,
+    /// Where the model files lie.
+    repository: Repository,
+    metrics: Metrics,
     /// Held by whoever changes what is loaded: one change after the other.
     changing: Mutex<()>,
     /// Changes that run, and a token for each thread of each version: all are waited for at the end.
@@ -37,15 +44,21 @@ pub struct Models {
 
 impl Models {
     /// No models yet.
-    pub(super) fn new(runtime: Runtime, settings: Arc<Settings>) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// An address of the repository that is none.
+    pub(super) fn new(runtime: Runtime, settings: Arc<Settings>, metrics: Metrics) -> Result<Self, StorageError> {
+        let repository = Repository::open(&settings.models.to_string_lossy(), settings.storage.clone())?;
+        Ok(Self {
             catalog: watch::Sender::default(),
             runtime,
             settings,
             changing: Mutex::default(),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
-        }
+            repository,
+            metrics,
+        })
     }
 
     /// Waits until every model is ready or refused, and gives the names of those that answer.

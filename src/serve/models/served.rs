@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio_util::task::TaskTracker;
 
 use super::super::{
+    metrics::Metrics,
     queue::{BatchRule, Health, Queue, Worker},
     settings::Settings,
     shadow::Report,
@@ -29,6 +30,10 @@ pub(in crate::serve) struct ServedModel {
     pub(in crate::serve) health: Arc<Health>,
     /// What it has done.
     pub(in crate::serve) statistics: Arc<Statistics>,
+    /// The whole process's.
+    pub(in crate::serve) metrics: Metrics,
+    /// Whether there were golden samples to check it by.
+    pub(in crate::serve) checked: bool,
     /// How its answers as a shadow differ from the default's.
     pub(in crate::serve) shadow_report: Report,
     /// Holds a token for each of its threads.
@@ -54,9 +59,14 @@ impl ServedModel {
         folder: &VersionFolder,
         runtime: &Runtime,
         settings: &Settings,
+        metrics: &Metrics,
         all_threads: &TaskTracker,
     ) -> Result<Self, Refusal> {
-        let limits = TrustLimits { batch: settings.max_batch as u64, ..TrustLimits::default() };
+        let limits = TrustLimits {
+            max_bytes: settings.storage.max_bytes,
+            batch: settings.max_batch as u64,
+            ..TrustLimits::default()
+        };
         let file = ModelFile::read_within(&folder.file, &limits)?;
         if !file.can_be_checked() {
             tracing::warn!(
@@ -78,10 +88,16 @@ impl ServedModel {
             queue: Queue::new(rule),
             health: Arc::default(),
             statistics: Arc::default(),
+            metrics: metrics.clone(),
+            checked: file.can_be_checked(),
             shadow_report: Report::default(),
             threads: TaskTracker::new(),
         };
-        let options = SessionOptions { intra_threads: settings.intra_threads, ..SessionOptions::default() };
+        let options = SessionOptions {
+            provider: settings.provider,
+            intra_threads: settings.intra_threads,
+            ..SessionOptions::default()
+        };
         let sessions = (0..settings.instances).map(|_| {
             let mut session = Session::open(runtime, &file, &options)?;
             check_golden(&mut session, &served.manifest, options.provider.tolerance())?;
@@ -101,6 +117,7 @@ impl ServedModel {
             tolerance,
             health: Arc::clone(&self.health),
             statistics: Arc::clone(&self.statistics),
+            metrics: self.metrics.batches_of(&self.name, &self.version.to_string()),
             label: format!("{}/{}", self.name, self.version),
         };
         let queue = self.queue.worker_end();
@@ -150,6 +167,8 @@ impl ServedModel {
             queue: Queue::new(BatchRule { max_batch: 1, max_delay: Duration::ZERO, queue_limit: 1 }),
             health: Arc::default(),
             statistics: Arc::default(),
+            metrics: Metrics::default(),
+            checked: true,
             shadow_report: Report::default(),
             threads: TaskTracker::new(),
         }

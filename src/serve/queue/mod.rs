@@ -19,7 +19,6 @@ use std::{
 };
 
 pub(super) use job::{Failure, Output, Priority, Terms};
-pub(super) use load::Counts;
 pub(super) use place::{NoPlace, Place};
 pub(super) use worker::{Health, Worker};
 
@@ -87,7 +86,7 @@ impl Queue {
         Ok(Place::new(Arc::clone(&self.0)))
     }
 
-    /// Whether there is a place now: lets a request be refused before its body is read. A refusal is counted.
+    /// Whether there is a place now: lets a request be refused before its body is read.
     pub(super) fn check(&self) -> Result<(), NoPlace> {
         self.admit(&self.0.lock())
     }
@@ -97,7 +96,6 @@ impl Queue {
         if state.workers == 0 {
             Err(NoPlace::Closed)
         } else if state.places >= limit {
-            self.0.load.count_full();
             Err(NoPlace::Full { limit, waiting: state.places, retry_after: self.0.load.time_for(state.places) })
         } else {
             Ok(())
@@ -112,21 +110,6 @@ impl Queue {
     /// Pictures that wait or are being decoded.
     pub(super) fn len(&self) -> usize {
         self.0.lock().places
-    }
-
-    /// What was turned away, since the version was loaded.
-    pub(super) fn counts(&self) -> Counts {
-        self.0.load.counts()
-    }
-
-    /// Counts a picture whose deadline passed before there was an answer.
-    pub(super) fn count_expired(&self) {
-        self.0.load.count_expired();
-    }
-
-    /// Counts a picture whose client went away before there was an answer.
-    pub(super) fn count_gone(&self) {
-        self.0.load.count_gone();
     }
 
     /// The way in for one more worker; the queue is open from the first one on.

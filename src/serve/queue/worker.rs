@@ -16,7 +16,7 @@ use super::{
 use crate::{
     infer::{InferError, Session, Tolerance, check_golden},
     model::Manifest,
-    serve::statistics::Statistics,
+    serve::{metrics::BatchMetrics, statistics::Statistics},
 };
 
 /// How often an unhealthy session is tried again.
@@ -44,6 +44,7 @@ pub(in crate::serve) struct Worker {
     pub(in crate::serve) tolerance: Tolerance,
     pub(in crate::serve) health: Arc<Health>,
     pub(in crate::serve) statistics: Arc<Statistics>,
+    pub(in crate::serve) metrics: BatchMetrics,
     /// For the log: `scenes/2`.
     pub(in crate::serve) label: String,
 }
@@ -88,6 +89,7 @@ impl Worker {
         let inference = started.elapsed();
         queue.record(batch.len(), inference);
         self.statistics.batch(batch.len(), inference);
+        self.metrics.record(batch.len(), inference);
         tracing::debug!(inference_ms = inference.as_secs_f64() * 1e3, "batch done");
         self.answer(batch, &values, started, inference);
         false

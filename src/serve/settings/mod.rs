@@ -21,13 +21,15 @@ pub use edge::{Access, Connections, Origins};
 use reader::Reader;
 use table::TABLE;
 
-use crate::{picture::Limits, serve::fetch::FetchRules};
+use crate::{infer::Provider, model::StorageOptions, picture::Limits, serve::fetch::FetchRules};
 
 /// What the server is told, checked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// The folder of `<name>/<version>/model.onnx`.
+    /// The folder of `<name>/<version>/model.onnx`, or the address of one in an object store.
     pub models: PathBuf,
+    /// Where model files from an object store are kept, and how large one version may be.
+    pub storage: StorageOptions,
     /// How many of each model's newest versions are loaded.
     pub versions: usize,
     /// How often the models folder is looked through for new and removed versions; 0 never.
@@ -42,6 +44,8 @@ pub struct Settings {
     pub queue_limit: usize,
     /// How long a request may take that does not say; none may ask for more.
     pub request_timeout: Duration,
+    /// What models run on.
+    pub provider: Provider,
     /// Sessions of each version.
     pub instances: usize,
     /// Threads that decode pictures.
@@ -68,6 +72,8 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// The ONNX Runtime library; none looks in the usual places.
     pub onnxruntime: Option<PathBuf>,
+    /// The OpenTelemetry collector that spans go to.
+    pub otlp_endpoint: Option<String>,
 }
 
 /// How the log is written.
@@ -106,6 +112,7 @@ impl Default for Settings {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
             models: "models".into(),
+            storage: StorageOptions::default(),
             versions: 1,
             watch: Duration::ZERO,
             listen: SocketAddr::from(([127, 0, 0, 1], 8000)),
@@ -113,6 +120,7 @@ impl Default for Settings {
             max_delay: Duration::ZERO,
             queue_limit: 256,
             request_timeout: Duration::from_secs(60),
+            provider: Provider::Cpu,
             instances: 1,
             decode_threads: cores,
             intra_threads: cores,
@@ -126,6 +134,7 @@ impl Default for Settings {
             stop_timeout: Duration::from_secs(30),
             log_format: LogFormat::Pretty,
             onnxruntime: None,
+            otlp_endpoint: None,
         }
     }
 }
@@ -158,6 +167,10 @@ impl Settings {
         let limits = defaults.picture;
         let mut settings = Self {
             models: reader.text("models").map_or(defaults.models, PathBuf::from),
+            storage: StorageOptions {
+                cache: reader.text("model_cache").map_or(defaults.storage.cache, PathBuf::from),
+                max_bytes: reader.number("max_model_bytes", 1..=1 << 40, defaults.storage.max_bytes),
+            },
             versions: reader.number("versions", 1..=1000, defaults.versions),
             watch: reader.seconds("watch_s", 0.0..=86_400.0, defaults.watch),
             listen: reader.parsed("listen", "an address and port such as 127.0.0.1:8000", defaults.listen),
@@ -165,6 +178,7 @@ impl Settings {
             max_delay: Duration::from_millis(reader.number("max_delay_ms", 0..=10_000, 0)),
             queue_limit: reader.number("queue_limit", 1..=1_000_000, defaults.queue_limit),
             request_timeout: reader.seconds("request_timeout_s", 0.001..=86_400.0, defaults.request_timeout),
+            provider: reader.provider(),
             instances: reader.number("instances", 1..=256, defaults.instances),
             decode_threads: reader.number("decode_threads", 1..=1024, defaults.decode_threads),
             intra_threads: reader.number("intra_threads", 1..=1024, defaults.intra_threads),
@@ -182,6 +196,7 @@ impl Settings {
             stop_timeout: Duration::from_secs(reader.number("stop_timeout_s", 0..=3600, 30)),
             log_format: reader.parsed("log_format", "pretty or json", defaults.log_format),
             onnxruntime: reader.text("onnxruntime").map(PathBuf::from),
+            otlp_endpoint: reader.text("otlp_endpoint"),
         };
         settings.fetch = edge::read_fetch(&mut reader, settings.picture.max_bytes);
         edge::check(&settings, &mut reader);

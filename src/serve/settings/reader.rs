@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt::Display, ops::RangeInclusive, path::Path, str::FromStr, time::Duration};
 
 use super::args::{Given, ServeArgs, Source};
+use crate::infer::Provider;
 
 #[derive(Default)]
 pub(super) struct Reader {
@@ -118,6 +119,15 @@ impl Reader {
     pub(super) fn lacks<T>(&mut self, name: &'static str, other: &'static str) -> Option<T> {
         self.mistakes.push(format!("{name}: it needs {other} beside it"));
         None
+    }
+
+    /// What models run on, with the limit of its memory.
+    pub(super) fn provider(&mut self) -> Provider {
+        let limit = self.number("cuda_memory_bytes", 0..=1 << 40, 0_usize);
+        match self.parsed("provider", "cpu, cuda or cuda:DEVICE", Provider::Cpu) {
+            Provider::Cuda { device, .. } => Provider::Cuda { device, memory_limit: (limit > 0).then_some(limit) },
+            Provider::Cpu => Provider::Cpu,
+        }
     }
 
     /// What the file says that is no setting.

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::LazyLock};
 
 use super::{Settings, edge};
-use crate::serve::fetch::FetchRules;
+use crate::{infer::Provider, serve::fetch::FetchRules};
 
 /// One setting.
 pub(super) struct Entry {
@@ -47,8 +47,12 @@ fn shown_path(path: Option<&PathBuf>) -> String {
 
 #[rustfmt::skip]
 pub(super) const TABLE: &[Entry] = &[
-    entry("models", "DIR", "Folder of NAME/VERSION/model.onnx",
+    entry("models", "DIR", "Folder of NAME/VERSION/model.onnx, or one in an object store: s3://BUCKET/PREFIX, gs://…, az://…",
         |s| s.models.display().to_string()),
+    entry("model_cache", "DIR", "Folder for model files from an object store",
+        |s| s.storage.cache.display().to_string()),
+    entry("max_model_bytes", "BYTES", "Most bytes of one version's files",
+        |s| s.storage.max_bytes.to_string()),
     entry("versions", "N", "How many of each model's newest versions are loaded; a promoted and a shadow version always are",
         |s| s.versions.to_string()),
     entry("watch_s", "S", "Seconds between looks for new and removed versions in the models folder; 0 looks at the start only",
@@ -63,6 +67,10 @@ pub(super) const TABLE: &[Entry] = &[
         |s| s.queue_limit.to_string()),
     entry("request_timeout_s", "S", "Seconds that a request may take unless it says otherwise; none may ask for more",
         |s| s.request_timeout.as_secs_f64().to_string()),
+    entry("provider", "NAME", "What models run on: cpu, cuda, or cuda:DEVICE",
+        |s| s.provider.to_string()),
+    entry("cuda_memory_bytes", "BYTES", "Most bytes of a graphics card's memory that each session takes; 0 sets no limit",
+        |s| match s.provider { Provider::Cuda { memory_limit: Some(bytes), .. } => bytes.to_string(), _ => "0".to_owned() }),
     entry("instances", "N", "Sessions of each version, each with threads of its own",
         |s| s.instances.to_string()),
     entry("decode_threads", "N", "Threads that decode pictures",
@@ -117,4 +125,6 @@ pub(super) const TABLE: &[Entry] = &[
         |s| s.log_format.to_string()),
     entry("onnxruntime", "FILE", "The ONNX Runtime library; where none is named, ORT_DYLIB_PATH, else beside the program",
         |s| s.onnxruntime.as_ref().map(|path| path.display().to_string()).unwrap_or_default()),
+    entry("otlp_endpoint", "URL", "OpenTelemetry collector that spans go to, over gRPC: http://127.0.0.1:4317",
+        |s| s.otlp_endpoint.clone().unwrap_or_default()),
 ];

@@ -64,7 +64,11 @@ impl Latencies {
 impl Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{:.1} pictures answered a second, over {:.1} s", self.answered_per_second, self.seconds)?;
-        writeln!(f, "{:>9} {:>9} {:>10} {:>10} {:>10} {:>10}", "status", "count", "p50 ms", "p90 ms", "p99 ms", "max ms")?;
+        writeln!(
+            f,
+            "{:>9} {:>9} {:>10} {:>10} {:>10} {:>10}",
+            "status", "count", "p50 ms", "p90 ms", "p99 ms", "max ms"
+        )?;
         for (status, Latencies { count, p50_ms, p90_ms, p99_ms, max_ms }) in &self.statuses {
             let status = if *status == 0 { "no answer".to_owned() } else { status.to_string() };
             writeln!(f, "{status:>9} {count:>9} {p50_ms:>10.2} {p90_ms:>10.2} {p99_ms:>10.2} {max_ms:>10.2}")?;

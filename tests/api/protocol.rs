@@ -77,7 +77,9 @@ async fn failed(response: Response, status: u16) -> String {
 async fn post(app: &App, path: &str, body: impl Into<reqwest::Body>, headers: &[(&'static str, &str)]) -> Response {
     let headers: HeaderMap =
         headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
-    app.client.post(app.url(path)).headers(headers).body(body).send().await.unwrap()
+    // A refusal before the body is read closes the connection, so each request has its own.
+    let request = app.client.post(app.url(path)).header("connection", "close");
+    request.headers(headers).body(body).send().await.unwrap()
 }
 
 #[tokio::test]

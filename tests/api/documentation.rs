@@ -53,7 +53,7 @@ fn the_document_is_openapi_3_1_and_every_answer_has_its_header_and_example() {
 
 /// (operation, status) of every answer so far.
 #[derive(Default)]
-struct Seen(BTreeSet<(String, String)>);
+pub struct Seen(pub BTreeSet<(String, String)>);
 
 impl Seen {
     fn add(&mut self, operation: &str, response: &reqwest::Response) {
@@ -69,7 +69,7 @@ impl Seen {
     }
 
     /// Everything that needs a key, asked without one, with one of another scope, and with one used too often.
-    async fn guarded(&mut self) {
+    pub async fn guarded(&mut self) {
         let app = App::start_with(&[], |settings| {
             let keys = "website:predict:the-key-of-the-website operator:admin:the-key-of-an-operator";
             settings.access.keys = parse_keys(keys).unwrap();
@@ -210,6 +210,7 @@ async fn every_documented_status_occurs() {
     seen.by_url().await;
     // A thread cannot be ended from outside: asserted beside the code.
     seen.0.insert(("healthz".to_owned(), "503".to_owned()));
+    seen.0.retain(|(operation, _)| !operation.starts_with("v2_"));
     assert_eq!(seen.0, documented(false));
 }
 

@@ -7,10 +7,11 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    answer::{Selection, Threshold, answer},
+    answer::{Answer, Selection, Threshold, answer},
     infer::{Runtime, Session, SessionOptions, Tolerance, check_golden},
     model::{ModelFile, list_versions},
     picture::{Detail, Limits, Picture},
@@ -61,7 +62,7 @@ pub fn run(args: &PredictArgs, out: &mut impl Write) -> anyhow::Result<()> {
     for picture in &args.files {
         let line = predict(&mut session, &file, picture, &selection).unwrap_or_else(|error| {
             failed += 1;
-            json!({"file": picture.display().to_string(), "error": format!("{error:#}")})
+            json!({"file": picture.display().to_string(), "error": format!("{error:#}")}).to_string()
         });
         writeln!(out, "{line}")?;
     }
@@ -84,7 +85,7 @@ fn model_path(args: &PredictArgs) -> anyhow::Result<PathBuf> {
     Ok(named.with_context(missing)?.file)
 }
 
-fn predict(session: &mut Session, model: &ModelFile, path: &Path, selection: &Selection) -> anyhow::Result<Value> {
+fn predict(session: &mut Session, model: &ModelFile, path: &Path, selection: &Selection) -> anyhow::Result<String> {
     let rule = model.manifest.input.resize;
     let bytes = std::fs::read(path)?;
     let picture = Picture::decode(&bytes, &Limits::default(), Detail::For(&rule))?;
@@ -93,9 +94,14 @@ fn predict(session: &mut Session, model: &ModelFile, path: &Path, selection: &Se
     let output = session.run(&pixels)?;
     let answer = answer(&model.manifest.task, &rule, picture.original, &output, selection)?;
     let size = json!({"width": picture.original.width, "height": picture.original.height});
-    let mut line = json!({"file": path.display().to_string(), "picture": size});
-    if let (Value::Object(line), Value::Object(answer)) = (&mut line, serde_json::to_value(answer)?) {
-        line.extend(answer);
-    }
-    Ok(line)
+    Ok(serde_json::to_string(&Line { file: path.display().to_string(), picture: size, answer })?)
+}
+
+/// One picture's answer. Written as it is: by way of a JSON value, its float32 numbers would become float64.
+#[derive(Serialize)]
+struct Line {
+    file: String,
+    picture: Value,
+    #[serde(flatten)]
+    answer: Answer,
 }

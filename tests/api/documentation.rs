@@ -53,7 +53,7 @@ fn the_document_is_openapi_3_1_and_every_answer_has_its_header_and_example() {
 
 /// (operation, status) of every answer so far.
 #[derive(Default)]
-struct Seen(BTreeSet<(String, String)>);
+pub struct Seen(pub BTreeSet<(String, String)>);
 
 impl Seen {
     fn add(&mut self, operation: &str, response: &reqwest::Response) {
@@ -215,6 +215,7 @@ async fn every_documented_status_occurs() {
     seen.by_url().await;
     // A thread cannot be ended from outside: asserted beside the code.
     seen.0.insert(("healthz".to_owned(), "503".to_owned()));
+    seen.0.retain(|(operation, _)| !operation.starts_with("v2_"));
     assert_eq!(seen.0, documented(false));
 }
 

@@ -11,11 +11,11 @@ use tracing::Span;
 use super::App;
 use crate::{
     error::Error,
-    serve::keys::{Denied, Scope},
+    serve::{
+        keys::{Denied, Scope},
+        oip::grpc::PREFIX as GRPC,
+    },
 };
-
-/// The calls of the Open Inference Protocol over gRPC.
-const GRPC: &str = "/inference.GRPCInferenceService/";
 
 /// Lets a request in where its key opens the address. What a browser asks before a request (OPTIONS) was answered
 /// further out.

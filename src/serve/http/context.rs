@@ -103,7 +103,7 @@ async fn render_errors(request: Request, next: Next) -> Response {
     let rendered = if is_grpc {
         oip::grpc::status(&error).into_http()
     } else if oip::http::is_ours(uri.path()) {
-        oip::http::failed(&error, problem.retry_after)
+        (problem.advice(), oip::http::failed(&error)).into_response()
     } else {
         problem.into_response()
     };

@@ -64,33 +64,3 @@ fn is_ready(app: &App, name: &str, version: &str) -> Result<bool, Error> {
         Err(error) => Err(error),
     }
 }
-
-/// Whether a request changes what is served: where there are keys, it needs one with the scope `admin`. By path, for both
-/// HTTP and gRPC.
-#[allow(dead_code, reason = "asked where there are keys")]
-pub(super) fn needs_admin(path: &str) -> bool {
-    let http = path.starts_with("/v2/repository/models/");
-    http || matches!(path.strip_prefix(grpc::PREFIX), Some("RepositoryModelLoad" | "RepositoryModelUnload"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn changing_what_is_served_is_for_admins() {
-        for path in [
-            "/v2/repository/models/scenes/load",
-            "/v2/repository/models/scenes/unload",
-            "/inference.GRPCInferenceService/RepositoryModelLoad",
-            "/inference.GRPCInferenceService/RepositoryModelUnload",
-        ] {
-            assert!(needs_admin(path), "{path}");
-        }
-        for path in
-            ["/v2/repository/index", "/v2/models/repository/infer", "/inference.GRPCInferenceService/ModelInfer"]
-        {
-            assert!(!needs_admin(path), "{path}");
-        }
-    }
-}

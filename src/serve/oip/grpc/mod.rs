@@ -23,8 +23,8 @@ pub(super) mod proto {
 
 use proto::grpc_inference_service_server::GrpcInferenceServiceServer as Server;
 
-/// What the path of every call begins with.
-pub(super) const PREFIX: &str = "/inference.GRPCInferenceService/";
+/// What the path of every call begins with; `serve/http/access.rs` says which call needs which scope.
+pub(in crate::serve) const PREFIX: &str = "/inference.GRPCInferenceService/";
 
 /// The service, with its address as a route.
 pub(in crate::serve) fn route(app: &App) -> (String, Server<service::Service>) {

@@ -16,7 +16,6 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::{any, get, post},
 };
-use http::header;
 use serde::Serialize;
 use tower_http::{compression::CompressionLayer, decompression::RequestDecompressionLayer};
 use utoipa::ToSchema;
@@ -75,13 +74,9 @@ pub(in crate::serve) fn is_ours(path: &str) -> bool {
     path == "/v2" || path.starts_with("/v2/")
 }
 
-/// An error in the protocol's form; `retry_after` is in seconds.
-pub(in crate::serve) fn failed(error: &Error, retry_after: Option<u32>) -> Response {
-    let mut response = (http_status(problem::status(error)), Json(Failed { error: message(error) })).into_response();
-    if let Some(seconds) = retry_after {
-        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
-    }
-    response
+/// An error in the protocol's form.
+pub(in crate::serve) fn failed(error: &Error) -> Response {
+    (http_status(problem::status(error)), Json(Failed { error: message(error) })).into_response()
 }
 
 /// Extensions of the protocol that this server does not have.

@@ -30,7 +30,7 @@ async fn predict_answers_as_the_server_does_and_names_what_it_cannot_answer() {
     let served = app.answer("colours/predict?all=true", &picture).await;
     assert_eq!((&lines[0]["labels"], &lines[0]["picture"]), (&served["labels"], &served["picture"]));
     assert_eq!(lines[0]["file"], paths[0]);
-    assert!(lines[1]["error"].as_str().unwrap().contains("not a picture"), "{}", lines[1]);
+    assert!(lines[1]["error"].as_str().unwrap().contains("format is not known"), "{}", lines[1]);
     let unknown = tagpoint(&["predict", "nothing", paths[0], "--models", folder.to_str().unwrap()]);
     assert!(text(&unknown.stderr).contains("neither a file nor a model"), "{}", text(&unknown.stderr));
 }

@@ -48,11 +48,11 @@ def measured(command, **options):
     return output, {"seconds": round(seconds, 1), "cpu": round(cpu, 1)}
 
 
-def fastai(task, seed, shared, more):
+def fastai(task, seed, args, more):
     plan = TASKS[task]
     script = pathlib.Path(__file__).parent / "fastai_fine_tune.py"
-    command = [sys.executable, str(script), task, str(shared), "--size", str(SIZE), "--seed", str(seed),
-               "--freeze-epochs", str(plan["freeze"]), "--epochs", str(plan["epochs"]), "--lr", plan["lr"], *more]
+    command = [sys.executable, str(script), task, str(args.shared), "--size", str(SIZE), "--seed", str(seed),
+               "--workers", str(args.fastai_workers), "--freeze-epochs", str(plan["freeze"]), "--epochs", str(plan["epochs"]), "--lr", plan["lr"], *more]
     # The same process settings as tagpoint-train gives itself.
     settings = {"GOMP_SPINCOUNT": "2000", "MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "4294967296"}
     output, times = measured(command, env=os.environ | settings)
@@ -84,6 +84,7 @@ def main():
     parser.add_argument("--tasks", nargs="+", default=list(TASKS))
     parser.add_argument("--kinds", nargs="+", default=["fastai", "fastai-no-flip", "same", "extras"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
+    parser.add_argument("--fastai-workers", type=int, default=os.cpu_count(), help="loader processes; 0: none")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     record = args.out / "results.jsonl"
@@ -96,7 +97,7 @@ def main():
                 if kind == "fastai-no-flip" and task != "faces":
                     continue
                 if kind in FASTAI_KINDS:
-                    result = fastai(task, seed, args.shared, FASTAI_KINDS[kind])
+                    result = fastai(task, seed, args, FASTAI_KINDS[kind])
                 else:
                     result = tagpoint(task, seed, args.shared, args.out, kind)
                 run = {"task": task, "kind": kind, "seed": seed} | result

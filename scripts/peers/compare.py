@@ -56,7 +56,8 @@ def fastai(task, seed, args, more):
     plan = TASKS[task]
     script = pathlib.Path(__file__).parent / "fastai_fine_tune.py"
     command = [sys.executable, str(script), task, str(args.shared), "--size", str(SIZE), "--seed", str(seed),
-               "--workers", str(args.fastai_workers), "--freeze-epochs", str(plan["freeze"]), "--epochs", str(plan["epochs"]), "--lr", plan["lr"], *more]
+               "--freeze-epochs", str(plan["freeze"]), "--epochs", str(plan["epochs"]), "--lr", plan["lr"],
+               "--workers", str(args.fastai_workers), *more]
     # The same process settings as tagpoint-train gives itself.
     settings = {"GOMP_SPINCOUNT": "2000", "MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "4294967296"}
     output, times = measured(command, env=os.environ | settings)
@@ -112,8 +113,8 @@ def main():
 
 
 def print_table(args, done):
-    print("| data | metric | trainer | mean | spread (min … max) | seconds | CPU seconds | fine_tune alone, seconds (CPU) |")
-    print("|---|---|---|---|---|---|---|---|")
+    print("| data | metric | trainer | seeds | mean | spread (min … max) | seconds | CPU seconds | fine_tune alone, seconds (CPU) |")
+    print("|---|---|---|---|---|---|---|---|---|")
     for task in args.tasks:
         for kind in args.kinds:
             runs = [run for run in done if (run["task"], run["kind"]) == (task, kind)]
@@ -122,7 +123,7 @@ def print_table(args, done):
             values = [run["value"] for run in runs]
             mean = lambda key: statistics.mean(run[key] for run in runs)
             alone = f"{mean('fit_seconds'):.0f} ({mean('fit_cpu'):.0f})" if kind in FASTAI_KINDS else ""
-            print(f"| {task} | {TASKS[task]['metric']} | {kind} | {mean('value'):.4f} | {min(values):.4f} … {max(values):.4f} "
+            print(f"| {task} | {TASKS[task]['metric']} | {kind} | {len(runs)} | {mean('value'):.4f} | {min(values):.4f} … {max(values):.4f} "
                   f"| {mean('seconds'):.0f} | {mean('cpu'):.0f} | {alone} |")
 
 

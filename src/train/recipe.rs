@@ -211,10 +211,21 @@ impl Recipe {
         ];
         let mut mistakes: Vec<String> =
             checks.iter().filter(|(right, _)| !right).map(|&(_, mistake)| mistake.to_owned()).collect();
+        mistakes.extend(self.metric.as_deref().and_then(|metric| self.metric_mistake(metric)));
         mistakes.extend(self.augmentation.validate().err());
         mistakes.extend(self.mixing.validate().err());
         mistakes.extend(self.loss.validate().err());
         mistakes.extend(self.weights.check(self.architecture.named()).err());
         if mistakes.is_empty() { Ok(()) } else { Err(mistakes.join("; ")) }
+    }
+
+    /// What can be said of a metric before there is an evaluation.
+    fn metric_mistake(&self, metric: &str) -> Option<String> {
+        if metrics::direction(metric).is_none() {
+            let names: Vec<&str> = metrics::METRICS.iter().map(|(name, _)| *name).collect();
+            return Some(format!("there is no metric {metric:?}: choose of {}", names.join(", ")));
+        }
+        let unused = !self.keep_best && self.patience.is_none();
+        unused.then(|| "metric says which epoch is the best: give keep-best or patience too".to_owned())
     }
 }

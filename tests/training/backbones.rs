@@ -134,6 +134,11 @@ fn a_vit_from_torchscript_learns_by_heart() {
     assert_eq!((notes.len(), body), (0, 42), "{notes:?}");
 }
 
+fn keeps_batch_norms(path: &Path) -> bool {
+    let model = ModelProto::decode(fs::read(path).unwrap().as_slice()).unwrap();
+    model.graph.unwrap().node.iter().any(|node| node.op_type() == "BatchNormalization")
+}
+
 /// With TAGPOINT_BACKBONE=regnet those alone whose names have that part.
 #[test]
 #[ignore = "takes half an hour: cargo test --features train --test training -- --ignored --nocapture full_size"]
@@ -149,7 +154,10 @@ fn every_backbone_of_full_size_learns_by_heart() {
         let start = std::time::Instant::now();
         let path = write_fixture(&name, folder.path());
         // All pictures at once: over fewer, the last layers' four pixels a picture give poor running statistics.
-        let recipe = Recipe { learning_rate: 1e-3, batch_size: 32, ..recipe(&path, 64) };
+        // After sixty steps those of the first steps still weigh a little in each of some fifty batch norms in a row,
+        // and what each is too wide by multiplies: a training loss of .01, a validation loss of 1.
+        let epochs = if keeps_batch_norms(&path) { 120 } else { 60 };
+        let recipe = Recipe { learning_rate: 1e-3, batch_size: 32, epochs, ..recipe(&path, 64) };
         let (notes, body) = learns_by_heart(&path, &recipe);
         println!("{body} parameters, {notes:?}, {:?}", start.elapsed());
         fs::remove_file(path).unwrap();

@@ -158,12 +158,24 @@ fn training_ends_early_and_keeps_the_best_epoch() {
 }
 
 #[test]
-fn an_unknown_metric_is_refused_with_those_that_there_are() {
+fn a_metric_of_another_task_is_refused_with_those_that_there_are() {
     let folder = shapes(60);
-    let recipe = Recipe { keep_best: true, metric: Some("mop".into()), ..short() };
+    let recipe = Recipe { keep_best: true, metric: Some("nme".into()), ..short() };
     let mut learner = learner(few(&folder.path().join("labels.csv"), TaskKind::MultiLabel, 40), &recipe, 2);
     let error = learner.fine_tune(&mut Silent).unwrap_err().to_string();
-    assert!(error.contains("\"mop\"") && error.contains("map"), "{error}");
+    assert!(error.contains("\"nme\"") && error.contains("map"), "{error}");
+}
+
+#[test]
+fn a_metric_that_does_not_exist_or_chooses_nothing_is_refused_before_training() {
+    let metric = |name: &str| Some(name.to_owned());
+    let unknown = Recipe { keep_best: true, metric: metric("mop"), ..short() }.validate().unwrap_err();
+    assert!(unknown.contains("\"mop\"") && unknown.contains("map"), "{unknown}");
+    let idle = Recipe { metric: metric("map"), ..short() };
+    assert!(idle.validate().unwrap_err().contains("give keep-best or patience too"));
+    for chooses in [Recipe { keep_best: true, ..idle.clone() }, Recipe { patience: Some(2), ..idle }] {
+        assert_eq!(chooses.validate(), Ok(()));
+    }
 }
 
 #[test]

@@ -153,7 +153,7 @@ pub struct LearnArgs {
     /// Stop after so many epochs that are no better than the best.
     #[arg(long)]
     pub patience: Option<usize>,
-    /// The metric that says which epoch is the best [default: map, accuracy, nme or point_error_px, rmse].
+    /// The metric by which --keep-best and --patience go [default: map, accuracy, nme or point_error_px, rmse].
     #[arg(long)]
     pub metric: Option<String>,
     /// Decides every random draw.

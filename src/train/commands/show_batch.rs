@@ -58,14 +58,17 @@ pub struct ShowBatchArgs {
 #[allow(clippy::print_stdout, reason = "the output of the program")]
 pub(super) fn run(args: &ShowBatchArgs) -> anyhow::Result<()> {
     let augmentation = if args.plain { Augmentation::none() } else { args.augment.augmentation() };
-    augmentation.validate().map_err(anyhow::Error::msg)?;
+    let mixing = args.augment.mixing();
+    augmentation.validate().and_then(|()| mixing.validate()).map_err(anyhow::Error::msg)?;
     let dataset = Arc::new(data::read(&args.data, args.targets.task.into(), args.seed)?);
     let task = args.targets.task_of(&dataset, augmentation.flip, None)?;
+    mixing.suits(&task).map_err(anyhow::Error::msg)?;
     let resize = ResizeRule { method: args.method, size: args.size };
     let options = LoaderOptions {
         batch_size: usize::from(args.count),
         seed: args.seed,
         augmentation,
+        mixing,
         workers: 1,
         prefetch: 1,
         ..LoaderOptions::new(resize).of_task(&task)

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{
     ReportError,
     card::{Card, Thumbnail},
-    samples::{expected_lines, radius},
+    samples::{expected_lines, list, radius},
     svg::{Anchor, Drawing, sheet},
     write_file,
 };
@@ -54,7 +54,7 @@ pub fn batch_grid(
         let part = |values: &[f32]| values.get(place * each..(place + 1) * each).unwrap_or_default().to_vec();
         let (targets, mask) = (part(&batch.targets), part(&batch.mask));
         let mut marks = Drawing::new(0.0, 0.0, "");
-        let mut lines = expected_lines(task, example);
+        let mut lines = mixed_lines(task, &targets).unwrap_or_else(|| expected_lines(task, example));
         if matches!(task, Task::Points(_)) {
             let drawn = draw_points(&mut marks, task, &targets, &mask, shown);
             lines = vec![("", format!("{drawn} of {} points", each / 2))];
@@ -62,6 +62,17 @@ pub fn batch_grid(
         cards.push(Card { name: example.file.display().to_string(), lines, thumbnail, marks });
     }
     write_file(path, &drawing(&cards).png()?)
+}
+
+/// The labels of a picture that others are mixed into, with their shares; `None` where each is there or not.
+fn mixed_lines(task: &Task, targets: &[f32]) -> Option<Vec<(&'static str, String)>> {
+    let (Task::MultiLabel { labels } | Task::SingleLabel { labels }) = task else { return None };
+    if targets.iter().all(|share| [0.0, 1.0].contains(share)) {
+        return None;
+    }
+    let present = labels.iter().zip(targets).filter(|(_, share)| **share > 0.0);
+    let shares = present.map(|(label, share)| format!("{} {share:.2}", label.name));
+    Some(vec![("", format!("expected: {}", list(shares.collect())))])
 }
 
 /// Draws the points whose mask is set; how many they are.
@@ -90,4 +101,23 @@ fn draw_points(marks: &mut Drawing, task: &Task, targets: &[f32], mask: &[f32], 
         drawn += 1;
     }
     drawn
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Label;
+
+    #[test]
+    fn a_mixed_picture_shows_the_share_of_each_of_its_labels() {
+        let label = |name: &str| Label {
+            name: name.to_owned(),
+            thresholds: std::collections::BTreeMap::new(),
+            train_count: 1,
+            valid_count: 1,
+        };
+        let task = Task::MultiLabel { labels: ["cat", "dog", "bus"].map(label).to_vec() };
+        assert_eq!(mixed_lines(&task, &[0.75, 0.25, 0.0]), Some(vec![("", "expected: cat 0.75, dog 0.25".to_owned())]));
+        assert_eq!(mixed_lines(&task, &[1.0, 0.0, 1.0]), None);
+    }
 }

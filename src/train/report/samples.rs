@@ -232,7 +232,8 @@ fn scored(labels: &[Label], row: &[f32], label: usize) -> String {
     format!("{} {score:.2}", labels.get(label).map_or("?", |label| &label.name))
 }
 
-fn list(mut texts: Vec<String>) -> String {
+/// The texts after each other, or how many more there are.
+pub(super) fn list(mut texts: Vec<String>) -> String {
     if texts.is_empty() {
         return "nothing".to_owned();
     }

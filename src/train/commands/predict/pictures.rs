@@ -49,7 +49,14 @@ pub(super) fn paths(given: &[PathBuf], list: Option<&Path>) -> anyhow::Result<Ve
         };
         paths.extend(lines.into_iter().filter(|line| !line.trim().is_empty()).map(PathBuf::from));
     }
-    anyhow::ensure!(!paths.is_empty(), "there is no picture");
+    let asked: Vec<String> =
+        given.iter().map(PathBuf::as_path).chain(list).map(|it| it.display().to_string()).collect();
+    anyhow::ensure!(
+        !paths.is_empty(),
+        "there is no picture in {}: in folders, pictures are the files whose names end in .{}",
+        asked.join(", "),
+        EXTENSIONS.join(", .")
+    );
     Ok(paths)
 }
 

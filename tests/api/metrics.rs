@@ -5,7 +5,8 @@ use crate::helpers::{App, models, pictures};
 /// The value of a series, which has to be there.
 fn value(page: &str, series: &str) -> f64 {
     let line = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-    line.unwrap_or_else(|| panic!("{series} is not in\n{page}")).parse().unwrap()
+    assert!(line.is_some(), "{series} is not in\n{page}");
+    line.unwrap().parse().unwrap()
 }
 
 async fn page(app: &App) -> String {

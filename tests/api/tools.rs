@@ -78,7 +78,8 @@ async fn bench_counts_answers_by_status() {
         let arguments = arguments.map(str::to_owned);
         let run = move || tagpoint(&arguments.each_ref().map(String::as_str));
         let output = tokio::task::spawn_blocking(run).await.unwrap();
-        serde_json::from_str::<Value>(text(&output.stdout)).expect(text(&output.stderr))
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        serde_json::from_str::<Value>(text(&output.stdout)).unwrap()
     };
     let summary = bench("/v1/models/colours/predict").await;
     assert!(summary["answered_per_second"].as_f64().unwrap() > 0.0, "{summary}");

@@ -14,7 +14,10 @@ pub use points::PointAnswer;
 pub use selection::{Selection, Threshold};
 
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{RefOr, Schema},
+};
 
 use crate::{
     model::Task,
@@ -22,7 +25,7 @@ use crate::{
 };
 
 /// What a model says about one picture, by its task.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Answer {
     /// Tasks `multi_label` and `single_label`.
@@ -40,6 +43,32 @@ pub enum Answer {
         /// The values, in the model's order.
         values: Vec<ValueAnswer>,
     },
+}
+
+/// How an [`Answer`] is described: one object with three members that may be absent. Generators of clients cannot make a
+/// type of an object that is joined with one of several.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes the answer, which is written from the enum")]
+struct AnswerMembers {
+    /// Tasks `multi_label` and `single_label`: labels by descending score. No label at all is a normal answer of a
+    /// multi-label model.
+    labels: Option<Vec<LabelAnswer>>,
+    /// Task `points`: the points, in the model's order.
+    points: Option<Vec<PointAnswer>>,
+    /// Task `values`: the values, in the model's order.
+    values: Option<Vec<ValueAnswer>>,
+}
+
+impl PartialSchema for Answer {
+    fn schema() -> RefOr<Schema> {
+        AnswerMembers::schema()
+    }
+}
+
+impl ToSchema for Answer {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        AnswerMembers::schemas(schemas);
+    }
 }
 
 /// One named number.

@@ -21,6 +21,7 @@ mod models;
 mod points;
 mod protocol;
 mod queue;
+mod sdk;
 mod shadow;
 mod tools;
 mod versions;

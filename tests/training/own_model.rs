@@ -161,7 +161,7 @@ fn a_model_that_was_changed_or_is_no_onnx_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.onnx");
     let mut model = ModelProto::decode(std::fs::read(model_path("scenes")).unwrap().as_slice()).unwrap();
-    model.graph.as_mut().unwrap().initializer[5].dims = vec![1];
+    model.graph.as_mut().unwrap().initializer[5].raw_data.as_mut().unwrap()[0] ^= 1;
     std::fs::write(&path, model.encode_to_vec()).unwrap();
     let error = load(Architecture::MobilenetV2, &labels(&["cat"]), path.clone()).unwrap_err().to_string();
     assert!(error.contains("changed after the model was written"), "{error}");

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::{
     App,
-    model_views::{ModelDetail, ShadowView, VersionPath, detail, version_of},
+    model_views::{ModelDetail, ShadowView, detail, version_of},
     parameters::Parameters,
 };
 use crate::{
@@ -44,7 +44,7 @@ pub(super) struct Rescanned {
 /// that is loaded already stays as it is.
 #[utoipa::path(
     post, path = "/v1/admin/models/{name}/versions/{version}/load", operation_id = "load_version", tag = "admin",
-    params(("name" = String, Path, description = "The model's name.", example = "scenes"), VersionPath),
+    params(("name" = String, Path, description = "The model's name.", example = "scenes"), ("version" = String, Path, description = "The version: a whole number from 1.", example = "1")),
     responses((status = 200, description = "It is loaded.", body = ChangedModel, example = json!(example()))),
 )]
 pub(super) async fn load(
@@ -62,7 +62,7 @@ pub(super) async fn load(
 /// It takes no further picture; its memory is freed once the pictures that it has are answered.
 #[utoipa::path(
     post, path = "/v1/admin/models/{name}/versions/{version}/unload", operation_id = "unload_version", tag = "admin",
-    params(("name" = String, Path, description = "The model's name.", example = "scenes"), VersionPath),
+    params(("name" = String, Path, description = "The model's name.", example = "scenes"), ("version" = String, Path, description = "The version: a whole number from 1.", example = "1")),
     responses((status = 200, description = "It is unloaded.", body = ChangedModel, example = json!(example()))),
 )]
 pub(super) async fn unload(
@@ -98,7 +98,7 @@ pub(super) async fn unload_model(
 /// finished by the version that they began with, which stays loaded. Holds after a restart too.
 #[utoipa::path(
     post, path = "/v1/admin/models/{name}/versions/{version}/promote", operation_id = "promote_version", tag = "admin",
-    params(("name" = String, Path, description = "The model's name.", example = "scenes"), VersionPath),
+    params(("name" = String, Path, description = "The model's name.", example = "scenes"), ("version" = String, Path, description = "The version: a whole number from 1.", example = "1")),
     responses((status = 200, description = "It answers.", body = ChangedModel, example = json!(example()))),
 )]
 pub(super) async fn promote(

@@ -14,7 +14,7 @@ mod json;
 mod metrics;
 mod model_views;
 mod parameters;
-mod predict;
+pub(super) mod predict;
 mod prediction;
 pub(super) mod problem;
 

@@ -149,16 +149,6 @@ struct InputView {
     resize: ResizeMethod,
 }
 
-/// The version in an address, for the OpenAPI document.
-#[derive(utoipa::IntoParams)]
-#[into_params(parameter_in = Path)]
-#[allow(dead_code, reason = "describes the address, which the router reads")]
-pub(super) struct VersionPath {
-    /// The version: a whole number from 1.
-    #[param(example = "1")]
-    version: String,
-}
-
 /// List the models
 ///
 /// Every model of the repository with its versions, whether they are served or not.
@@ -221,7 +211,7 @@ pub(super) async fn get_model(
     path = "/v1/models/{name}/versions/{version}",
     operation_id = "get_model_version",
     tag = "models",
-    params(("name" = String, Path, description = "The model's name.", example = "scenes"), VersionPath),
+    params(("name" = String, Path, description = "The model's name.", example = "scenes"), ("version" = String, Path, description = "The version: a whole number from 1.", example = "1")),
     responses((status = 200, description = "The version.", body = ModelDetail, example = json!({
         "name": "scenes", "version": "2", "state": "unloaded",
         "versions": [{"version": "2", "state": "unloaded"}, {"version": "1", "state": "ready",
@@ -244,7 +234,7 @@ pub(super) async fn get_model_version(
     path = "/v1/models/{name}/versions/{version}/shadow",
     operation_id = "get_shadow_report",
     tag = "models",
-    params(("name" = String, Path, description = "The model's name.", example = "scenes"), VersionPath),
+    params(("name" = String, Path, description = "The model's name.", example = "scenes"), ("version" = String, Path, description = "The version: a whole number from 1.", example = "1")),
     responses((status = 200, description = "The differences.", body = ReportView, example = json!({
         "against": "1", "pictures": 1042, "dropped": 3, "failed": 0,
         "outputs": {"beach": {"mean": 0.013, "max": 0.31, "disagreements": 7}}})))

@@ -16,7 +16,7 @@ use super::{
     context::{RequestId, Started, milliseconds},
     form::{self, Body},
     json::PictureJson,
-    model_views::{VersionPath, version_of},
+    model_views::version_of,
     parameters::Parameters,
     prediction::{
         AnsweredBy, AnsweredPicture, FailedPicture, FormPrediction, FormResult, Prediction, PredictionBody,
@@ -54,8 +54,8 @@ use crate::{
     request_body(
         description = "A picture's bytes, or pictures as a form or as JSON.",
         content(
-            (Vec<u8> = "image/*"),
-            (Vec<u8> = "application/octet-stream"),
+            (inline(PictureBytes) = "image/*"),
+            (inline(PictureBytes) = "application/octet-stream"),
             (PictureForm = "multipart/form-data"),
             (PictureJson = "application/json"),
         )
@@ -114,15 +114,15 @@ pub(super) async fn predict(
     tag = "models",
     params(
         ("name" = String, Path, description = "The model's name.", example = "scenes"),
-        VersionPath,
+        ("version" = String, Path, description = "The version: a whole number from 1.", example = "1"),
         PredictionParameters,
         PredictionHeaders,
     ),
     request_body(
         description = "A picture's bytes, or pictures as a form or as JSON.",
         content(
-            (Vec<u8> = "image/*"),
-            (Vec<u8> = "application/octet-stream"),
+            (inline(PictureBytes) = "image/*"),
+            (inline(PictureBytes) = "application/octet-stream"),
             (PictureForm = "multipart/form-data"),
             (PictureJson = "application/json"),
         )
@@ -259,6 +259,12 @@ struct PredictionHeaders {
     #[param(rename = "x-request-id")]
     x_request_id: Option<String>,
 }
+
+/// A body of bytes, for the OpenAPI document.
+#[derive(utoipa::ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[allow(dead_code, reason = "describes the body, which is read as it is")]
+pub(in crate::serve) struct PictureBytes(Vec<u8>);
 
 /// A form of pictures, for the OpenAPI document.
 #[derive(utoipa::ToSchema)]

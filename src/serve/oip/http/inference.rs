@@ -12,7 +12,10 @@ use super::{
     parse::parse,
     respond::respond,
 };
-use crate::{error::Error, serve::http::App};
+use crate::{
+    error::Error,
+    serve::http::{App, predict::PictureBytes},
+};
 
 /// The most bytes of JSON that are read between other requests' turns; more is read on a thread for such work.
 const QUICK: usize = 64 << 10;
@@ -43,7 +46,7 @@ const QUICK: usize = 64 << 10;
                 "id": "7", "parameters": {"priority": 2, "timeout": 500_000},
                 "inputs": [{"name": "image", "datatype": "UINT8", "shape": [1, 1, 2, 3], "data": [255, 0, 0, 0, 0, 255]}],
                 "outputs": [{"name": "scores", "parameters": {"classification": 2}}]})),
-            (Vec<u8> = "application/octet-stream"),
+            (inline(PictureBytes) = "application/octet-stream"),
         )
     ),
     responses((

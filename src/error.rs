@@ -163,6 +163,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// A version that the model does not have, as the caller wrote it.
+    pub fn unknown_version(model: &str, version: impl ToString) -> Self {
+        Self::UnknownVersion { model: model.to_owned(), version: version.to_string() }
+    }
+
     /// A fault of ours, from its cause.
     pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Internal(cause.into())

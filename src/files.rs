@@ -1,6 +1,9 @@
-//! Files that are written whole or not at all.
+//! Files that are written whole or not at all, and where files are kept.
 
-use std::{io::Write as _, path::Path};
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+};
 
 /// Writes a file by way of a temporary one beside it, synced, then renamed; makes its folder where it is missing.
 ///
@@ -18,6 +21,12 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     make_readable(file.as_file())?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
+}
+
+/// The folder that this user's programs keep what can be fetched again in: `$XDG_CACHE_HOME`, or `~/.cache`.
+pub(crate) fn cache_folder() -> Option<PathBuf> {
+    let named = std::env::var_os("XDG_CACHE_HOME").filter(|value| !value.is_empty()).map(PathBuf::from);
+    named.or_else(|| Some(std::env::home_dir()?.join(".cache")))
 }
 
 /// Temporary files are private to their owner; a result is not.

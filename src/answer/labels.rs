@@ -4,7 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Selection;
-use crate::model::Label;
+use crate::model::{Label, Task};
 
 /// One label of an answer.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -20,6 +20,20 @@ pub struct LabelAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 0.41)]
     pub threshold: Option<f32>,
+}
+
+/// Whether an answer names each of a task's labels where a request asks for nothing in particular; empty for points and
+/// values.
+pub fn named(task: &Task, output: &[f32]) -> Vec<bool> {
+    let scored = task.labels().iter().zip(output);
+    match task {
+        Task::SingleLabel { .. } => {
+            let best = scored.enumerate().rev().max_by(|(_, (_, a)), (_, (_, b))| a.total_cmp(b));
+            let best = best.map(|(place, _)| place);
+            (0..task.labels().len()).map(|place| Some(place) == best).collect()
+        }
+        _ => scored.map(|(label, score)| *score >= label.threshold()).collect(),
+    }
 }
 
 /// Every label whose score reaches its threshold, by descending score.
@@ -147,6 +161,22 @@ mod tests {
         };
         let found = multi_label(&labels, &[0.4, 0.9, 0.7], &selection);
         assert_eq!(found, [LabelAnswer { label: "c".to_owned(), score: 0.7, threshold: Some(0.6) }]);
+    }
+
+    #[test]
+    fn what_is_named_is_what_an_answer_names() {
+        let multi = Task::MultiLabel { labels: labels() };
+        let single = Task::SingleLabel { labels: labels() };
+        for scores in [[0.4, 0.6, 0.7], [0.3, 0.5, 0.8], [0.1, 0.1, 0.1], [0.2, 0.9, 0.9]] {
+            for (task, answer) in [
+                (&multi, multi_label(&labels(), &scores, &Selection::default())),
+                (&single, single_label(&labels(), &scores, &Selection::default())),
+            ] {
+                let is_named = |label: &Label| answer.iter().any(|found| found.label == label.name);
+                let expected: Vec<bool> = labels().iter().map(is_named).collect();
+                assert_eq!(super::named(task, &scores), expected, "{scores:?}");
+            }
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod points;
 mod selection;
 
 pub use annotate::{AnnotateError, annotate};
-pub use labels::LabelAnswer;
+pub use labels::{LabelAnswer, named};
 pub use points::PointAnswer;
 pub use selection::{Selection, Threshold};
 

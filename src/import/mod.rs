@@ -9,7 +9,6 @@ mod golden;
 
 use std::{
     fs::File,
-    io::Read as _,
     path::{Path, PathBuf},
 };
 
@@ -71,8 +70,7 @@ fn copy_beside(model: &Path, files: &[PathBuf], sidecar: &Sidecar, target: &Path
 }
 
 fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
-    let mut bytes = Vec::new();
-    File::open(from).and_then(|mut file| file.read_to_end(&mut bytes)).with_context(|| from.display().to_string())?;
+    let bytes = std::fs::read(from).with_context(|| from.display().to_string())?;
     write_whole(to, &bytes).with_context(|| to.display().to_string())
 }
 

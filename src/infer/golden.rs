@@ -5,7 +5,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use super::{InferError, Session};
 use crate::{
     model::Manifest,
-    picture::{Detail, Limits, Picture, PictureError, ResizeRule},
+    picture::{Limits, Picture, PictureError, ResizeRule},
 };
 
 /// The largest absolute difference that an output element may have from its golden value.
@@ -94,11 +94,9 @@ pub fn golden_outputs(
     rule: &ResizeRule,
     pictures: &[Vec<u8>],
 ) -> Result<Vec<Vec<f32>>, GoldenError> {
-    let mut pixels = vec![0; session.picture_len()];
     let mut outputs = Vec::with_capacity(pictures.len());
     for (index, bytes) in pictures.iter().enumerate() {
-        Picture::decode(bytes, &Limits::default(), Detail::For(rule))
-            .and_then(|picture| picture.resize_into(rule, &mut pixels))
+        let (pixels, _) = Picture::frame(bytes, &Limits::default(), rule)
             .map_err(|error: PictureError| GoldenError::Sample { index, reason: error.to_string() })?;
         outputs.push(session.run(&pixels)?);
     }

@@ -33,6 +33,11 @@ impl Digest {
         }
     }
 
+    /// Its 32 bytes.
+    pub(crate) fn bytes(self) -> [u8; 32] {
+        self.0
+    }
+
     /// One digest of several files, in this order: the digest of their digests.
     pub fn of_digests(digests: &[Self]) -> Self {
         Self::of(&digests.iter().flat_map(|digest| digest.0).collect::<Vec<u8>>())

@@ -190,6 +190,14 @@ impl Task {
         }
     }
 
+    /// The labels, in the order of the output's columns; empty for points and values.
+    pub fn labels(&self) -> &[Label] {
+        match self {
+            Self::MultiLabel { labels } | Self::SingleLabel { labels } => labels,
+            Self::Points(_) | Self::Values(_) => &[],
+        }
+    }
+
     /// The name of the graph's output in our own models.
     pub fn output_name(&self) -> &'static str {
         match self {

@@ -73,6 +73,18 @@ impl Picture {
         }
     }
 
+    /// The model's pixels of a picture's bytes, `3 · width · height` bytes of `rule.size`, and the size of the whole
+    /// picture as EXIF orients it.
+    ///
+    /// # Errors
+    /// See [`PictureError`]; limits are checked before pixels are allocated.
+    pub fn frame(bytes: &[u8], limits: &Limits, rule: &ResizeRule) -> Result<(Vec<u8>, PictureSize), PictureError> {
+        let picture = Self::decode(bytes, limits, Detail::For(rule))?;
+        let mut pixels = vec![0; 3 * rule.size.width as usize * rule.size.height as usize];
+        picture.resize_into(rule, &mut pixels)?;
+        Ok((pixels, picture.original))
+    }
+
     /// Resizes into `out`, the model's pixels: row-major RGB, `3 · width · height` bytes of `rule.size`.
     ///
     /// Antialiased bilinear, Pillow's kernel. Returns where the picture lies in the model's frame.

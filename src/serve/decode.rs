@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use crate::{
     answer::{AnnotateError, Answer, annotate},
     error::Error,
-    picture::{Detail, Limits, Picture, PictureSize, ResizeRule},
+    picture::{Limits, Picture, PictureSize, ResizeRule},
 };
 
 /// Decodes pictures on blocking threads.
@@ -74,8 +74,6 @@ impl Decoder {
 
 fn decode(bytes: &[u8], limits: &Limits, rule: &ResizeRule) -> Result<Decoded, Error> {
     let started = Instant::now();
-    let picture = Picture::decode(bytes, limits, Detail::For(rule))?;
-    let mut pixels = vec![0; 3 * rule.size.width as usize * rule.size.height as usize];
-    picture.resize_into(rule, &mut pixels)?;
-    Ok(Decoded { pixels, original: picture.original, took: started.elapsed() })
+    let (pixels, original) = Picture::frame(bytes, limits, rule)?;
+    Ok(Decoded { pixels, original, took: started.elapsed() })
 }

@@ -129,8 +129,16 @@ impl From<Error> for Stop {
     }
 }
 
+/// Whether the version's queue has a place now, so that a request can be refused before its body is read.
+///
+/// # Errors
+/// `QueueFull` or `Unhealthy`.
+pub(super) fn check_place(model: &ServedModel) -> Result<(), Error> {
+    model.queue.check().map_err(|reason| no_place(model, reason))
+}
+
 /// The error of a queue that takes no picture, which is counted.
-pub(super) fn no_place(model: &ServedModel, reason: NoPlace) -> Error {
+fn no_place(model: &ServedModel, reason: NoPlace) -> Error {
     match reason {
         NoPlace::Full { limit, waiting, retry_after } => {
             model.metrics.rejected(model, Rejected::QueueFull);

@@ -15,7 +15,10 @@ use super::{
     pipeline::{Input, Pipeline},
     queue::{Priority, Terms},
 };
-use crate::model::{Manifest, ModelVersion, Task};
+use crate::{
+    answer::named,
+    model::{Manifest, ModelVersion, Task},
+};
 
 /// How a shadow's outputs differ from those of one default version.
 #[derive(Debug, Default)]
@@ -81,8 +84,8 @@ impl Report {
     }
 
     fn compare(&self, default: &ServedModel, shadow: &Manifest, ours: &[f32], theirs: &[f32]) {
-        let ours = named(&default.manifest.task, ours);
-        let theirs = named(&shadow.task, theirs);
+        let ours = by_name(&default.manifest.task, ours);
+        let theirs = by_name(&shadow.task, theirs);
         let mut sums = self.sums();
         if sums.against != Some(default.version) {
             *sums = Sums { against: Some(default.version), due: sums.due, ..Sums::default() };
@@ -115,17 +118,12 @@ struct Named {
 }
 
 /// Outputs by name.
-fn named<'a>(task: &'a Task, output: &[f32]) -> BTreeMap<&'a str, Named> {
-    let best = output.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+fn by_name<'a>(task: &'a Task, output: &[f32]) -> BTreeMap<&'a str, Named> {
     let plain = |x: f32| Named { x, y: 0.0, is_named: true };
     match task {
-        Task::MultiLabel { labels } => {
-            let scored = labels.iter().zip(output);
-            scored.map(|(l, &x)| (l.name.as_str(), Named { is_named: x >= l.threshold(), ..plain(x) })).collect()
-        }
-        Task::SingleLabel { labels } => {
-            let scored = labels.iter().zip(output);
-            scored.map(|(l, &x)| (l.name.as_str(), Named { is_named: x >= best, ..plain(x) })).collect()
+        Task::MultiLabel { labels } | Task::SingleLabel { labels } => {
+            let scored = labels.iter().zip(output).zip(named(task, output));
+            scored.map(|((label, &x), is_named)| (label.name.as_str(), Named { x, y: 0.0, is_named })).collect()
         }
         Task::Points(points) => {
             let placed = points.names.iter().zip(output.as_chunks::<2>().0);

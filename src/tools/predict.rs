@@ -14,7 +14,7 @@ use crate::{
     answer::{Answer, Selection, Threshold, answer},
     infer::{Runtime, Session, SessionOptions, Tolerance, check_golden},
     model::{ModelFile, list_versions},
-    picture::{Detail, Limits, Picture},
+    picture::{Limits, Picture},
 };
 
 /// The flags of `tagpoint predict`.
@@ -88,12 +88,10 @@ fn model_path(args: &PredictArgs) -> anyhow::Result<PathBuf> {
 fn predict(session: &mut Session, model: &ModelFile, path: &Path, selection: &Selection) -> anyhow::Result<String> {
     let rule = model.manifest.input.resize;
     let bytes = std::fs::read(path)?;
-    let picture = Picture::decode(&bytes, &Limits::default(), Detail::For(&rule))?;
-    let mut pixels = vec![0; session.picture_len()];
-    picture.resize_into(&rule, &mut pixels)?;
+    let (pixels, original) = Picture::frame(&bytes, &Limits::default(), &rule)?;
     let output = session.run(&pixels)?;
-    let answer = answer(&model.manifest.task, &rule, picture.original, &output, selection)?;
-    let size = json!({"width": picture.original.width, "height": picture.original.height});
+    let answer = answer(&model.manifest.task, &rule, original, &output, selection)?;
+    let size = json!({"width": original.width, "height": original.height});
     Ok(serde_json::to_string(&Line { file: path.display().to_string(), picture: size, answer })?)
 }
 

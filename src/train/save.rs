@@ -23,7 +23,7 @@ use crate::{
         next_version,
     },
     onnx::SourceGraph,
-    picture::{Detail, Limits, Picture, ResizeRule},
+    picture::{Limits, Picture, ResizeRule},
 };
 
 /// Golden pictures that are drawn, of which a few are kept.
@@ -178,9 +178,7 @@ pub(super) fn output_of(
     rule: &ResizeRule,
     bytes: &[u8],
 ) -> Result<Vec<f32>, TrainError> {
-    let mut pixels = vec![0; 3 * rule.size.width as usize * rule.size.height as usize];
-    Picture::decode(bytes, &Limits::default(), Detail::For(rule))
-        .and_then(|picture| picture.resize_into(rule, &mut pixels))
+    let (pixels, _) = Picture::frame(bytes, &Limits::default(), rule)
         .map_err(|error| TrainError::GoldenPicture(error.to_string()))?;
     let shape = [1, i64::from(rule.size.height), i64::from(rule.size.width), 3];
     let image = Tensor::from_slice(&pixels).f_view(shape)?;

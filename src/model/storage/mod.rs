@@ -14,6 +14,7 @@ pub use error::StorageError;
 use remote::{RemoteFile, RemoteRepository};
 
 use super::{ModelName, ModelVersion, list_versions};
+use crate::files::cache_folder;
 
 /// What a repository may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,13 +50,21 @@ enum Place {
     Objects(Vec<RemoteFile>),
 }
 
+impl StoredVersion {
+    /// Its file, where it lies in a folder of this machine.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match &self.place {
+            Place::File(file) => Some(file),
+            Place::Objects(_) => None,
+        }
+    }
+}
+
 impl Default for StorageOptions {
     /// `$XDG_CACHE_HOME/tagpoint/models`, else `~/.cache/tagpoint/models`, else below the folder for temporary files;
     /// 2 GiB.
     fn default() -> Self {
-        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let cache = set("XDG_CACHE_HOME").or_else(|| Some(std::env::home_dir()?.join(".cache")));
-        let cache = cache.unwrap_or_else(std::env::temp_dir).join("tagpoint").join("models");
+        let cache = cache_folder().unwrap_or_else(std::env::temp_dir).join("tagpoint").join("models");
         Self { cache, max_bytes: 2 << 30 }
     }
 }

@@ -55,7 +55,8 @@ pub(super) async fn read(
     Err(Error::MediaType(content_type.to_owned()))
 }
 
-async fn read_whole(request: Request, max_body: usize) -> Result<Bytes, Error> {
+/// The whole body; `max_body` is for the message, the limit itself is the router's.
+pub(in crate::serve) async fn read_whole(request: Request, max_body: usize) -> Result<Bytes, Error> {
     let bytes = Bytes::from_request(request, &()).await;
     bytes.map_err(|error| unreadable(error.status(), error.body_text(), max_body))
 }

@@ -250,8 +250,8 @@ pub(super) async fn get_shadow_report(
 }
 
 /// A version as an address writes it; what is none, no model has.
-pub(super) fn version_of(name: &str, text: &str) -> Result<ModelVersion, Error> {
-    text.parse().map_err(|_| Error::UnknownVersion { model: name.to_owned(), version: text.to_owned() })
+pub(in crate::serve) fn version_of(name: &str, text: &str) -> Result<ModelVersion, Error> {
+    text.parse().map_err(|_| Error::unknown_version(name, text))
 }
 
 /// A model as it is now, with what the manifest of one of its versions says: the one that answers, unless named.
@@ -261,7 +261,7 @@ pub(super) fn detail(app: &App, name: &str, version: Option<ModelVersion>) -> Re
     if let Some(version) = version
         && !entry.versions.contains_key(&version)
     {
-        return Err(Error::UnknownVersion { model: name.to_owned(), version: version.to_string() });
+        return Err(Error::unknown_version(name, version));
     }
     let about = match version.or_else(|| entry.default_version()).and_then(|version| entry.versions.get(&version)) {
         Some(LoadState::Ready(model)) => Some(about(&model.manifest)),
@@ -309,15 +309,17 @@ fn version_summary(version: ModelVersion, state: &LoadState) -> VersionSummary {
 }
 
 fn about(manifest: &Manifest) -> About {
-    let (labels, names) = match &manifest.task {
-        Task::MultiLabel { labels } | Task::SingleLabel { labels } => (labels.as_slice(), Vec::new()),
-        Task::Points(points) => (&[][..], points.names.clone()),
-        Task::Values(values) => (&[][..], values.names.clone()),
+    let names = match &manifest.task {
+        Task::MultiLabel { .. } | Task::SingleLabel { .. } => Vec::new(),
+        Task::Points(points) => points.names.clone(),
+        Task::Values(values) => values.names.clone(),
     };
     let has_thresholds = matches!(manifest.task, Task::MultiLabel { .. });
     let rule = manifest.input.resize;
     About {
-        labels: labels
+        labels: manifest
+            .task
+            .labels()
             .iter()
             .map(|label| LabelView {
                 name: label.name.clone(),

@@ -57,10 +57,7 @@ impl Parameters {
     /// What a prediction by a model of this task is to be; `started` is when its time began to run, `most` how long
     /// a request may take.
     pub(super) fn asked(self, task: &Task, started: Instant, most: Duration) -> Result<Asked, Error> {
-        let labels: &[Label] = match task {
-            Task::MultiLabel { labels } | Task::SingleLabel { labels } => labels,
-            Task::Points(_) | Task::Values(_) => &[],
-        };
+        let labels = task.labels();
         let mut asked = Asked::default();
         let mut timeout = self.timeout_header.map(|text| ("timeout header", text));
         for (i, (name, value)) in self.query.iter().enumerate() {

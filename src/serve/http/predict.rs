@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    serve::{models::ServedModel, pipeline::no_place},
+    serve::{models::ServedModel, pipeline::check_place},
 };
 
 /// Answer one picture, or the pictures of a form
@@ -162,7 +162,7 @@ async fn answer_request(
 ) -> Result<Response, Error> {
     let asked = parameters.asked(&model.manifest.task, started, app.settings.request_timeout)?;
     // Refused before the body is read, where there is no place for it anyway.
-    model.queue.check().map_err(|reason| no_place(model, reason))?;
+    check_place(model)?;
     let by = AnsweredBy {
         model: model.name.clone(),
         version: model.version.to_string(),

@@ -2,9 +2,8 @@
 
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
-use sha2::{Digest as _, Sha256};
-
 use super::Rate;
+use crate::model::Digest;
 
 /// Letters of a key, at least: `openssl rand -hex 16` gives 32.
 const SHORTEST: usize = 16;
@@ -48,27 +47,17 @@ impl ApiKey {
         let scopes = scopes.iter().map(|scope| scope.parse()).collect::<Result<_, _>>().map_err(wrong)?;
         let digest = match secret.strip_prefix("sha256:") {
             Some(hex) => {
-                digest_from_hex(hex).ok_or_else(|| wrong("its SHA-256 has 64 hexadecimal digits".to_owned()))?
+                let digest = Digest::try_from(hex.to_owned());
+                digest.map_err(|_| wrong("its SHA-256 has 64 hexadecimal digits".to_owned()))?.bytes()
             }
             None if secret.len() < SHORTEST => return Err(wrong(format!("it has fewer than {SHORTEST} letters"))),
             None if !secret.bytes().all(|byte| byte.is_ascii_graphic()) => {
                 return Err(wrong("a header cannot carry it: letters, digits and signs of ASCII only".to_owned()));
             }
-            None => Sha256::digest(secret).into(),
+            None => Digest::of(secret.as_bytes()).bytes(),
         };
         Ok(Self { name: name.to_owned(), digest, scopes, rate: None })
     }
-}
-
-fn digest_from_hex(hex: &str) -> Option<[u8; 32]> {
-    if hex.len() != 64 || !hex.is_ascii() {
-        return None;
-    }
-    let mut digest = [0; 32];
-    for (i, byte) in digest.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).ok()?;
-    }
-    Some(digest)
 }
 
 impl fmt::Debug for ApiKey {

@@ -27,8 +27,8 @@ impl Collector for ModelGauges {
         let help = "1 where the version takes pictures and its device gives right answers, 0 where it fails";
         let mut family = encoder.encode_descriptor("model_healthy", help, None, MetricType::Gauge)?;
         for model in catalog.served() {
-            let well = model.health.ailment().is_none() && !model.queue.is_closed();
-            ConstGauge::new(i64::from(well)).encode(family.encode_family(&VersionLabels::of(model))?)?;
+            ConstGauge::new(i64::from(model.ailment().is_none()))
+                .encode(family.encode_family(&VersionLabels::of(model))?)?;
         }
         let help = "1 where every model answers, as /readyz says, else 0";
         let ready = ConstGauge::new(i64::from(catalog.hindrances().is_empty()));

@@ -20,7 +20,7 @@ pub(super) use page::{CONTENT_TYPE, MetricsPage};
 pub(super) use requests::count_request;
 
 use super::models::{Models, ServedModel};
-use crate::model::{Label, Task};
+use crate::answer::named;
 
 /// Counters and histograms of the whole process. Cheap to clone; all clones are one.
 #[derive(Clone, Debug)]
@@ -130,28 +130,10 @@ impl Metrics {
     pub(super) fn answered(&self, model: &ServedModel, decode: Duration, waited: Duration, output: &[f32]) {
         self.decode_seconds.observe(decode.as_secs_f64());
         self.queue_seconds.get_or_create(&VersionLabels::of(model)).observe(waited.as_secs_f64());
-        let name = |label: &Label| {
-            let version = VersionLabels::of(model);
-            let labels = AnswerLabels { model: version.model, version: version.version, label: label.name.clone() };
-            self.answers.get_or_create(&labels).inc();
-        };
-        match &model.manifest.task {
-            Task::MultiLabel { labels } => {
-                labels
-                    .iter()
-                    .zip(output)
-                    .filter(|(label, score)| **score >= label.threshold())
-                    .for_each(|(l, _)| name(l));
-            }
-            Task::SingleLabel { labels } => {
-                labels
-                    .iter()
-                    .zip(output)
-                    .max_by(|(_, a), (_, b)| a.total_cmp(b))
-                    .into_iter()
-                    .for_each(|(l, _)| name(l));
-            }
-            Task::Points(_) | Task::Values(_) => {}
+        let labels = model.manifest.task.labels().iter().zip(named(&model.manifest.task, output));
+        for (label, _) in labels.filter(|(_, is_named)| *is_named) {
+            let VersionLabels { model, version } = VersionLabels::of(model);
+            self.answers.get_or_create(&AnswerLabels { model, version, label: label.name.clone() }).inc();
         }
     }
 

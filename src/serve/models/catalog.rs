@@ -74,7 +74,7 @@ impl Catalog {
             version.or_else(|| entry.default_version()).ok_or_else(|| Error::UnknownModel(name.to_owned()))?;
         let model = || name.to_owned();
         match entry.versions.get(&version) {
-            None => Err(Error::UnknownVersion { model: model(), version: version.to_string() }),
+            None => Err(Error::unknown_version(name, version)),
             Some(State::Ready(served)) => Ok(Arc::clone(served)),
             Some(State::Loading) => Err(Error::NotReady(format!("model {name:?} version {version} is still loading"))),
             Some(State::Refused(reason)) => {
@@ -104,7 +104,7 @@ impl Catalog {
         let entry = self.entry(name)?;
         let Some(version) = version else { return Ok(entry.versions.keys().copied().collect()) };
         if !entry.versions.contains_key(&version) {
-            return Err(Error::UnknownVersion { model: name.to_owned(), version: version.to_string() });
+            return Err(Error::unknown_version(name, version));
         }
         let others_are_ready = entry.versions.iter().any(|(other, state)| *other != version && state.is_ready());
         if entry.default_version() == Some(version) && others_are_ready {
@@ -144,8 +144,7 @@ impl Entry {
         let version = self.default_version()?;
         let what = format!("model {name:?} version {version}");
         match self.versions.get(&version) {
-            Some(State::Ready(served)) if served.queue.is_closed() => Some(format!("{what}: its threads have ended")),
-            Some(State::Ready(served)) => Some(format!("{what}: {}", served.health.ailment()?)),
+            Some(State::Ready(served)) => Some(format!("{what}: {}", served.ailment()?)),
             Some(State::Loading) => Some(format!("{what} is still loading")),
             Some(State::Refused(reason)) => Some(format!("{what} is refused: {reason}")),
             None => Some(format!("{what} is promoted but is not there")),

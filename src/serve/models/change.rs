@@ -157,7 +157,7 @@ impl Models {
         }
         let stored = self.list().await.map_err(Error::NotReady)?;
         let stored = stored.into_iter().find(|stored| stored.name.as_str() == name && stored.version == version);
-        match self.open(stored.ok_or_else(|| unknown_version(name, version))?).await {
+        match self.open(stored.ok_or_else(|| Error::unknown_version(name, version))?).await {
             Some(reason) => Err(Error::Rejected { model: name.to_owned(), version: version.0, reason }),
             None => Ok(()),
         }
@@ -222,8 +222,4 @@ impl Models {
         let failed = |error| format!("the models in {} cannot be listed: {error}", self.repository);
         self.repository.list().await.map_err(failed)
     }
-}
-
-fn unknown_version(name: &str, version: ModelVersion) -> Error {
-    Error::UnknownVersion { model: name.to_owned(), version: version.to_string() }
 }

@@ -65,9 +65,8 @@ impl Models {
             let mut sight = Sight::default();
             for stored in stored {
                 let name = stored.name.to_string();
-                let file = root.join(&name).join(stored.version.to_string()).join("model.onnx");
                 sight.choices.entry(name).or_insert_with_key(|name| Choice::read(&root, name));
-                let about = std::fs::metadata(file).ok();
+                let about = stored.file().and_then(|file| std::fs::metadata(file).ok());
                 let stamp = about.and_then(|about| Some((about.len(), about.modified().ok()?)));
                 sight.files.push((stored, stamp));
             }

@@ -130,6 +130,14 @@ impl ServedModel {
         Ok(())
     }
 
+    /// Why it gives no right answers, where it does not.
+    pub(in crate::serve) fn ailment(&self) -> Option<String> {
+        match self.queue.is_closed() {
+            true => Some("its threads have ended".to_owned()),
+            false => self.health.ailment(),
+        }
+    }
+
     /// Lets go of the version and waits until its threads have run what was queued and freed their memory; false where
     /// requests still held it after so long.
     pub(super) async fn retire(self: Arc<Self>, patience: Duration) -> bool {

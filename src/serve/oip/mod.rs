@@ -26,7 +26,11 @@ use std::sync::Arc;
 use crate::{
     error::Error,
     model::ModelVersion,
-    serve::{http::App, models::ServedModel, pipeline::no_place},
+    serve::{
+        http::{App, model_views::version_of},
+        models::ServedModel,
+        pipeline::check_place,
+    },
 };
 
 /// A mistake in an inference request.
@@ -46,20 +50,19 @@ fn find(app: &App, name: &str, version: &str) -> Result<Arc<ServedModel>, Error>
 /// The same, if its queue has a place: so a request can be refused before its body is read.
 fn find_free(app: &App, name: &str, version: &str) -> Result<Arc<ServedModel>, Error> {
     let model = find(app, name, version)?;
-    model.queue.check().map_err(|reason| no_place(&model, reason))?;
+    check_place(&model)?;
     Ok(model)
 }
 
 /// What is no version is a version that is not there.
 fn parse_version(name: &str, version: &str) -> Result<Option<ModelVersion>, Error> {
-    let unknown = |_| Error::UnknownVersion { model: name.to_owned(), version: version.to_owned() };
-    if version.is_empty() { Ok(None) } else { version.parse().map(Some).map_err(unknown) }
+    if version.is_empty() { Ok(None) } else { version_of(name, version).map(Some) }
 }
 
 /// Whether a version takes pictures and works.
 fn is_ready(app: &App, name: &str, version: &str) -> Result<bool, Error> {
     match find(app, name, version) {
-        Ok(model) => Ok(!model.queue.is_closed() && model.health.ailment().is_none()),
+        Ok(model) => Ok(model.ailment().is_none()),
         Err(Error::NotReady(_) | Error::NotLoaded { .. } | Error::Refused { .. }) => Ok(false),
         Err(error) => Err(error),
     }

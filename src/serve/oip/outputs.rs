@@ -134,7 +134,7 @@ impl<'a> Plan<'a> {
                 (own_shape(&self.manifest.task), OutputElements::Fp32(values))
             }
             Kind::Classes(most) => {
-                let labels = labels(&self.manifest.task).unwrap_or_default();
+                let labels: Vec<&str> = self.manifest.task.labels().iter().map(|label| label.name.as_str()).collect();
                 let best = results.iter().flat_map(|result| best(&labels, &result.values, most));
                 (vec![most.min(labels.len())], OutputElements::Text(best.collect()))
             }
@@ -165,7 +165,7 @@ impl<'a> Plan<'a> {
 fn own_kind(name: &str, classes: Option<usize>, task: &Task) -> Result<Kind, Error> {
     match classes {
         None => Ok(Kind::Own),
-        Some(most) if labels(task).is_some() => Ok(Kind::Classes(most)),
+        Some(most) if !task.labels().is_empty() => Ok(Kind::Classes(most)),
         Some(_) => Err(wrong(format!("output {name:?}: classification is for labels, and the model has none"))),
     }
 }
@@ -194,15 +194,6 @@ pub(super) fn own_shape(task: &Task) -> Vec<usize> {
         Task::MultiLabel { labels } | Task::SingleLabel { labels } => vec![labels.len()],
         Task::Points(points) => vec![points.names.len(), 2],
         Task::Values(values) => vec![values.names.len()],
-    }
-}
-
-fn labels(task: &Task) -> Option<Vec<&str>> {
-    match task {
-        Task::MultiLabel { labels } | Task::SingleLabel { labels } => {
-            Some(labels.iter().map(|label| label.name.as_str()).collect())
-        }
-        Task::Points(_) | Task::Values(_) => None,
     }
 }
 

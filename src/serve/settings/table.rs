@@ -124,7 +124,7 @@ pub(super) const TABLE: &[Entry] = &[
     entry("log_format", "FORMAT", "How the log is written: pretty or json",
         |s| s.log_format.to_string()),
     entry("onnxruntime", "FILE", "The ONNX Runtime library; where none is named, ORT_DYLIB_PATH, else beside the program",
-        |s| s.onnxruntime.as_ref().map(|path| path.display().to_string()).unwrap_or_default()),
+        |s| shown_path(s.onnxruntime.as_ref())),
     entry("otlp_endpoint", "URL", "OpenTelemetry collector that spans go to, over gRPC: http://127.0.0.1:4317",
         |s| s.otlp_endpoint.clone().unwrap_or_default()),
 ];

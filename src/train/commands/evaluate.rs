@@ -73,7 +73,7 @@ pub(super) fn run(args: &EvaluateArgs) -> anyhow::Result<()> {
 #[allow(clippy::print_stdout, reason = "the output of the program")]
 fn print(task: &Task, evaluation: &Evaluation) {
     println!("{:<24} {:.6}", "loss", evaluation.loss);
-    let labels = labels_of(task);
+    let labels = task.labels();
     for (name, value) in evaluation.metrics.iter().chain(&evaluation.details) {
         // Those of single labels stand in the table.
         if labels.is_empty() || !name.contains('/') {
@@ -85,13 +85,6 @@ fn print(task: &Task, evaluation: &Evaluation) {
     }
     if let Some(matrix) = &evaluation.confusion {
         tables::print_confusion(labels, matrix);
-    }
-}
-
-fn labels_of(task: &Task) -> &[Label] {
-    match task {
-        Task::MultiLabel { labels } | Task::SingleLabel { labels } => labels,
-        Task::Points(_) | Task::Values(_) => &[],
     }
 }
 
@@ -112,7 +105,7 @@ fn document(args: &EvaluateArgs, subject: &Subject, task: &Task, dataset: &Datas
         let threshold = matches!(task, Task::MultiLabel { .. }).then(|| label.threshold());
         json!({"label": label.name, "threshold": threshold, "counts": counts, "matrix": counts.matrix()})
     };
-    let labels: Vec<Value> = labels_of(task).iter().zip(&evaluation.per_label).map(label).collect();
+    let labels: Vec<Value> = task.labels().iter().zip(&evaluation.per_label).map(label).collect();
     json!({
         "model": args.model,
         "digest": format!("sha256:{}", subject.file.digest),

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::super::{augment::RandomCrop, dataset::Example};
 use super::LoaderError;
-use crate::picture::{Detail, Limits, Picture, PictureSize, ResizeMethod, ResizeRule};
+use crate::picture::{Limits, Picture, PictureSize, ResizeMethod, ResizeRule};
 
 /// The frames of one split. The first so many items are kept; which ones does not depend on who asks first.
 pub(super) struct Frames {
@@ -76,9 +76,6 @@ impl Frames {
 fn decode(path: &Path, rule: &ResizeRule, limits: &Limits) -> Result<Frame, LoaderError> {
     let bytes = std::fs::read(path).map_err(|source| LoaderError::File { path: path.to_owned(), source })?;
     let failed = |source| LoaderError::Picture { path: path.to_owned(), source };
-    let picture = Picture::decode(&bytes, limits, Detail::For(rule)).map_err(failed)?;
-    let size = rule.size;
-    let mut frame = vec![0; 3 * size.width as usize * size.height as usize];
-    picture.resize_into(rule, &mut frame).map_err(failed)?;
-    Ok(Frame { pixels: frame.into(), size })
+    let (pixels, _) = Picture::frame(&bytes, limits, rule).map_err(failed)?;
+    Ok(Frame { pixels: pixels.into(), size: rule.size })
 }

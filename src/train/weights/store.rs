@@ -11,7 +11,10 @@ use std::{
 };
 
 use super::{WeightsError, download::download, published::Published};
-use crate::{files::write_whole, model::Digest};
+use crate::{
+    files::{cache_folder, write_whole},
+    model::Digest,
+};
 
 /// The variable that names another folder than `$XDG_CACHE_HOME/tagpoint/weights`.
 pub const FOLDER_VARIABLE: &str = "TAGPOINT_WEIGHTS_CACHE";
@@ -34,8 +37,7 @@ impl Store {
     /// An environment that names neither a folder nor a home.
     pub fn from_environment() -> Result<Self, WeightsError> {
         let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let cache = || set("XDG_CACHE_HOME").or_else(|| Some(env::home_dir()?.join(".cache")));
-        let folder = set(FOLDER_VARIABLE).or_else(|| Some(cache()?.join("tagpoint").join("weights")));
+        let folder = set(FOLDER_VARIABLE).or_else(|| Some(cache_folder()?.join("tagpoint").join("weights")));
         Ok(Self {
             folder: folder.ok_or(WeightsError::NoFolder)?,
             mirror: env::var(MIRROR_VARIABLE).ok().filter(|url| !url.is_empty()),

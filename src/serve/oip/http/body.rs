@@ -1,11 +1,11 @@
 //! Reading a request's body.
 
-use axum::extract::{FromRequest as _, Request};
+use axum::extract::Request;
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, header};
 
 use super::super::wrong;
-use crate::error::Error;
+use crate::{error::Error, serve::http::form::read_whole};
 
 /// The whole body, expanded if it was compressed; `max_body` is for the message, the limit itself is the router's.
 ///
@@ -16,10 +16,7 @@ pub(super) async fn read(request: Request, max_body: usize) -> Result<Bytes, Err
     if let Some(encoding) = request.headers().get(header::CONTENT_ENCODING).filter(|encoding| *encoding != "identity") {
         return Err(Error::Unsupported(format!("content-encoding {encoding:?}: gzip and deflate are understood")));
     }
-    Bytes::from_request(request, &()).await.map_err(|error| match error.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Error::BodyTooLarge { limit: max_body },
-        _ => Error::Body(error.body_text()),
-    })
+    read_whole(request, max_body).await
 }
 
 /// The bytes of the body's JSON, where the request says so.

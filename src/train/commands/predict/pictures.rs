@@ -8,7 +8,7 @@ use std::{
 use anyhow::Context as _;
 use rayon::prelude::*;
 
-use crate::picture::{Detail, Limits, Picture, PictureSize, ResizeRule};
+use crate::picture::{Limits, Picture, PictureSize, ResizeRule};
 
 /// What files of a folder are taken for pictures; those that cannot be decoded here get a line that says so.
 const EXTENSIONS: [&str; 12] =
@@ -91,8 +91,6 @@ pub(super) fn decode(paths: &[PathBuf], rule: &ResizeRule) -> Vec<Decoded> {
 
 fn frame(path: &Path, rule: &ResizeRule) -> Result<Frame, String> {
     let bytes = std::fs::read(path).map_err(|error| format!("the file cannot be read: {error}"))?;
-    let picture = Picture::decode(&bytes, &Limits::default(), Detail::For(rule)).map_err(|error| error.to_string())?;
-    let mut pixels = vec![0; 3 * rule.size.width as usize * rule.size.height as usize];
-    picture.resize_into(rule, &mut pixels).map_err(|error| error.to_string())?;
-    Ok(Frame { pixels, size: rule.size, original: picture.original })
+    let (pixels, original) = Picture::frame(&bytes, &Limits::default(), rule).map_err(|error| error.to_string())?;
+    Ok(Frame { pixels, size: rule.size, original })
 }

@@ -5,7 +5,8 @@
     /tmp/peer/bin/python scripts/peers/compare.py ../shared runs/compare
 
 Every run's figures are kept as one line of JSON in OUT/results.jsonl; a run whose line is there is not made again, so
-the command can be stopped and started. The table is printed at the end as Markdown.
+the command can be stopped and started. The table is printed at the end as Markdown. Processor seconds of two kinds
+compare only where the same processor ran both, so each line names its own, and the table has a mean for each.
 
 `seconds` and `cpu` (user and system, all threads and loader processes) are of the whole process: start, reading,
 training, judging and, for tagpoint-train, calibration, the check under ONNX Runtime, saving and the report.
@@ -41,6 +42,12 @@ EXTRAS = {
 SIZE = 128
 
 
+def processor():
+    """The processor's name, as Linux tells it."""
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return "unknown"
 
 
 def measured(command, **options):
@@ -105,7 +112,7 @@ def main():
                     result = fastai(task, seed, args, FASTAI_KINDS[kind])
                 else:
                     result = tagpoint(task, seed, args.shared, args.out, kind)
-                run = {"task": task, "kind": kind, "seed": seed} | result
+                run = {"task": task, "kind": kind, "seed": seed} | result | {"processor": processor()}
                 done.append(run)
                 with record.open("a") as file:
                     print(json.dumps(run), file=file)
@@ -113,18 +120,20 @@ def main():
 
 
 def print_table(args, done):
-    print("| data | metric | trainer | seeds | mean | spread (min … max) | seconds | CPU seconds | fine_tune alone, seconds (CPU) |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print("| data | metric | trainer | seeds | mean | spread (min … max) | CPU seconds, mean on each processor |")
+    print("|---|---|---|---|---|---|---|")
     for task in args.tasks:
         for kind in args.kinds:
             runs = [run for run in done if (run["task"], run["kind"]) == (task, kind)]
             if not runs:
                 continue
             values = [run["value"] for run in runs]
-            mean = lambda key: statistics.mean(run[key] for run in runs)
-            alone = f"{mean('fit_seconds'):.0f} ({mean('fit_cpu'):.0f})" if kind in FASTAI_KINDS else ""
-            print(f"| {task} | {TASKS[task]['metric']} | {kind} | {len(runs)} | {mean('value'):.4f} | {min(values):.4f} … {max(values):.4f} "
-                  f"| {mean('seconds'):.0f} | {mean('cpu'):.0f} | {alone} |")
+            seconds = {}
+            for run in runs:
+                seconds.setdefault(run["processor"], []).append(run["cpu"])
+            cpu = "; ".join(f"{statistics.mean(all):.0f} ({name})" for name, all in sorted(seconds.items()))
+            print(f"| {task} | {TASKS[task]['metric']} | {kind} | {len(runs)} | {statistics.mean(values):.4f} "
+                  f"| {min(values):.4f} … {max(values):.4f} | {cpu} |")
 
 
 main()

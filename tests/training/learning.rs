@@ -76,7 +76,7 @@ fn it_learns_32_photos_by_heart() {
         architecture: Architecture::MobilenetV2.into(),
         weights: WeightsSource::File(weights),
         resize: square(128),
-        epochs: 30,
+        epochs: 40,
         ..by_heart()
     };
     let mut learner = learner(few(&csv, TaskKind::MultiLabel, 32), &recipe, 2);

@@ -22,6 +22,7 @@ pub mod model;
 pub mod onnx;
 pub mod picture;
 pub mod serve;
+pub mod store;
 pub mod tls;
 pub mod tools;
 #[cfg(feature = "train")]

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     infer::{InferError, Runtime},
     model::StorageError,
+    store::Store,
 };
 
 /// A server that is ready to run.
@@ -60,7 +61,7 @@ impl Application {
     /// Answers at once; models load in the background, and until they are there requests for them get a 503.
     ///
     /// # Errors
-    /// The listener fails, or a file of keys or certificates is not usable.
+    /// The listener fails, or the database, or a file of keys or certificates, is not usable.
     pub async fn run(
         self,
         listener: TcpListener,
@@ -68,7 +69,11 @@ impl Application {
     ) -> std::io::Result<()> {
         let address = listener.local_addr()?;
         tracing::info!(%address, models = %self.settings.models.display(), "listening");
-        let edge = Edge::prepare(&self.settings).await.map_err(std::io::Error::other)?;
+        let store = Store::open(&self.settings.database).await.map_err(std::io::Error::other)?;
+        if let Some(store) = &store {
+            tracing::info!(database = store.place(), "database open");
+        }
+        let mut edge = Edge::prepare(&self.settings, store.as_ref()).await.map_err(std::io::Error::other)?;
         edge.warn(address, &self.settings);
         self.models.start();
         let decoder = Decoder::new(self.settings.decode_threads, self.settings.picture);
@@ -103,6 +108,10 @@ impl Application {
             }
         }
         self.models.stop().await;
+        edge.finish().await;
+        if let Some(store) = &store {
+            store.close().await;
+        }
         tracing::info!("stopped");
         Ok(())
     }

@@ -7,9 +7,10 @@ use serde_json::Value;
 use tagpoint::{
     model::ModelFile,
     serve::{FetchRules, Scheme, openapi_document, parse_keys},
+    store::{Store, keys::KeyRow},
 };
 
-use crate::helpers::{App, models, origin::Origin, pictures, put_version};
+use crate::helpers::{App, database::TestDatabase, models, origin::Origin, pictures, put_version};
 
 /// `UPDATE_OPENAPI=1 cargo test --test api` writes the file anew.
 #[test]
@@ -84,6 +85,27 @@ impl Seen {
         }
     }
 
+    /// Every address that needs a key, asked with each of these.
+    async fn with_keys(&mut self, app: &App, keys: &[Option<&str>]) {
+        let document = serde_json::to_value(openapi_document()).unwrap();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                if operation["responses"].get("401").is_none() {
+                    continue;
+                }
+                let path = path.replace("{name}", "colours").replace("{version}", "1");
+                let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+                for key in keys {
+                    let mut request = app.client.request(method.clone(), app.url(&path));
+                    if let Some(key) = key {
+                        request = request.bearer_auth(key);
+                    }
+                    self.add(operation["operationId"].as_str().unwrap(), &request.send().await.unwrap());
+                }
+            }
+        }
+    }
+
     /// What is read of a model, and its changes, with one path and query for all.
     async fn of_model(&mut self, app: &App, model: &str, version: u32, query: &str) {
         for (operation, below) in [
@@ -110,8 +132,8 @@ impl Seen {
     }
 }
 
-/// Everything that needs a key, asked without one, with one of another scope, and with one used too often; of the
-/// Open Inference Protocol, or of everything else.
+/// Everything that needs a key, asked without one, with one of another scope, with one used too often, and with one of a
+/// database that is away; of the Open Inference Protocol, or of everything else.
 pub async fn guarded(protocol: bool) -> BTreeSet<(String, String)> {
     let mut seen = Seen::default();
     let app = App::start_with(&[], |settings| {
@@ -124,25 +146,39 @@ pub async fn guarded(protocol: bool) -> BTreeSet<(String, String)> {
     for (path, key) in [("/v1/models", keys[1]), ("/v1/admin/none", keys[2])] {
         app.client.get(app.url(path)).bearer_auth(key.unwrap()).send().await.unwrap();
     }
-    let document = serde_json::to_value(openapi_document()).unwrap();
-    for (path, item) in document["paths"].as_object().unwrap() {
-        for (method, operation) in item.as_object().unwrap() {
-            if operation["responses"].get("401").is_none() {
-                continue;
-            }
-            let path = path.replace("{name}", "colours").replace("{version}", "1");
-            let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
-            for key in keys {
-                let mut request = app.client.request(method.clone(), app.url(&path));
-                if let Some(key) = key {
-                    request = request.bearer_auth(key);
-                }
-                seen.add(operation["operationId"].as_str().unwrap(), &request.send().await.unwrap());
-            }
-        }
-    }
+    seen.with_keys(&app, &keys).await;
+    let (app, key) = with_its_database_away().await;
+    seen.with_keys(&app, &[Some(&key)]).await;
     seen.0.retain(|(operation, _)| operation.starts_with("v2_") == protocol);
     seen.0
+}
+
+/// An application that cannot ask its database for keys any more, and a key that it knew.
+async fn with_its_database_away() -> (App, String) {
+    let (database, key) = (TestDatabase::sqlite().await, "the-key-of-the-database".to_owned());
+    let store = Store::open(&database.setting()).await.unwrap().unwrap();
+    let row = KeyRow {
+        id: "1".to_owned(),
+        name: "stored".to_owned(),
+        digest: parse_keys(&format!("stored:predict:{key}")).unwrap()[0].digest(),
+        scopes: "predict+admin".to_owned(),
+        rate: None,
+        created_ms: 0,
+        expires_ms: None,
+        last_used_ms: None,
+        revoked_ms: None,
+    };
+    store.add_key(&row).await.unwrap();
+    let app = App::start_with(&[], |settings| {
+        settings.database = database.setting();
+        settings.access.grace = std::time::Duration::ZERO;
+    })
+    .await;
+    database.go_away().await;
+    while app.client.get(app.url("/v1/models")).bearer_auth(&key).send().await.unwrap().status() != 503 {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    (app, key)
 }
 
 #[tokio::test]

@@ -29,7 +29,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tagpoint::serve::{Application, Settings};
+use tagpoint::{
+    serve::{Application, Settings},
+    store::Database,
+};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 /// The repository's folder.
@@ -64,7 +67,8 @@ struct Server {
 impl Server {
     /// Serves the models of a folder, and waits until they are loaded.
     async fn start(models: PathBuf) -> Self {
-        let application = Application::build(Settings { models, ..Settings::default() }).unwrap();
+        let application =
+            Application::build(Settings { models, database: Database::None, ..Settings::default() }).unwrap();
         let models = application.models();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -17,6 +17,9 @@ use crate::{
     },
 };
 
+/// What is said while the database's keys cannot be asked for, and have not been for too long.
+pub(super) const UNSURE: &str = "keys cannot be checked now: the database does not answer";
+
 /// Lets a request in where its key opens the address. What a browser asks before a request (OPTIONS) was answered
 /// further out.
 pub(super) async fn check(State(app): State<App>, request: Request, next: Next) -> Result<Response, Error> {
@@ -59,6 +62,8 @@ fn refusal(denied: Denied, scope: Scope) -> Error {
     match denied {
         Denied::NoKey => Error::Unauthorized("this address needs a key"),
         Denied::UnknownKey => Error::Unauthorized("the key is not known"),
+        Denied::Expired => Error::Unauthorized("the key has expired"),
+        Denied::Unsure => Error::NotReady(UNSURE.to_owned()),
         Denied::Scope(key) => Error::Forbidden { key, scope: scope.name() },
         Denied::Rate(key, wait) => {
             let whole = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);

@@ -21,7 +21,7 @@ pub use edge::{Access, Connections, Origins};
 use reader::Reader;
 use table::TABLE;
 
-use crate::{infer::Provider, model::StorageOptions, picture::Limits, serve::fetch::FetchRules};
+use crate::{infer::Provider, model::StorageOptions, picture::Limits, serve::fetch::FetchRules, store::Database};
 
 /// What the server is told, checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,6 +60,8 @@ pub struct Settings {
     pub max_pictures: usize,
     /// The most bytes that the bodies of all requests take together.
     pub body_budget: usize,
+    /// What is remembered, and shared by replicas.
+    pub database: Database,
     /// Which pictures are fetched by URL; none without it.
     pub fetch: Option<FetchRules>,
     /// Who may ask.
@@ -128,6 +130,7 @@ impl Default for Settings {
             max_body: 32 << 20,
             max_pictures: 32,
             body_budget: 256 << 20,
+            database: Database::default(),
             fetch: None,
             access: Access::default(),
             connections: Connections::default(),
@@ -190,6 +193,7 @@ impl Settings {
             max_body: reader.number("max_body_bytes", 1..=1 << 32, defaults.max_body),
             max_pictures: reader.number("max_pictures", 1..=10_000, defaults.max_pictures),
             body_budget: reader.number("body_budget_bytes", 1 << 20..=1 << 40, defaults.body_budget),
+            database: reader.value("database", defaults.database, str::parse),
             fetch: None,
             access: Access::read(&mut reader),
             connections: Connections::read(&mut reader),
@@ -221,7 +225,7 @@ impl Display for Resolved {
                 Source::File => self.config.iter().map(|path| path.display().to_string()).collect(),
             };
             let bare = value.parse::<f64>().is_ok() || value.parse::<bool>().is_ok();
-            if entry.is_secret() && !value.is_empty() {
+            if entry.is_secret(&self.settings) && !value.is_empty() {
                 writeln!(f, "# {}: {value}, not shown # {source}", entry.name)?;
                 continue;
             }

@@ -23,6 +23,7 @@ pub mod onnx;
 pub mod picture;
 pub mod serve;
 pub mod store;
+pub mod thresholds;
 pub mod tls;
 pub mod tools;
 #[cfg(feature = "train")]

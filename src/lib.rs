@@ -15,6 +15,7 @@
 pub mod answer;
 mod drawing;
 pub mod error;
+pub mod feedback;
 mod files;
 pub mod import;
 pub mod infer;

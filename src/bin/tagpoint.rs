@@ -8,7 +8,7 @@ use tagpoint::{
     import, infer,
     picture::command,
     serve::{Application, Models, ServeArgs, Settings, init_logging},
-    tools::{bench, keys, models, predict},
+    tools::{bench, feedback, keys, models, predict, thresholds},
 };
 use tokio::net::TcpListener;
 
@@ -30,6 +30,10 @@ enum Command {
     Models(models::ModelsArgs),
     /// Make, list and revoke keys of the database
     Keys(keys::KeysArgs),
+    /// Thresholds from corrected predictions, and the way back
+    Thresholds(thresholds::ThresholdsArgs),
+    /// What people have corrected, as a data set
+    Feedback(feedback::FeedbackArgs),
     /// Answer pictures without a server
     Predict(predict::PredictArgs),
     /// Put load on a server that runs, and tell how fast it answers
@@ -51,6 +55,8 @@ fn main() -> anyhow::Result<()> {
         Command::Config(args) => Ok(write!(std::io::stdout(), "{}", Settings::resolve(args)?)?),
         Command::Models(args) => models::run(&args, &mut std::io::stdout().lock()),
         Command::Keys(args) => on_runtime(async |out| keys::run(&args, out).await),
+        Command::Thresholds(args) => on_runtime(async |out| thresholds::run(&args, out).await),
+        Command::Feedback(args) => on_runtime(async |out| feedback::run(&args, out).await),
         Command::Predict(args) => predict::run(&args, &mut std::io::stdout().lock()),
         Command::Bench(args) => bench(&args),
         Command::Import(args) => import::run(&args),

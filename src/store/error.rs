@@ -60,6 +60,14 @@ pub enum StoreError {
         /// Its name.
         name: String,
     },
+    /// Pictures that cannot be kept, read or deleted.
+    #[error("pictures in {place}: {reason}")]
+    Pictures {
+        /// Where they are.
+        place: String,
+        /// Why.
+        reason: String,
+    },
     /// What a table says makes no sense to this program.
     #[error("the database has a {what} that cannot be read: {reason}")]
     Row {

@@ -13,12 +13,32 @@ use sqlx::{
 use super::Dialect;
 
 /// (version, what it is for, SQLite's text, PostgreSQL's text).
-const MIGRATIONS: &[(i64, &str, &str, &str)] = &[(
-    1,
-    "keys",
-    include_str!("../../migrations/sqlite/0001_keys.sql"),
-    include_str!("../../migrations/postgres/0001_keys.sql"),
-)];
+const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
+    (
+        1,
+        "keys",
+        include_str!("../../migrations/sqlite/0001_keys.sql"),
+        include_str!("../../migrations/postgres/0001_keys.sql"),
+    ),
+    (
+        2,
+        "predictions",
+        include_str!("../../migrations/sqlite/0002_predictions.sql"),
+        include_str!("../../migrations/postgres/0002_predictions.sql"),
+    ),
+    (
+        3,
+        "feedback",
+        include_str!("../../migrations/sqlite/0003_feedback.sql"),
+        include_str!("../../migrations/postgres/0003_feedback.sql"),
+    ),
+    (
+        4,
+        "thresholds",
+        include_str!("../../migrations/sqlite/0004_thresholds.sql"),
+        include_str!("../../migrations/postgres/0004_thresholds.sql"),
+    ),
+];
 
 /// Times that processes that begin with one empty SQLite file may come in each other's way.
 const ATTEMPTS: u32 = 5;

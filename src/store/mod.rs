@@ -1,15 +1,21 @@
 //! The database: what outlives a server and is shared by its replicas.
 //!
 //! [`Store::open`] takes a SQLite file or a PostgreSQL server, creates or migrates the schema ([`migrations`]), and gives
-//! what each part of the store is asked through: [`keys`]. Every statement stands in [`statements`]. Nothing here knows
+//! what each part of the store is asked through: [`keys`], [`predictions`], [`feedback`],
+//! [`thresholds`]. [`Pictures`] is beside it, in a folder or in
+//! object storage. Every statement stands in [`statements`]. Nothing here knows
 //! HTTP; a server's way to run without waiting for a database is the server's.
 
 mod address;
 mod error;
+pub mod feedback;
 pub mod keys;
 mod migrations;
 mod open;
+mod pictures;
+pub mod predictions;
 pub mod statements;
+pub mod thresholds;
 
 use std::{
     future::Future,
@@ -20,6 +26,7 @@ use sqlx::AnyPool;
 
 pub use address::{Database, PostgresUrl};
 pub use error::StoreError;
+pub use pictures::Pictures;
 use statements::Statement;
 
 /// The longest that one statement or transaction may take. A server that hangs must not hold its users.

@@ -3,10 +3,12 @@
 //! The trainer fits on the validation split, the server's tools on corrections of answers. Candidates are the midpoints between neighbouring distinct scores, where 0 lies below all.
 
 mod counts;
+mod refit;
 
 use std::{fmt, str::FromStr};
 
 pub use counts::Counts;
+pub use refit::{FittedThreshold, LEAST, RefittedLabel, refit};
 
 use crate::model::Label;
 

@@ -23,6 +23,15 @@ pub struct DatabaseArgs {
 }
 
 impl DatabaseArgs {
+    /// The server's settings, where its configuration file is named.
+    ///
+    /// # Errors
+    /// A file that is not valid.
+    pub(super) fn settings(&self) -> anyhow::Result<Option<Settings>> {
+        let resolve = |config: &PathBuf| Settings::resolve(ServeArgs::of_file(config.clone()));
+        Ok(self.config.as_ref().map(resolve).transpose()?.map(|resolved| resolved.settings))
+    }
+
     /// Opens the database, as the server does.
     ///
     /// # Errors

@@ -2,8 +2,10 @@
 
 pub mod bench;
 mod database;
+pub mod feedback;
 pub mod keys;
 pub mod models;
 pub mod predict;
+pub mod thresholds;
 
 pub use database::DatabaseArgs;

@@ -93,7 +93,7 @@ impl Seen {
                 if operation["responses"].get("401").is_none() {
                     continue;
                 }
-                let path = path.replace("{name}", "colours").replace("{version}", "1");
+                let path = path.replace("{name}", "colours").replace("{version}", "1").replace("{id}", "1");
                 let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
                 for key in keys {
                     let mut request = app.client.request(method.clone(), app.url(&path));
@@ -104,6 +104,45 @@ impl Seen {
                 }
             }
         }
+    }
+
+    /// Corrections and what becomes of them, asked of one prediction and one model.
+    async fn of_feedback(&mut self, app: &App, id: &Value, model: &str, query: &str) {
+        let url = app.url(&format!("/v1/predictions/{}/feedback{query}", id.as_str().unwrap()));
+        let truth = serde_json::json!({"labels": ["red"]});
+        self.add("give_feedback", &app.client.post(url).json(&truth).send().await.unwrap());
+        let and = query.replace('?', "&");
+        self.add("review", &app.get(&format!("/v1/review?model={model}{and}")).await);
+        for (operation, below) in [("refit_thresholds", "refit"), ("roll_back_thresholds", "rollback")] {
+            let path = format!("models/{model}/thresholds/{below}{query}");
+            self.add(operation, &app.ask(Method::POST, &path).await);
+        }
+    }
+
+    /// Everything that corrections can run into.
+    async fn feedback(&mut self) {
+        let database = TestDatabase::sqlite().await;
+        let app = App::start_with(&[("colours", &models::colours())], |settings| {
+            settings.database = database.setting();
+            settings.record.share = 1.0;
+        })
+        .await;
+        let mut answered = serde_json::json!("none");
+        for (red, truth) in [(0, "[]"), (255, "[\"red\"]")].repeat(5) {
+            let answer = app.answer("colours/predict", &pictures::plain(4, 4, [red, 0, 0])).await;
+            answered = answer["prediction_id"].clone();
+            self.of_feedback(&app, &answered, "colours", "").await;
+            let url = app.url(&format!("/v1/predictions/{}/feedback", answered.as_str().unwrap()));
+            let truth = format!("{{\"labels\": {truth}}}");
+            app.client.post(url).header("content-type", "application/json").body(truth).send().await.unwrap();
+        }
+        self.of_feedback(&app, &answered, "colours", "").await;
+        self.of_feedback(&app, &answered, "colours", "?x=1").await;
+        self.of_feedback(&app, &serde_json::json!("none"), "nothing", "").await;
+        let without = App::start(&[("colours", &models::colours())]).await;
+        self.of_feedback(&without, &answered, "colours", "").await;
+        database.go_away().await;
+        self.of_feedback(&app, &answered, "colours", "").await;
     }
 
     /// What is read of a model, and its changes, with one path and query for all.
@@ -249,6 +288,7 @@ async fn every_documented_status_occurs() {
     seen.add("rescan", &app.ask(Method::POST, "rescan").await);
     seen.0.extend(guarded(false).await);
     seen.by_url().await;
+    seen.feedback().await;
     // A thread cannot be ended from outside: asserted beside the code.
     seen.0.insert(("healthz".to_owned(), "503".to_owned()));
     seen.0.retain(|(operation, _)| !operation.starts_with("v2_"));

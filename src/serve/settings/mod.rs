@@ -5,6 +5,7 @@
 mod args;
 mod edge;
 mod reader;
+mod record;
 mod table;
 
 use std::{
@@ -17,6 +18,7 @@ use std::{
 
 pub use args::{ServeArgs, Source};
 pub use edge::{Access, Connections, Origins};
+pub use record::RecordSettings;
 
 use reader::Reader;
 use table::TABLE;
@@ -62,6 +64,8 @@ pub struct Settings {
     pub body_budget: usize,
     /// What is remembered, and shared by replicas.
     pub database: Database,
+    /// Which answers are remembered.
+    pub record: RecordSettings,
     /// Which pictures are fetched by URL; none without it.
     pub fetch: Option<FetchRules>,
     /// Who may ask.
@@ -131,6 +135,7 @@ impl Default for Settings {
             max_pictures: 32,
             body_budget: 256 << 20,
             database: Database::default(),
+            record: RecordSettings::default(),
             fetch: None,
             access: Access::default(),
             connections: Connections::default(),
@@ -194,6 +199,7 @@ impl Settings {
             max_pictures: reader.number("max_pictures", 1..=10_000, defaults.max_pictures),
             body_budget: reader.number("body_budget_bytes", 1 << 20..=1 << 40, defaults.body_budget),
             database: reader.value("database", defaults.database, str::parse),
+            record: RecordSettings::read(&mut reader),
             fetch: None,
             access: Access::read(&mut reader),
             connections: Connections::read(&mut reader),
@@ -204,6 +210,7 @@ impl Settings {
         };
         settings.fetch = edge::read_fetch(&mut reader, settings.picture.max_bytes);
         edge::check(&settings, &mut reader);
+        record::check(&settings, &mut reader);
         reader.leftovers();
         if reader.mistakes.is_empty() {
             Ok(Resolved { settings, sources: reader.sources, config })

@@ -103,6 +103,21 @@ impl TestDatabase {
         }
     }
 
+    /// From now on no statement comes to an end; SQLite's hang as long as the connection is held.
+    pub async fn get_stuck(&self) -> Option<AnyConnection> {
+        match &self.kind {
+            Kind::Sqlite { .. } => {
+                let mut connection = self.connect().await;
+                sqlx::raw_sql("BEGIN EXCLUSIVE").execute(&mut connection).await.unwrap();
+                Some(connection)
+            }
+            Kind::Postgres(gate) => {
+                gate.send_replace(Gate::Stuck);
+                None
+            }
+        }
+    }
+
     /// Ends what `go_away` or `get_stuck` began.
     pub async fn come_back(&self) {
         match &self.kind {

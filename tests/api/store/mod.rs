@@ -18,5 +18,8 @@ macro_rules! on_both_databases {
     };
 }
 
+mod feedback;
 mod keys;
 mod opening;
+mod predictions;
+mod thresholds;

@@ -20,7 +20,7 @@ train:
 
 # Every test. The first call fetches ONNX Runtime, libtorch and the Python packages that the tests compare with.
 test:
-	scripts/setup
+	scripts/setup tests
 	scripts/fetch onnxruntime libtorch
 	scripts/test-environment
 	cargo test --locked --features train

@@ -1,9 +1,10 @@
 //! What a request can run into: the one error of the library's outer layer.
 //!
 //! It knows no status codes; `serve::http::problem` maps each variant to one. The texts are for the caller of the
-//! service. [`Error::Internal`] is the exception: its cause is for the log and is never sent.
+//! service. [`Error::Internal`] and [`Error::Database`] are the exceptions: their causes are for the
+//! log and are never sent.
 
-use crate::{picture::PictureError, serve::FetchError};
+use crate::{picture::PictureError, serve::FetchError, store::StoreError};
 
 /// Why a request, or one picture of it, has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -157,6 +158,15 @@ pub enum Error {
     /// A model's threads have ended: only loading it again helps.
     #[error("the threads of model {0:?} have ended")]
     Unhealthy(String),
+    /// No prediction of this id.
+    #[error("there is no prediction {0:?}: it was not remembered, or is forgotten")]
+    UnknownPrediction(String),
+    /// Something that needs a database, of a server that has none.
+    #[error("this server has no database: it was started with --database none")]
+    NoDatabase,
+    /// The database does not do what it is asked. Its cause is for the log.
+    #[error("the database does not answer now; try again")]
+    Database(#[source] StoreError),
     /// A fault of ours.
     #[error("internal error")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -15,6 +15,7 @@
 pub mod answer;
 mod drawing;
 pub mod error;
+pub mod feedback;
 mod files;
 pub mod import;
 pub mod infer;
@@ -22,6 +23,8 @@ pub mod model;
 pub mod onnx;
 pub mod picture;
 pub mod serve;
+pub mod store;
+pub mod thresholds;
 pub mod tls;
 pub mod tools;
 #[cfg(feature = "train")]

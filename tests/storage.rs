@@ -18,7 +18,10 @@ use object_store::{
     ObjectStoreExt as _,
     aws::{AmazonS3, AmazonS3Builder},
 };
-use tagpoint::model::{Repository, StorageError, StorageOptions};
+use tagpoint::{
+    model::{Repository, StorageError, StorageOptions},
+    store::Pictures,
+};
 
 /// An S3 server on a free port, ended with the test.
 struct S3 {
@@ -172,6 +175,17 @@ async fn models_of_a_bucket_are_listed_fetched_once_and_checked_in_the_cache() {
     std::fs::write(path.with_file_name("more.data"), b"x").unwrap();
     let path = repository.local(&again[3]).await.unwrap();
     assert!(!path.with_file_name("more.data").exists());
+
+    // Pictures beside predictions lie in a bucket too, and are gone once they are deleted.
+    let pictures = Pictures::open("s3://bucket/kept").unwrap();
+    pictures.put("2026-05-04/a.jpg", first.clone().into()).await.unwrap();
+    assert_eq!(pictures.get("2026-05-04/a.jpg").await.unwrap(), first);
+    let there = bucket().get(&"kept/2026-05-04/a.jpg".into()).await.unwrap().bytes().await.unwrap();
+    assert_eq!(there, first);
+    pictures.delete("2026-05-04/a.jpg").await.unwrap();
+    pictures.delete("2026-05-04/a.jpg").await.unwrap();
+    let error = pictures.get("2026-05-04/a.jpg").await.unwrap_err().to_string();
+    assert!(error.contains("pictures in s3://bucket/kept"), "{error}");
 
     // Without a server: said with the address, after the attempts.
     drop(s3);

@@ -136,7 +136,8 @@ def main():
     with tempfile.TemporaryDirectory() as scratch:
         folder = pathlib.Path(scratch)
         labels, found = prepare(tagpoint, folder, examples)
-        server = subprocess.Popen([tagpoint, "serve", "--models", folder / "models", "--listen", "127.0.0.1:0"],
+        server = subprocess.Popen([tagpoint, "serve", "--models", folder / "models", "--listen", "127.0.0.1:0",
+                                   "--database", "none"],
                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         try:
             address = server.stdout.readline().split("http://")[1].split("/")[0]

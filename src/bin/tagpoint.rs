@@ -8,7 +8,7 @@ use tagpoint::{
     import, infer,
     picture::command,
     serve::{Application, Models, ServeArgs, Settings, init_logging},
-    tools::{bench, models, predict},
+    tools::{bench, feedback, keys, models, predict, thresholds},
 };
 use tokio::net::TcpListener;
 
@@ -28,6 +28,12 @@ enum Command {
     Config(ServeArgs),
     /// List what lies in a models folder
     Models(models::ModelsArgs),
+    /// Make, list and revoke keys of the database
+    Keys(keys::KeysArgs),
+    /// Thresholds from corrected predictions, and the way back
+    Thresholds(thresholds::ThresholdsArgs),
+    /// What people have corrected, as a data set
+    Feedback(feedback::FeedbackArgs),
     /// Answer pictures without a server
     Predict(predict::PredictArgs),
     /// Put load on a server that runs, and tell how fast it answers
@@ -48,6 +54,9 @@ fn main() -> anyhow::Result<()> {
         Command::Serve(args) => serve(Settings::resolve(args)?.settings),
         Command::Config(args) => Ok(write!(std::io::stdout(), "{}", Settings::resolve(args)?)?),
         Command::Models(args) => models::run(&args, &mut std::io::stdout().lock()),
+        Command::Keys(args) => on_runtime(async |out| keys::run(&args, out).await),
+        Command::Thresholds(args) => on_runtime(async |out| thresholds::run(&args, out).await),
+        Command::Feedback(args) => on_runtime(async |out| feedback::run(&args, out).await),
         Command::Predict(args) => predict::run(&args, &mut std::io::stdout().lock()),
         Command::Bench(args) => bench(&args),
         Command::Import(args) => import::run(&args),
@@ -68,6 +77,12 @@ fn serve(settings: Settings) -> anyhow::Result<()> {
         tracing.finish().await;
         Ok(served?)
     })
+}
+
+/// Runs a tool that waits for a database, with the standard output.
+fn on_runtime(tool: impl AsyncFnOnce(&mut std::io::Stdout) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(tool(&mut std::io::stdout()))
 }
 
 fn bench(args: &bench::BenchArgs) -> anyhow::Result<()> {

@@ -23,4 +23,5 @@ pub use repository::{ModelName, ModelVersion, VersionFolder, list_versions, next
 pub use sidecar::{
     Activation, Coordinates, Sidecar, SidecarInput, SidecarLabel, SidecarOutput, SidecarSource, SidecarTask,
 };
+pub(crate) use storage::open_bucket;
 pub use storage::{Repository, StorageError, StorageOptions, StoredVersion};

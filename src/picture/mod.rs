@@ -40,6 +40,18 @@ pub enum PictureError {
     Broken(String),
 }
 
+/// How the names of files in these bytes' format usually end.
+pub fn usual_ending(bytes: &[u8]) -> &'static str {
+    match sniff::sniff(bytes) {
+        Ok(Format::Jpeg) => "jpg",
+        Ok(Format::Png) => "png",
+        Ok(Format::WebP) => "webp",
+        Ok(Format::Gif) => "gif",
+        Ok(Format::Bmp) => "bmp",
+        Err(_) => "bin",
+    }
+}
+
 /// A decoded picture: RGB, 8 bits, as EXIF orients it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {

@@ -2,7 +2,7 @@
 
 use std::{future::Future, sync::Arc};
 
-use tokio::{net::TcpListener, sync::Notify};
+use tokio::{net::TcpListener, sync::Notify, task::AbortHandle};
 
 use super::{
     decode::Decoder,
@@ -12,11 +12,13 @@ use super::{
     metrics::{Metrics, MetricsPage},
     models::Models,
     pipeline::Pipeline,
+    record::Recording,
     settings::Settings,
 };
 use crate::{
     infer::{InferError, Runtime},
     model::StorageError,
+    store::{Store, StoreError},
 };
 
 /// A server that is ready to run.
@@ -25,6 +27,15 @@ pub struct Application {
     settings: Arc<Settings>,
     models: Arc<Models>,
     metrics: Metrics,
+}
+
+/// Ends a task when it is dropped.
+struct AbortOnDrop(AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// Why there is no application.
@@ -55,12 +66,27 @@ impl Application {
         Arc::clone(&self.models)
     }
 
+    /// Asks the database which thresholds hold, and goes on asking until the handle is dropped.
+    async fn follow_thresholds(&self, store: Option<&Store>) -> Result<Option<AbortOnDrop>, StoreError> {
+        let Some(store) = store else { return Ok(None) };
+        let revisions = self.models.revisions();
+        revisions.look(store).await?;
+        Ok(Some(AbortOnDrop(revisions.follow(store.clone()))))
+    }
+
+    /// What remembers answers, where they are to be remembered.
+    fn recording(&self, store: Option<&Store>) -> Result<Option<Recording>, StoreError> {
+        let settings = &self.settings.record;
+        let store = store.filter(|_| settings.share > 0.0);
+        store.map(|store| Recording::start(settings, store.clone(), self.metrics.clone())).transpose()
+    }
+
     /// Serves until `shutdown` is done, then finishes the requests that it accepted.
     ///
     /// Answers at once; models load in the background, and until they are there requests for them get a 503.
     ///
     /// # Errors
-    /// The listener fails, or a file of keys or certificates is not usable.
+    /// The listener fails, or the database, or a file of keys or certificates, is not usable.
     pub async fn run(
         self,
         listener: TcpListener,
@@ -68,16 +94,24 @@ impl Application {
     ) -> std::io::Result<()> {
         let address = listener.local_addr()?;
         tracing::info!(%address, models = %self.settings.models.display(), "listening");
-        let edge = Edge::prepare(&self.settings).await.map_err(std::io::Error::other)?;
+        let store = Store::open(&self.settings.database).await.map_err(std::io::Error::other)?;
+        if let Some(store) = &store {
+            tracing::info!(database = store.place(), "database open");
+        }
+        let mut edge = Edge::prepare(&self.settings, store.as_ref()).await.map_err(std::io::Error::other)?;
         edge.warn(address, &self.settings);
+        let _thresholds = self.follow_thresholds(store.as_ref()).await.map_err(std::io::Error::other)?;
         self.models.start();
         let decoder = Decoder::new(self.settings.decode_threads, self.settings.picture);
+        let recording = self.recording(store.as_ref()).map_err(std::io::Error::other)?;
+        let recorder = recording.as_ref().map(Recording::recorder);
         let router = http::router(App {
-            pipeline: Pipeline { models: Arc::clone(&self.models), decoder },
+            pipeline: Pipeline { models: Arc::clone(&self.models), decoder, recorder },
             fetcher: edge.fetcher.clone(),
             keys: Arc::clone(&edge.keys),
             metrics_page: MetricsPage::new(&self.metrics, Arc::clone(&self.models)),
             metrics: self.metrics.clone(),
+            store: store.clone(),
             budget: http::Budget::new(self.settings.body_budget),
             settings: Arc::clone(&self.settings),
         });
@@ -103,6 +137,13 @@ impl Application {
             }
         }
         self.models.stop().await;
+        edge.finish().await;
+        if let Some(recording) = recording {
+            recording.finish().await;
+        }
+        if let Some(store) = &store {
+            store.close().await;
+        }
         tracing::info!("stopped");
         Ok(())
     }

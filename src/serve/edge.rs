@@ -10,12 +10,13 @@ use tokio::task::AbortHandle;
 
 use super::{
     fetch::Fetcher,
-    keys::Keyring,
+    keys::{Followed, Keyring, StoredKeys},
     listen,
     settings::Settings,
     tls::{self, Certificate, TlsError},
     watched::{self, Contents},
 };
+use crate::store::{Store, StoreError};
 
 /// Keys, certificate and fetcher; its files are followed until it is dropped.
 pub(super) struct Edge {
@@ -23,6 +24,8 @@ pub(super) struct Edge {
     /// None where pictures are not fetched by URL.
     pub(super) fetcher: Option<Fetcher>,
     tls: Option<Arc<ServerConfig>>,
+    /// The database's keys; none without one.
+    stored_keys: Option<Followed>,
     /// The tasks that follow files.
     followers: Vec<AbortHandle>,
 }
@@ -34,6 +37,8 @@ pub(super) enum EdgeError {
     Keys(String),
     #[error(transparent)]
     Tls(#[from] TlsError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
     #[error("pictures cannot be fetched by URL: {0}")]
     Fetch(#[from] reqwest::Error),
 }
@@ -43,14 +48,19 @@ impl Edge {
     ///
     /// # Errors
     /// See [`EdgeError`].
-    pub(super) async fn prepare(settings: &Settings) -> Result<Self, EdgeError> {
+    pub(super) async fn prepare(settings: &Settings, store: Option<&Store>) -> Result<Self, EdgeError> {
         let access = &settings.access;
         let mut edge = Self {
             keys: Arc::new(Keyring::new(access.keys.clone(), access.rate)),
             fetcher: settings.fetch.clone().map(Fetcher::new).transpose()?,
             tls: None,
+            stored_keys: None,
             followers: Vec::new(),
         };
+        if let Some(store) = store {
+            let stored = StoredKeys::read(store.clone(), Arc::clone(&edge.keys), access.grace).await?;
+            edge.stored_keys = Some(stored.follow());
+        }
         if let Some(path) = &access.keys_file {
             edge.follow_keys(path.clone()).await?;
         }
@@ -91,12 +101,21 @@ impl Edge {
         if address.ip().is_loopback() {
             return;
         }
-        if self.keys.is_empty() {
-            let how = "name a file of keys with keys_file, or set TAGPOINT_KEYS";
+        if self.keys.is_open() {
+            let how = "make one with `tagpoint keys add`, name a file of keys with keys_file, or set TAGPOINT_KEYS";
             tracing::warn!(%address, "anyone who reaches this address can use the service: there are no keys; {how}");
         } else if settings.connections.tls.is_none() {
             let how = "set tls_cert and tls_key, or put a proxy with TLS in front";
             tracing::warn!(%address, "keys and pictures cross the network in the clear; {how}");
+        }
+    }
+}
+
+impl Edge {
+    /// Ends what follows the database, once it has what it does not know yet.
+    pub(super) async fn finish(&mut self) {
+        if let Some(followed) = self.stored_keys.take() {
+            followed.finish().await;
         }
     }
 }

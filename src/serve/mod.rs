@@ -3,7 +3,8 @@
 //! [`Settings`] → [`Application::build`] → [`Application::run`]. A request's way, in reading order: `http` takes it and
 //! answers it, `pipeline` takes each picture through `decode`, which turns its bytes into pixels, and `queue`, which
 //! batches the pixels of all requests for one version. `models` holds what is loaded and changes it while the server
-//! runs; `shadow` compares a version on trial with the one that answers; `statistics` adds up what each has done. `oip` is
+//! runs; `shadow` compares a version on trial with the one that answers; `statistics` adds up what each has done, `record` remembers
+//! answers, and `thresholds` knows which thresholds hold. `oip` is
 //! the same for clients of the Open Inference Protocol, over HTTP and gRPC.
 //!
 //! Before all that, `listen` takes connections (with `tls`), and `edge` holds what stands between them and the routes:
@@ -22,9 +23,11 @@ mod models;
 mod oip;
 mod pipeline;
 mod queue;
+mod record;
 mod settings;
 mod shadow;
 mod statistics;
+mod thresholds;
 mod tls;
 mod watched;
 
@@ -34,5 +37,7 @@ pub use http::openapi_document;
 pub use keys::{ApiKey, Rate, Scope, parse_list as parse_keys};
 pub use logging::{Tracing, init_logging};
 pub use models::Models;
-pub use settings::{Access, Connections, LogFormat, Origins, Resolved, ServeArgs, Settings, SettingsError, Source};
+pub use settings::{
+    Access, Connections, LogFormat, Origins, RecordSettings, Resolved, ServeArgs, Settings, SettingsError, Source,
+};
 pub use tls::TlsFiles;

@@ -9,13 +9,16 @@ use std::{
 
 use bytes::Bytes;
 use tracing::Instrument as _;
+use uuid::Uuid;
 
 use super::{
     decode::Decoder,
     metrics::Rejected,
     models::{Models, ServedModel},
     queue::{Failure, NoPlace, Output, Place, Terms},
-    shadow,
+    record::Recorder,
+    shadow::{self, Seen},
+    thresholds::InForce,
 };
 use crate::{error::Error, picture::PictureSize};
 
@@ -38,6 +41,20 @@ pub(super) struct Outcome {
     /// How long the picture waited, for a decoding thread and for the model.
     pub(super) waited: Duration,
     pub(super) output: Output,
+    /// The thresholds that hold for it.
+    pub(super) in_force: Arc<InForce>,
+    /// The id under which the answer is remembered, if it is.
+    pub(super) recorded: Option<Uuid>,
+}
+
+impl Input {
+    /// Bytes that it takes.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Encoded(bytes) => bytes.len(),
+            Self::Pixels(pixels) => pixels.len(),
+        }
+    }
 }
 
 /// What pictures need on their way. Cheap to clone.
@@ -45,6 +62,8 @@ pub(super) struct Outcome {
 pub(super) struct Pipeline {
     pub(super) models: Arc<Models>,
     pub(super) decoder: Decoder,
+    /// None where no answer is remembered.
+    pub(super) recorder: Option<Recorder>,
 }
 
 impl Pipeline {
@@ -56,6 +75,7 @@ impl Pipeline {
         let began = Instant::now();
         let client = Client { model, answered: false };
         let for_shadow = self.models.shadow_of(model).map(|shadow| (shadow, input.clone()));
+        let to_record = self.recorder.as_ref().and_then(|recorder| Some((recorder, recorder.sample()?, input.clone())));
         let work = async {
             let place = model.queue.reserve().map_err(|reason| Stop::Failed(no_place(model, reason)))?;
             self.run_placed(model, place, input, terms).await
@@ -69,14 +89,19 @@ impl Pipeline {
             Ok(outcome) => {
                 let (waited, decode, inference) = (outcome.waited, outcome.decode, outcome.output.inference);
                 model.statistics.answered(began.elapsed(), waited, decode, inference);
-                model.metrics.answered(model, decode, waited, &outcome.output.values);
+                model.metrics.answered(model, decode, waited, outcome);
             }
             Err(_) => model.statistics.failed(began.elapsed()),
         }
         match result {
-            Ok(outcome) => {
+            Ok(mut outcome) => {
+                outcome.recorded = to_record.as_ref().map(|(_, id, _)| *id);
                 if let Some(((shadow, share), input)) = for_shadow {
-                    shadow::show(self, model, &shadow, share, input, &outcome.output.values);
+                    let seen = Seen { input, ours: outcome.clone() };
+                    shadow::show(self, model, &shadow, share, seen);
+                }
+                if let Some((recorder, id, input)) = to_record {
+                    recorder.record(id, model, input, outcome.clone());
                 }
                 Ok(outcome)
             }
@@ -105,6 +130,7 @@ impl Pipeline {
             }
             Input::Pixels(pixels) => (pixels, rule.size, Duration::ZERO),
         };
+        let in_force = model.thresholds.in_force();
         let waited_to_decode = arrived.elapsed().saturating_sub(decode);
         let output = place.run(pixels, terms).instrument(tracing::info_span!("queue")).await;
         let output = output.map_err(|failure| match failure {
@@ -112,7 +138,7 @@ impl Pipeline {
             Failure::Expired => Stop::Expired,
             Failure::Ended => Stop::Failed(Error::Unhealthy(model.name.clone())),
         })?;
-        Ok(Outcome { original, decode, waited: waited_to_decode + output.waited, output })
+        Ok(Outcome { original, decode, waited: waited_to_decode + output.waited, output, in_force, recorded: None })
     }
 }
 

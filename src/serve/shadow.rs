@@ -12,12 +12,12 @@ use utoipa::ToSchema;
 
 use super::{
     models::ServedModel,
-    pipeline::{Input, Pipeline},
+    pipeline::{Input, Outcome, Pipeline},
     queue::{Priority, Terms},
 };
 use crate::{
     answer::named,
-    model::{Manifest, ModelVersion, Task},
+    model::{ModelVersion, Task},
 };
 
 /// How a shadow's outputs differ from those of one default version.
@@ -83,15 +83,18 @@ impl Report {
         due
     }
 
-    fn compare(&self, default: &ServedModel, shadow: &Manifest, ours: &[f32], theirs: &[f32]) {
-        let ours = by_name(&default.manifest.task, ours);
-        let theirs = by_name(&shadow.task, theirs);
+    /// Adds a picture, and says how far the two disagree on it: labels that one of them alone names, plus the largest
+    /// difference of a score; for points and values the mean difference.
+    fn compare(&self, default: &ServedModel, ours: &Outcome, theirs: &Outcome) -> f64 {
+        let ours = by_name(&ours.in_force.task, &ours.output.values);
+        let theirs = by_name(&theirs.in_force.task, &theirs.output.values);
         let mut sums = self.sums();
         if sums.against != Some(default.version) {
             *sums = Sums { against: Some(default.version), due: sums.due, ..Sums::default() };
         }
         sums.pictures += 1;
         let pictures = sums.pictures as f64;
+        let (mut named, mut largest, mut total, mut count) = (0.0, 0.0_f64, 0.0, 0.0);
         for (name, our) in ours {
             let Some(their) = theirs.get(name) else { continue };
             let distance = f64::from((our.x - their.x).hypot(our.y - their.y));
@@ -99,7 +102,11 @@ impl Report {
             difference.mean += (distance - difference.mean) / pictures;
             difference.max = difference.max.max(distance);
             difference.disagreements += u64::from(our.is_named != their.is_named);
+            named += f64::from(u8::from(our.is_named != their.is_named));
+            (largest, total, count) = (largest.max(distance), total + distance, count + 1.0);
         }
+        let has_labels = !default.manifest.task.labels().is_empty();
+        if has_labels { named + largest } else { total / f64::max(count, 1.0) }
     }
 
     fn sums(&self) -> std::sync::MutexGuard<'_, Sums> {
@@ -133,20 +140,21 @@ fn by_name<'a>(task: &'a Task, output: &[f32]) -> BTreeMap<&'a str, Named> {
     }
 }
 
-/// Lets the shadow see a picture that the default version has answered, if it is this picture's turn.
-pub(super) fn show(
-    pipeline: &Pipeline,
-    default: &Arc<ServedModel>,
-    shadow: &Arc<ServedModel>,
-    share: f64,
-    input: Input,
-    ours: &[f32],
-) {
+/// A picture that the default version has answered.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) input: Input,
+    /// What came of it.
+    pub(super) ours: Outcome,
+}
+
+/// Lets the shadow see a picture, if it is this picture's turn.
+pub(super) fn show(pipeline: &Pipeline, default: &Arc<ServedModel>, shadow: &Arc<ServedModel>, share: f64, seen: Seen) {
     let report = &shadow.shadow_report;
     if !report.is_due(share) {
         return;
     }
-    let fits = match &input {
+    let fits = match &seen.input {
         Input::Encoded(_) => true,
         Input::Pixels(_) => default.manifest.input.resize == shadow.manifest.input.resize,
     };
@@ -154,12 +162,16 @@ pub(super) fn show(
         report.sums().dropped += 1;
         return;
     };
-    let (pipeline, default, shadow, ours) = (pipeline.clone(), Arc::clone(default), Arc::clone(shadow), ours.to_vec());
+    let (pipeline, default, shadow) = (pipeline.clone(), Arc::clone(default), Arc::clone(shadow));
     tokio::spawn(async move {
         let terms = Terms { priority: Priority::Low, deadline: None };
+        let Seen { input, ours } = seen;
         match pipeline.run_placed(&shadow, place, input, terms).await {
-            Ok(outcome) => {
-                shadow.shadow_report.compare(&default, &shadow.manifest, &ours, &outcome.output.values);
+            Ok(theirs) => {
+                let disagreement = shadow.shadow_report.compare(&default, &ours, &theirs);
+                if let (Some(recorder), Some(id)) = (&pipeline.recorder, ours.recorded) {
+                    recorder.record_shadow(id, shadow.version, &theirs.output.values, disagreement);
+                }
             }
             Err(_) => shadow.shadow_report.sums().failed += 1,
         }

@@ -1,5 +1,11 @@
-//! What `tagpoint` does besides serving: answers without a server, and load for one that runs.
+//! What `tagpoint` does besides serving: answers without a server, load for one that runs, and what the database holds.
 
 pub mod bench;
+mod database;
+pub mod feedback;
+pub mod keys;
 pub mod models;
 pub mod predict;
+pub mod thresholds;
+
+pub use database::DatabaseArgs;

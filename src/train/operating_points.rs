@@ -5,7 +5,7 @@ use super::{
     calibrate::{self, Calibrated},
     evaluate::{Evaluation, Judge, score_table},
     metrics::ScoreTable,
-    thresholds::{LabelThreshold, OperatingPoint, Outcome, thresholds},
+    thresholds::thresholds,
 };
 use crate::{
     model::{Label, Task},
@@ -13,6 +13,7 @@ use crate::{
         GraphProto, OnnxError,
         calibrate::{Calibration, insert},
     },
+    thresholds::{LabelThreshold, OperatingPoint, Outcome},
 };
 
 /// What to fit.

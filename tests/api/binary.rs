@@ -20,6 +20,7 @@ async fn the_program_serves_says_how_to_ask_and_stops_on_sigterm() {
     let mut server = tagpoint()
         .args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json"])
         .env("TAGPOINT_MODELS", folder.path())
+        .env("XDG_STATE_HOME", folder.path())
         .current_dir(folder.path())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

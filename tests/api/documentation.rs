@@ -7,9 +7,10 @@ use serde_json::Value;
 use tagpoint::{
     model::ModelFile,
     serve::{FetchRules, Scheme, openapi_document, parse_keys},
+    store::{Store, keys::KeyRow},
 };
 
-use crate::helpers::{App, models, origin::Origin, pictures, put_version};
+use crate::helpers::{App, database::TestDatabase, models, origin::Origin, pictures, put_version};
 
 /// `UPDATE_OPENAPI=1 cargo test --test api` writes the file anew.
 #[test]
@@ -84,6 +85,66 @@ impl Seen {
         }
     }
 
+    /// Every address that needs a key, asked with each of these.
+    async fn with_keys(&mut self, app: &App, keys: &[Option<&str>]) {
+        let document = serde_json::to_value(openapi_document()).unwrap();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                if operation["responses"].get("401").is_none() {
+                    continue;
+                }
+                let path = path.replace("{name}", "colours").replace("{version}", "1").replace("{id}", "1");
+                let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+                for key in keys {
+                    let mut request = app.client.request(method.clone(), app.url(&path));
+                    if let Some(key) = key {
+                        request = request.bearer_auth(key);
+                    }
+                    self.add(operation["operationId"].as_str().unwrap(), &request.send().await.unwrap());
+                }
+            }
+        }
+    }
+
+    /// Corrections and what becomes of them, asked of one prediction and one model.
+    async fn of_feedback(&mut self, app: &App, id: &Value, model: &str, query: &str) {
+        let url = app.url(&format!("/v1/predictions/{}/feedback{query}", id.as_str().unwrap()));
+        let truth = serde_json::json!({"labels": ["red"]});
+        self.add("give_feedback", &app.client.post(url).json(&truth).send().await.unwrap());
+        let and = query.replace('?', "&");
+        self.add("review", &app.get(&format!("/v1/review?model={model}{and}")).await);
+        for (operation, below) in [("refit_thresholds", "refit"), ("roll_back_thresholds", "rollback")] {
+            let path = format!("models/{model}/thresholds/{below}{query}");
+            self.add(operation, &app.ask(Method::POST, &path).await);
+        }
+    }
+
+    /// Everything that corrections can run into.
+    async fn feedback(&mut self) {
+        let database = TestDatabase::sqlite().await;
+        let app = App::start_with(&[("colours", &models::colours())], |settings| {
+            settings.database = database.setting();
+            settings.record.share = 1.0;
+        })
+        .await;
+        let mut answered = serde_json::json!("none");
+        for (red, truth) in [(0, "[]"), (255, "[\"red\"]")].repeat(5) {
+            let answer = app.answer("colours/predict", &pictures::plain(4, 4, [red, 0, 0])).await;
+            answered = answer["prediction_id"].clone();
+            self.of_feedback(&app, &answered, "colours", "").await;
+            let url = app.url(&format!("/v1/predictions/{}/feedback", answered.as_str().unwrap()));
+            let truth = format!("{{\"labels\": {truth}}}");
+            app.client.post(url).header("content-type", "application/json").body(truth).send().await.unwrap();
+        }
+        self.of_feedback(&app, &answered, "colours", "").await;
+        self.of_feedback(&app, &answered, "colours", "?x=1").await;
+        self.of_feedback(&app, &serde_json::json!("none"), "nothing", "").await;
+        let without = App::start(&[("colours", &models::colours())]).await;
+        self.of_feedback(&without, &answered, "colours", "").await;
+        database.go_away().await;
+        self.of_feedback(&app, &answered, "colours", "").await;
+    }
+
     /// What is read of a model, and its changes, with one path and query for all.
     async fn of_model(&mut self, app: &App, model: &str, version: u32, query: &str) {
         for (operation, below) in [
@@ -110,8 +171,8 @@ impl Seen {
     }
 }
 
-/// Everything that needs a key, asked without one, with one of another scope, and with one used too often; of the
-/// Open Inference Protocol, or of everything else.
+/// Everything that needs a key, asked without one, with one of another scope, with one used too often, and with one of a
+/// database that is away; of the Open Inference Protocol, or of everything else.
 pub async fn guarded(protocol: bool) -> BTreeSet<(String, String)> {
     let mut seen = Seen::default();
     let app = App::start_with(&[], |settings| {
@@ -124,25 +185,39 @@ pub async fn guarded(protocol: bool) -> BTreeSet<(String, String)> {
     for (path, key) in [("/v1/models", keys[1]), ("/v1/admin/none", keys[2])] {
         app.client.get(app.url(path)).bearer_auth(key.unwrap()).send().await.unwrap();
     }
-    let document = serde_json::to_value(openapi_document()).unwrap();
-    for (path, item) in document["paths"].as_object().unwrap() {
-        for (method, operation) in item.as_object().unwrap() {
-            if operation["responses"].get("401").is_none() {
-                continue;
-            }
-            let path = path.replace("{name}", "colours").replace("{version}", "1");
-            let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
-            for key in keys {
-                let mut request = app.client.request(method.clone(), app.url(&path));
-                if let Some(key) = key {
-                    request = request.bearer_auth(key);
-                }
-                seen.add(operation["operationId"].as_str().unwrap(), &request.send().await.unwrap());
-            }
-        }
-    }
+    seen.with_keys(&app, &keys).await;
+    let (app, key) = with_its_database_away().await;
+    seen.with_keys(&app, &[Some(&key)]).await;
     seen.0.retain(|(operation, _)| operation.starts_with("v2_") == protocol);
     seen.0
+}
+
+/// An application that cannot ask its database for keys any more, and a key that it knew.
+async fn with_its_database_away() -> (App, String) {
+    let (database, key) = (TestDatabase::sqlite().await, "the-key-of-the-database".to_owned());
+    let store = Store::open(&database.setting()).await.unwrap().unwrap();
+    let row = KeyRow {
+        id: "1".to_owned(),
+        name: "stored".to_owned(),
+        digest: parse_keys(&format!("stored:predict:{key}")).unwrap()[0].digest(),
+        scopes: "predict+admin".to_owned(),
+        rate: None,
+        created_ms: 0,
+        expires_ms: None,
+        last_used_ms: None,
+        revoked_ms: None,
+    };
+    store.add_key(&row).await.unwrap();
+    let app = App::start_with(&[], |settings| {
+        settings.database = database.setting();
+        settings.access.grace = std::time::Duration::ZERO;
+    })
+    .await;
+    database.go_away().await;
+    while app.client.get(app.url("/v1/models")).bearer_auth(&key).send().await.unwrap().status() != 503 {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    (app, key)
 }
 
 #[tokio::test]
@@ -213,6 +288,7 @@ async fn every_documented_status_occurs() {
     seen.add("rescan", &app.ask(Method::POST, "rescan").await);
     seen.0.extend(guarded(false).await);
     seen.by_url().await;
+    seen.feedback().await;
     // A thread cannot be ended from outside: asserted beside the code.
     seen.0.insert(("healthz".to_owned(), "503".to_owned()));
     seen.0.retain(|(operation, _)| !operation.starts_with("v2_"));

@@ -134,6 +134,7 @@ async fn no_key_and_no_picture_is_in_the_log() {
         .args(["serve", "--listen", &address.to_string(), "--log-format", "json", "--keys-file"])
         .arg(&path)
         .env("TAGPOINT_MODELS", folder.path())
+        .env("TAGPOINT_DATABASE", "none")
         .env("TAGPOINT_KEYS", format!("operator:admin:{ADMIN}"))
         .env("RUST_LOG", "trace")
         .stdout(Stdio::null())

@@ -23,5 +23,6 @@ mod protocol;
 mod queue;
 mod sdk;
 mod shadow;
+mod store;
 mod tools;
 mod versions;

@@ -9,6 +9,7 @@
 
 mod agreement;
 mod backbones;
+mod corrected;
 mod download;
 #[allow(dead_code, reason = "tests/parity uses the rest")]
 #[path = "../parity/formula.rs"]
@@ -29,7 +30,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tagpoint::serve::{Application, Settings};
+use tagpoint::{
+    serve::{Application, Settings},
+    store::Database,
+};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 /// The repository's folder.
@@ -64,7 +68,12 @@ struct Server {
 impl Server {
     /// Serves the models of a folder, and waits until they are loaded.
     async fn start(models: PathBuf) -> Self {
-        let application = Application::build(Settings { models, ..Settings::default() }).unwrap();
+        Self::start_with(Settings { models, database: Database::None, ..Settings::default() }).await
+    }
+
+    /// The same with other settings.
+    async fn start_with(settings: Settings) -> Self {
+        let application = Application::build(settings).unwrap();
         let models = application.models();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -17,6 +17,14 @@ use super::StorageError;
 const LIMITS: [(ClientConfigKey, &str); 3] =
     [(ClientConfigKey::ConnectTimeout, "5s"), (ClientConfigKey::ReadTimeout, "30s"), (ClientConfigKey::Timeout, "1h")];
 
+/// The store and the folder in it that an address names: `s3://bucket/prefix`, `gs://…`, `az://…`.
+///
+/// # Errors
+/// An address that is none, or settings in the environment that do not fit.
+pub(crate) fn open_bucket(place: &str) -> Result<(Arc<dyn ObjectStore>, Path), StorageError> {
+    open(place, &Url::parse(place).map_err(|error| StorageError::address(place, error))?)
+}
+
 /// The store and the folder in it that an address names.
 pub(super) fn open(place: &str, url: &Url) -> Result<(Arc<dyn ObjectStore>, Path), StorageError> {
     let wrong = |error: object_store::Error| StorageError::address(place, error);

@@ -10,6 +10,7 @@ mod remote;
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use address::open_bucket;
 pub use error::StorageError;
 use remote::{RemoteFile, RemoteRepository};
 

@@ -17,15 +17,23 @@ use crate::{
     },
 };
 
+/// The name of the key that a request came with, for handlers.
+#[derive(Clone, Debug)]
+pub(super) struct KeyName(pub(super) String);
+
+/// What is said while the database's keys cannot be asked for, and have not been for too long.
+pub(super) const UNSURE: &str = "keys cannot be checked now: the database does not answer";
+
 /// Lets a request in where its key opens the address. What a browser asks before a request (OPTIONS) was answered
 /// further out.
-pub(super) async fn check(State(app): State<App>, request: Request, next: Next) -> Result<Response, Error> {
+pub(super) async fn check(State(app): State<App>, mut request: Request, next: Next) -> Result<Response, Error> {
     let Some(scope) = needed(request.uri().path(), app.settings.access.protect_metrics) else {
         return Ok(next.run(request).await);
     };
     let admitted = app.keys.admit(key(request.headers()), scope).map_err(|denied| refusal(denied, scope))?;
     if let Some(name) = admitted {
-        Span::current().record("key", name);
+        Span::current().record("key", &name);
+        request.extensions_mut().insert(KeyName(name));
     }
     Ok(next.run(request).await)
 }
@@ -41,6 +49,8 @@ pub(super) fn needed(path: &str, protect_metrics: bool) -> Option<Scope> {
         "/metrics" if !protect_metrics => None,
         _ if path.starts_with("/docs/") => None,
         _ if matches!(below(GRPC), Some("ServerLive" | "ServerReady")) => None,
+        // What others have sent.
+        "/v1/review" => Some(Scope::Admin),
         _ if path.starts_with("/v1/admin/") || path == "/v1/admin" || changes_a_model => Some(Scope::Admin),
         _ => Some(Scope::Predict),
     }
@@ -59,6 +69,8 @@ fn refusal(denied: Denied, scope: Scope) -> Error {
     match denied {
         Denied::NoKey => Error::Unauthorized("this address needs a key"),
         Denied::UnknownKey => Error::Unauthorized("the key is not known"),
+        Denied::Expired => Error::Unauthorized("the key has expired"),
+        Denied::Unsure => Error::NotReady(UNSURE.to_owned()),
         Denied::Scope(key) => Error::Forbidden { key, scope: scope.name() },
         Denied::Rate(key, wait) => {
             let whole = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
@@ -96,6 +108,7 @@ mod tests {
         for path in [
             "/v1/admin/models",
             "/v1/admin",
+            "/v1/review",
             "/v2/repository/models/a/load",
             "/v2/repository/models/a/unload",
             "/inference.GRPCInferenceService/RepositoryModelLoad",

@@ -28,6 +28,7 @@ use crate::{
     error::Error,
     picture::PictureError,
     serve::{fetch::FetchError, oip},
+    store::StoreError,
 };
 
 /// What stands above all addresses.
@@ -37,6 +38,7 @@ use crate::{
          license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")),
     tags((name = "models", description = "Models and their answers."),
          (name = "admin", description = "Changing which models are loaded and which of their versions answer."),
+         (name = "feedback", description = "Corrections of answers, and thresholds from them."),
          (name = "protocol", description = "The Open Inference Protocol (V2)."),
          (name = "health", description = "For whatever watches the process."),
          (name = "document", description = "This document.")),
@@ -112,6 +114,7 @@ fn problems(operation: &str) -> Vec<Error> {
     let refused = || Error::Refused { model: model(), version: 1, reason: "the graph was changed".into() };
     let rejected = || Error::Rejected { model: model(), version: 2, reason: "the graph was changed".into() };
     let unreadable = || Error::NotReady("the models folder models cannot be read: permission denied".into());
+    let away = || Error::Database(StoreError::Slow { place: "tagpoint.db".into(), after_s: 10 });
     let change = || vec![unexpected(), unknown(), unknown_version(), loading()];
     match operation {
         "predict" | "predict_by_version" => {
@@ -168,6 +171,21 @@ fn problems(operation: &str) -> Vec<Error> {
             [change(), vec![body, rejected(), unreadable()]].into_iter().flatten().collect()
         }
         "rescan" => vec![unexpected(), unreadable()],
+        "give_feedback" => vec![
+            unexpected(),
+            Error::Body("the model has no label \"cta\"; it has cat, dog".into()),
+            Error::UnknownPrediction("0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23".into()),
+            Error::NoDatabase,
+            away(),
+        ],
+        "review" => vec![unexpected(), unknown(), Error::NoDatabase, away(), loading()],
+        "refit_thresholds" | "roll_back_thresholds" => {
+            let few = "12 pictures are corrected, and a label needs 5 that have it and 5 that do not: cat 2/10".into();
+            let none = "model \"scenes\" version 1 has the model file's own thresholds already".into();
+            let conflict = Error::Conflict(if operation == "refit_thresholds" { few } else { none });
+            let own = vec![conflict, not_loaded(), Error::NoDatabase, away(), refused()];
+            [change(), own].into_iter().flatten().collect()
+        }
         "healthz" => vec![Error::Unhealthy(model())],
         "readyz" => vec![Error::NotReady("model \"scenes\" version 1 is still loading".into())],
         _ => Vec::new(),
@@ -199,7 +217,7 @@ fn problem_response(error: &Error) -> ResponseDoc {
         let header = header_doc(Type::String, text, json!("Bearer realm=\"tagpoint\""));
         response.headers.insert("WWW-Authenticate".into(), header);
     }
-    if matches!(error, Error::QueueFull { .. } | Error::NotReady(_) | Error::RateLimited { .. }) {
+    if matches!(error, Error::QueueFull { .. } | Error::NotReady(_) | Error::RateLimited { .. } | Error::Database(_)) {
         let seconds = "Seconds after which the same request may succeed, where waiting helps.";
         response.headers.insert("Retry-After".into(), header_doc(Type::Integer, seconds, json!(1)));
     }

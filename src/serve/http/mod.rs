@@ -6,6 +6,7 @@ mod annotated;
 mod budget;
 pub(super) mod context;
 mod document;
+mod feedback;
 pub(super) mod form;
 mod guarded;
 mod headers;
@@ -17,6 +18,7 @@ mod parameters;
 pub(super) mod predict;
 mod prediction;
 pub(super) mod problem;
+mod thresholds;
 
 use std::sync::Arc;
 
@@ -39,7 +41,7 @@ use super::{
     pipeline::Pipeline,
     settings::Settings,
 };
-use crate::error::Error;
+use crate::{error::Error, store::Store};
 
 /// What every handler may use. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -51,7 +53,24 @@ pub(super) struct App {
     pub(super) budget: Budget,
     pub(super) metrics: Metrics,
     pub(super) metrics_page: MetricsPage,
+    /// None for a server without a database.
+    pub(super) store: Option<Store>,
     pub(super) settings: Arc<Settings>,
+}
+
+impl App {
+    /// The database.
+    ///
+    /// # Errors
+    /// `NoDatabase`.
+    fn store(&self) -> Result<&Store, Error> {
+        self.store.as_ref().ok_or(Error::NoDatabase)
+    }
+
+    /// Takes a change of thresholds at once; other servers take it within two seconds.
+    async fn follow_thresholds(&self) -> Result<(), Error> {
+        self.pipeline.models.revisions().look(self.store()?).await.map_err(Error::Database)
+    }
 }
 
 /// The whole service.
@@ -92,6 +111,10 @@ fn described_routes() -> OpenApiRouter<App> {
         .routes(routes!(admin::roll_back))
         .routes(routes!(admin::set_shadow, admin::end_shadow))
         .routes(routes!(admin::rescan))
+        .routes(routes!(feedback::give_feedback))
+        .routes(routes!(feedback::review))
+        .routes(routes!(thresholds::refit_thresholds))
+        .routes(routes!(thresholds::roll_back_thresholds))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(metrics::metrics))

@@ -17,6 +17,7 @@ use crate::{
     serve::{
         models::{Entry, State as LoadState},
         shadow::ReportView,
+        thresholds::InForce,
     },
 };
 
@@ -103,6 +104,10 @@ pub(super) struct ModelDetail {
 /// What a ready model's manifest says.
 #[derive(Debug, Serialize, ToSchema)]
 struct About {
+    /// The revision of the thresholds, where they are not the model file's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 3)]
+    thresholds_revision: Option<i64>,
     /// Its labels, where its task has labels.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     labels: Vec<LabelView>,
@@ -264,7 +269,7 @@ pub(super) fn detail(app: &App, name: &str, version: Option<ModelVersion>) -> Re
         return Err(Error::unknown_version(name, version));
     }
     let about = match version.or_else(|| entry.default_version()).and_then(|version| entry.versions.get(&version)) {
-        Some(LoadState::Ready(model)) => Some(about(&model.manifest)),
+        Some(LoadState::Ready(model)) => Some(about(&model.manifest, &model.thresholds.in_force())),
         _ => None,
     };
     let summary = summary(name, entry, version).ok_or_else(|| Error::UnknownModel(name.to_owned()))?;
@@ -308,7 +313,7 @@ fn version_summary(version: ModelVersion, state: &LoadState) -> VersionSummary {
     }
 }
 
-fn about(manifest: &Manifest) -> About {
+fn about(manifest: &Manifest, in_force: &InForce) -> About {
     let names = match &manifest.task {
         Task::MultiLabel { .. } | Task::SingleLabel { .. } => Vec::new(),
         Task::Points(points) => points.names.clone(),
@@ -317,7 +322,8 @@ fn about(manifest: &Manifest) -> About {
     let has_thresholds = matches!(manifest.task, Task::MultiLabel { .. });
     let rule = manifest.input.resize;
     About {
-        labels: manifest
+        thresholds_revision: Some(in_force.revision).filter(|revision| *revision > 0),
+        labels: in_force
             .task
             .labels()
             .iter()

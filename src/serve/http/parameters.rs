@@ -12,6 +12,7 @@ use crate::{
     error::Error,
     model::{Label, Task},
     serve::queue::Terms,
+    store::feedback::ReviewOrder,
 };
 
 /// The query's parameters, in order, and the time-out that a header asks for.
@@ -19,6 +20,15 @@ use crate::{
 pub(super) struct Parameters {
     query: Vec<(String, String)>,
     timeout_header: Option<String>,
+}
+
+/// What a request for a review asks for.
+#[derive(Debug)]
+pub(super) struct ReviewAsked {
+    pub(super) model: String,
+    pub(super) version: Option<i64>,
+    pub(super) order: ReviewOrder,
+    pub(super) limit: u32,
 }
 
 /// What a request for a prediction asks for.
@@ -54,16 +64,78 @@ impl Parameters {
         }
     }
 
+    /// What a review is to be, of at most so many predictions.
+    pub(super) fn review(self, most: u32) -> Result<ReviewAsked, Error> {
+        let (mut model, mut version, mut order, mut limit) = (None, None, ReviewOrder::Uncertain, most.min(50));
+        for (name, value) in self.distinct()? {
+            match name.as_str() {
+                "model" => model = Some(value.clone()),
+                "version" => version = Some(parse(name, value, "a version's number")?),
+                "by" => {
+                    order = match value.as_str() {
+                        "uncertain" => ReviewOrder::Uncertain,
+                        "threshold" => ReviewOrder::Threshold,
+                        "shadow" => ReviewOrder::Shadow,
+                        _ => return Err(wrong(name, format!("{value:?} is not uncertain, threshold or shadow"))),
+                    }
+                }
+                "limit" => {
+                    limit = parse(name, value, "a whole number")?;
+                    if !(1..=most).contains(&limit) {
+                        return Err(wrong(name, format!("{limit} is not a number from 1 to {most}")));
+                    }
+                }
+                _ => {
+                    return Err(wrong(name, "there is no such parameter here; there are by, limit, model and version"));
+                }
+            }
+        }
+        let model = model.ok_or_else(|| wrong("model", "say which model's predictions"))?;
+        Ok(ReviewAsked { model, version, order, limit })
+    }
+
+    /// What a refit is to be: the version, and whether nothing is to be changed.
+    pub(super) fn refit(self) -> Result<(Option<String>, bool), Error> {
+        let (mut version, mut dry_run) = (None, false);
+        for (name, value) in self.distinct()? {
+            match name.as_str() {
+                "version" => version = Some(value.clone()),
+                "dry_run" => dry_run = parse(name, value, "true or false")?,
+                _ => return Err(wrong(name, "there is no such parameter here; there are dry_run and version")),
+            }
+        }
+        Ok((version, dry_run))
+    }
+
+    /// The version, if one is named.
+    pub(super) fn version_only(self) -> Result<Option<String>, Error> {
+        let mut version = None;
+        for (name, value) in self.distinct()? {
+            match name.as_str() {
+                "version" => version = Some(value.clone()),
+                _ => return Err(wrong(name, "there is no such parameter here; there is version")),
+            }
+        }
+        Ok(version)
+    }
+
+    /// The parameters, each given once.
+    fn distinct(&self) -> Result<&[(String, String)], Error> {
+        let names: Vec<&String> = self.query.iter().map(|(name, _)| name).collect();
+        let twice = names.iter().enumerate().find(|(i, name)| names[..*i].contains(name));
+        match twice.map(|(_, name)| name) {
+            Some(name) => Err(wrong(name, "it is given twice")),
+            None => Ok(&self.query),
+        }
+    }
+
     /// What a prediction by a model of this task is to be; `started` is when its time began to run, `most` how long
     /// a request may take.
     pub(super) fn asked(self, task: &Task, started: Instant, most: Duration) -> Result<Asked, Error> {
         let labels = task.labels();
         let mut asked = Asked::default();
-        let mut timeout = self.timeout_header.map(|text| ("timeout header", text));
-        for (i, (name, value)) in self.query.iter().enumerate() {
-            if self.query[..i].iter().any(|(earlier, _)| earlier == name) {
-                return Err(wrong(name, "it is given twice"));
-            }
+        let mut timeout = self.timeout_header.clone().map(|text| ("timeout header", text));
+        for (name, value) in self.distinct()? {
             let of_labels = matches!(name.as_str(), "all" | "threshold" | "top_k" | "operating_point" | "labels");
             if of_labels && labels.is_empty() {
                 return Err(wrong(name, format!("it is for labels, and this model answers {}", task.kind())));

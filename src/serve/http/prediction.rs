@@ -47,6 +47,14 @@ pub(super) struct PictureAnswer {
     pub(super) batch_size: usize,
     /// Where the time went.
     pub(super) timings_ms: Timings,
+    /// The revision of the thresholds, where they are not the model file's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 3)]
+    pub(super) thresholds_revision: Option<i64>,
+    /// The id under which the answer is remembered, where it is: `POST /v1/predictions/{id}/feedback` corrects it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23")]
+    pub(super) prediction_id: Option<String>,
 }
 
 /// A picture's size in pixels.
@@ -147,12 +155,15 @@ pub(super) async fn answer_picture(
     let manifest = &model.manifest;
     let values = &outcome.output.values;
     let began = Instant::now();
-    let answer = answer(&manifest.task, &manifest.input.resize, outcome.original, values, &asked.selection);
+    let task = &outcome.in_force.task;
+    let answer = answer(task, &manifest.input.resize, outcome.original, values, &asked.selection);
     model.metrics.postprocessed(began.elapsed());
     Ok(PictureAnswer {
         picture: outcome.original.into(),
         answer: answer.map_err(Error::internal)?,
         batch_size: outcome.output.batch_size,
+        thresholds_revision: Some(outcome.in_force.revision).filter(|revision| *revision > 0),
+        prediction_id: outcome.recorded.map(|id| id.to_string()),
         timings_ms: Timings::new(outcome.decode, outcome.waited, outcome.output.inference, started.elapsed()),
     })
 }

@@ -76,6 +76,7 @@ impl Problem {
             retry_after: match error {
                 Error::QueueFull { retry_after, .. } => Some(*retry_after),
                 Error::BodyBudget { .. } | Error::NotReady(_) => Some(1),
+                Error::Database(_) => Some(2),
                 Error::RateLimited { wait_s, .. } => Some(*wait_s),
                 _ => None,
             },
@@ -85,12 +86,16 @@ impl Problem {
 
 /// Writes the cause of a fault of ours to the log. Whoever renders an error does so once.
 pub(in crate::serve) fn log_cause(error: &Error, request_id: &str) {
-    if let Error::Internal(cause) = error {
-        let causes: Vec<String> =
-            std::iter::successors(Some(cause.as_ref() as &dyn std::error::Error), |error| error.source())
-                .map(ToString::to_string)
-                .collect();
-        tracing::error!(request_id, cause = causes.join(": "), "internal error");
+    match error {
+        Error::Internal(cause) => {
+            let causes: Vec<String> =
+                std::iter::successors(Some(cause.as_ref() as &dyn std::error::Error), |error| error.source())
+                    .map(ToString::to_string)
+                    .collect();
+            tracing::error!(request_id, cause = causes.join(": "), "internal error");
+        }
+        Error::Database(cause) => tracing::error!(request_id, %cause, "the database does not do what it is asked"),
+        _ => {}
     }
 }
 
@@ -110,6 +115,9 @@ fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::UnknownModel(_) => (S::NOT_FOUND, "unknown-model", "Unknown model"),
         Error::UnknownVersion { .. } => (S::NOT_FOUND, "unknown-version", "Unknown version"),
         Error::NotLoaded { .. } => (S::NOT_FOUND, "not-loaded", "Version not loaded"),
+        Error::UnknownPrediction(_) => (S::NOT_FOUND, "unknown-prediction", "Unknown prediction"),
+        Error::NoDatabase => (S::NOT_IMPLEMENTED, "no-database", "No database"),
+        Error::Database(_) => (S::SERVICE_UNAVAILABLE, "database", "Database away"),
         Error::Conflict(_) => (S::CONFLICT, "conflict", "Not possible now"),
         Error::Rejected { .. } => (S::UNPROCESSABLE_ENTITY, "version-refused", "Version refused"),
         Error::DeadlineExceeded(_) => (S::GATEWAY_TIMEOUT, "deadline-exceeded", "Out of time"),

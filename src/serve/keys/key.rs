@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use super::Rate;
-use crate::model::Digest;
+use crate::{model::Digest, store::keys::KeyRow};
 
 /// Letters of a key, at least: `openssl rand -hex 16` gives 32.
 const SHORTEST: usize = 16;
@@ -57,6 +57,23 @@ impl ApiKey {
             None => Digest::of(secret.as_bytes()).bytes(),
         };
         Ok(Self { name: name.to_owned(), digest, scopes, rate: None })
+    }
+}
+
+impl ApiKey {
+    /// SHA-256 of the key.
+    pub fn digest(&self) -> [u8; 32] {
+        self.digest
+    }
+
+    /// A key of the database.
+    ///
+    /// # Errors
+    /// What cannot be read.
+    pub(super) fn from_row(row: &KeyRow) -> Result<Self, String> {
+        let scopes = row.scopes.split('+').map(str::parse).collect::<Result<_, _>>()?;
+        let rate = row.rate.as_deref().map(str::parse).transpose()?;
+        Ok(Self { name: row.name.clone(), digest: row.digest, scopes, rate })
     }
 }
 

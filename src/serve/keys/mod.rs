@@ -1,17 +1,19 @@
 //! Who may ask: keys with scopes, each with a rate of its own.
 //!
-//! Keys come from a file, which is read again when it changes, and from the environment. Only their SHA-256 is kept,
-//! and nothing here writes a key anywhere. Without any key everybody may do everything.
+//! Keys come from a file, which is read again when it changes, from the environment, and from the database, which is
+//! asked every second ([`stored`]). Only their SHA-256 is kept, and nothing here writes a key anywhere. Where there never
+//! was a key everybody may do everything.
 
 mod key;
 mod list;
 mod rate;
+mod stored;
 
 use std::{
     collections::BTreeMap,
     path::Path,
-    sync::{Arc, PoisonError, RwLock},
-    time::Duration,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::{Duration, Instant},
 };
 
 use sha2::{Digest as _, Sha256};
@@ -22,6 +24,10 @@ pub(super) use list::parse_file;
 pub use list::parse_list;
 use rate::Limiter;
 pub use rate::Rate;
+use stored::Stored;
+pub(super) use stored::{Followed, StoredKeys};
+
+use crate::store::now_ms;
 
 /// The keys that are valid now.
 #[derive(Debug)]
@@ -30,8 +36,29 @@ pub(super) struct Keyring {
     fixed: Vec<ApiKey>,
     /// The rate of keys that have none of their own.
     rate: Option<Rate>,
-    /// All keys. Requests read; whoever watches the file writes.
-    holders: RwLock<Arc<Vec<Holder>>>,
+    /// Keys that change while the server runs. Held by whoever watches the file or the database, while it writes.
+    changing: Mutex<Changing>,
+    /// All keys. Requests read; whoever holds `changing` writes.
+    holders: RwLock<Arc<Holders>>,
+}
+
+/// Keys by where they come from, besides the environment.
+#[derive(Debug, Default)]
+struct Changing {
+    file: Vec<ApiKey>,
+    stored: Vec<(ApiKey, Stored)>,
+    /// Whether the database has, or ever had, a key.
+    ever_stored: bool,
+    /// Until when the database's keys hold without it being asked again.
+    stored_until: Option<Instant>,
+}
+
+#[derive(Debug, Default)]
+struct Holders {
+    keys: Vec<Holder>,
+    /// Whether a request needs a key.
+    needed: bool,
+    stored_until: Option<Instant>,
 }
 
 /// A key and what it has used up.
@@ -40,6 +67,8 @@ struct Holder {
     key: ApiKey,
     /// Kept when the file is read again and the key's rate is as before.
     limiter: Option<Arc<Limiter>>,
+    /// What the database adds to a key.
+    stored: Option<Stored>,
 }
 
 /// Why a request is not let in.
@@ -49,6 +78,10 @@ pub(super) enum Denied {
     NoKey,
     /// Its key is not one of ours.
     UnknownKey,
+    /// Its key's time is over.
+    Expired,
+    /// Its key was valid when the database was last asked, which is too long ago.
+    Unsure,
     /// Its key, of this name, is not for this.
     Scope(String),
     /// Its key, of this name, was used too often: the time until it may be used again.
@@ -58,8 +91,8 @@ pub(super) enum Denied {
 impl Keyring {
     /// A ring with the environment's keys.
     pub(super) fn new(fixed: Vec<ApiKey>, rate: Option<Rate>) -> Self {
-        let ring = Self { fixed, rate, holders: RwLock::default() };
-        ring.replace(Vec::new());
+        let ring = Self { fixed, rate, changing: Mutex::default(), holders: RwLock::default() };
+        ring.change(|_| {});
         ring
     }
 
@@ -78,30 +111,45 @@ impl Keyring {
             return Err(format!("{}: there is no key in it", path.display()));
         }
         let count = keys.len();
-        self.replace(keys);
+        self.change(|changing| changing.file = keys);
         Ok(count)
     }
 
-    fn replace(&self, from_file: Vec<ApiKey>) {
+    /// Puts the database's keys in place of those that it had before. They hold until `until`, unless it is asked again.
+    fn replace_stored(&self, keys: Vec<(ApiKey, Stored)>, ever_stored: bool, until: Instant) {
+        self.change(|changing| {
+            changing.stored = keys;
+            changing.ever_stored |= ever_stored;
+            changing.stored_until = Some(until);
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Changing)) {
+        let mut changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut changing);
         let before = self.holders();
-        let kept: BTreeMap<[u8; 32], &Holder> = before.iter().map(|holder| (holder.key.digest, holder)).collect();
-        let hold = |key: ApiKey| {
+        let kept: BTreeMap<[u8; 32], &Holder> = before.keys.iter().map(|holder| (holder.key.digest, holder)).collect();
+        let hold = |key: ApiKey, stored: Option<Stored>| {
             let rate = key.rate.or(self.rate);
             let same = kept.get(&key.digest).and_then(|holder| holder.limiter.clone());
             let same = same.filter(|limiter| Some(limiter.rate()) == rate);
-            Holder { limiter: same.or_else(|| rate.map(|rate| Arc::new(Limiter::new(rate)))), key }
+            Holder { limiter: same.or_else(|| rate.map(|rate| Arc::new(Limiter::new(rate)))), key, stored }
         };
-        let holders = self.fixed.iter().cloned().chain(from_file).map(hold).collect();
-        *self.holders.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(holders);
+        let plain = self.fixed.iter().chain(&changing.file).cloned().map(|key| hold(key, None));
+        let stored = changing.stored.iter().cloned().map(|(key, stored)| hold(key, Some(stored)));
+        let keys: Vec<Holder> = plain.chain(stored).collect();
+        let needed = changing.ever_stored || !keys.is_empty();
+        let holders = Arc::new(Holders { keys, needed, stored_until: changing.stored_until });
+        *self.holders.write().unwrap_or_else(PoisonError::into_inner) = holders;
     }
 
-    fn holders(&self) -> Arc<Vec<Holder>> {
+    fn holders(&self) -> Arc<Holders> {
         Arc::clone(&self.holders.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whether there is no key, so that everybody may do everything.
-    pub(super) fn is_empty(&self) -> bool {
-        self.holders().is_empty()
+    /// Whether there never was a key, so that everybody may do everything.
+    pub(super) fn is_open(&self) -> bool {
+        !self.holders().needed
     }
 
     /// Lets a request in, and counts it against its key's rate: the key's name, none where there are no keys.
@@ -110,18 +158,28 @@ impl Keyring {
     /// See [`Denied`].
     pub(super) fn admit(&self, given: Option<&[u8]>, scope: Scope) -> Result<Option<String>, Denied> {
         let holders = self.holders();
-        if holders.is_empty() {
+        if !holders.needed {
             return Ok(None);
         }
         let given: [u8; 32] = Sha256::digest(given.ok_or(Denied::NoKey)?).into();
         // Every key is compared, whole: the time says nothing about which one it was, or how far it fitted.
         let mut found = None;
-        for holder in holders.iter() {
+        for holder in &holders.keys {
             if bool::from(holder.key.digest.ct_eq(&given)) {
                 found = Some(holder);
             }
         }
         let holder = found.ok_or(Denied::UnknownKey)?;
+        if let Some(stored) = &holder.stored {
+            let now = now_ms();
+            if stored.expires_ms.is_some_and(|expires| now >= expires) {
+                return Err(Denied::Expired);
+            }
+            if holders.stored_until.is_some_and(|until| Instant::now() > until) {
+                return Err(Denied::Unsure);
+            }
+            stored.used(now);
+        }
         let name = || holder.key.name.clone();
         if !holder.key.scopes.contains(&scope) {
             return Err(Denied::Scope(name()));
@@ -146,7 +204,7 @@ mod tests {
     #[test]
     fn without_keys_everybody_may_do_everything() {
         let ring = ring("", None);
-        assert!(ring.is_empty());
+        assert!(ring.is_open());
         assert_eq!(ring.admit(None, Scope::Admin), Ok(None));
     }
 

@@ -19,7 +19,10 @@ use prometheus_client::{
 pub(super) use page::{CONTENT_TYPE, MetricsPage};
 pub(super) use requests::count_request;
 
-use super::models::{Models, ServedModel};
+use super::{
+    models::{Models, ServedModel},
+    pipeline::Outcome,
+};
 use crate::answer::named;
 
 /// Counters and histograms of the whole process. Cheap to clone; all clones are one.
@@ -34,6 +37,8 @@ pub(super) struct Metrics {
     batch_size: Family<VersionLabels, Histogram, fn() -> Histogram>,
     answers: Family<AnswerLabels, Counter>,
     rejected: Family<RejectedLabels, Counter>,
+    recorded: Counter,
+    lost: Family<LostLabels, Counter>,
 }
 
 /// From half a millisecond to half a minute, each bucket twice the one before.
@@ -86,6 +91,32 @@ pub(super) enum Rejected {
     ClientGone,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LostLabels {
+    reason: &'static str,
+}
+
+/// Why a part of what was to be remembered is not.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Lost {
+    /// As many predictions wait already as may wait.
+    TooMany,
+    /// The database did not take a prediction for too long.
+    Database,
+    /// A picture was not kept; its prediction is.
+    Picture,
+}
+
+impl Lost {
+    fn name(self) -> &'static str {
+        match self {
+            Self::TooMany => "too_many",
+            Self::Database => "database",
+            Self::Picture => "picture",
+        }
+    }
+}
+
 /// The histograms of one version's batches, looked up once.
 #[derive(Clone, Debug)]
 pub(super) struct BatchMetrics {
@@ -113,6 +144,8 @@ impl Default for Metrics {
             batch_size: Family::new_with_constructor(sizes as fn() -> Histogram),
             answers: Family::default(),
             rejected: Family::default(),
+            recorded: Counter::default(),
+            lost: Family::default(),
         }
     }
 }
@@ -127,10 +160,11 @@ impl Metrics {
     }
 
     /// A picture that was answered, and the labels that its scores name at the default operating point.
-    pub(super) fn answered(&self, model: &ServedModel, decode: Duration, waited: Duration, output: &[f32]) {
+    pub(super) fn answered(&self, model: &ServedModel, decode: Duration, waited: Duration, outcome: &Outcome) {
+        let task = &outcome.in_force.task;
         self.decode_seconds.observe(decode.as_secs_f64());
         self.queue_seconds.get_or_create(&VersionLabels::of(model)).observe(waited.as_secs_f64());
-        let labels = model.manifest.task.labels().iter().zip(named(&model.manifest.task, output));
+        let labels = task.labels().iter().zip(named(task, &outcome.output.values));
         for (label, _) in labels.filter(|(_, is_named)| *is_named) {
             let VersionLabels { model, version } = VersionLabels::of(model);
             self.answers.get_or_create(&AnswerLabels { model, version, label: label.name.clone() }).inc();
@@ -152,6 +186,20 @@ impl Metrics {
         self.rejected.get_or_create(&RejectedLabels { model, version, reason }).inc();
     }
 
+    /// Predictions that the database has taken.
+    pub(super) fn recorded(&self, count: u64) {
+        self.recorded.inc_by(count);
+    }
+
+    pub(super) fn lost(&self, reason: Lost, count: u64) {
+        self.lost.get_or_create(&LostLabels { reason: reason.name() }).inc_by(count);
+    }
+
+    #[cfg(test)]
+    pub(super) fn lost_so_far(&self, reason: Lost) -> u64 {
+        self.lost.get_or_create(&LostLabels { reason: reason.name() }).get()
+    }
+
     /// A registry of all of this and of what `models` tells when it is asked.
     fn registry(&self, models: Arc<Models>) -> Registry {
         let mut registry = Registry::with_prefix("tagpoint");
@@ -169,6 +217,9 @@ impl Metrics {
         registry.register("batch_size", "Pictures that ran together", self.batch_size.clone());
         registry.register("answers", "Labels named, at the default operating point", self.answers.clone());
         registry.register("pictures_rejected", "Sound pictures that went without an answer", self.rejected.clone());
+        registry.register("predictions_recorded", "Predictions that the database took", self.recorded.clone());
+        let help = "Predictions, or pictures of them, that were to be remembered and are not";
+        registry.register("predictions_dropped", help, self.lost.clone());
         registry.register_collector(Box::new(gauges::ModelGauges(models)));
         registry.register_collector(Box::new(process::Process));
         registry

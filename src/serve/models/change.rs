@@ -5,7 +5,7 @@
 
 use std::{future::Future, sync::Arc};
 
-use super::{Entry, Models, ServedModel, ShadowChoice, State, catalog::Catalog, choice::Choice};
+use super::{Entry, Models, Opening, ServedModel, ShadowChoice, State, catalog::Catalog, choice::Choice};
 use crate::{
     error::Error,
     model::{ModelVersion, StoredVersion, VersionFolder},
@@ -186,9 +186,14 @@ impl Models {
     }
 
     async fn open_file(&self, folder: VersionFolder) -> Result<ServedModel, String> {
-        let (runtime, settings) = (self.runtime.clone(), Arc::clone(&self.settings));
-        let (metrics, tasks) = (self.metrics.clone(), self.tasks.clone());
-        let open = move || ServedModel::open(&folder, &runtime, &settings, &metrics, &tasks);
+        let opening = Opening {
+            runtime: self.runtime.clone(),
+            settings: Arc::clone(&self.settings),
+            metrics: self.metrics.clone(),
+            revisions: Arc::clone(&self.revisions),
+            all_threads: self.tasks.clone(),
+        };
+        let open = move || ServedModel::open(&folder, &opening);
         let opened = tokio::task::spawn_blocking(open).await.map_err(|error| error.to_string())?;
         opened.map_err(|refusal| refusal.to_string())
     }

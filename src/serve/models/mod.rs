@@ -15,9 +15,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub(super) use catalog::{Catalog, Entry, State};
 pub(super) use change::Changed;
 pub(super) use choice::ShadowChoice;
+use served::Opening;
 pub(super) use served::ServedModel;
 
-use super::{metrics::Metrics, settings::Settings};
+use super::{metrics::Metrics, settings::Settings, thresholds::Revisions};
 use crate::{
     error::Error,
     infer::Runtime,
@@ -34,6 +35,8 @@ pub struct Models {
     /// Where the model files lie.
     repository: Repository,
     metrics: Metrics,
+    /// Thresholds of the database.
+    revisions: Arc<Revisions>,
     /// Held by whoever changes what is loaded: one change after the other.
     changing: Mutex<()>,
     /// Changes that run, and a token for each thread of each version: all are waited for at the end.
@@ -58,6 +61,7 @@ impl Models {
             stopping: CancellationToken::new(),
             repository,
             metrics,
+            revisions: Arc::default(),
         })
     }
 
@@ -71,6 +75,11 @@ impl Models {
             entry.default_version().and_then(|version| entry.versions.get(&version)).is_some_and(State::is_ready)
         };
         catalog.models.iter().filter(|(_, entry)| answers(entry)).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Which thresholds of the database hold.
+    pub(super) fn revisions(&self) -> &Arc<Revisions> {
+        &self.revisions
     }
 
     /// What there is now.

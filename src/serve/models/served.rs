@@ -10,11 +10,13 @@ use super::super::{
     settings::Settings,
     shadow::Report,
     statistics::Statistics,
+    thresholds::{Revisions, Thresholds},
 };
 use crate::{
     infer::{GoldenError, InferError, Runtime, Session, SessionOptions, Tolerance, check_golden},
     model::{Digest, Manifest, ModelError, ModelFile, ModelVersion, VersionFolder},
     onnx::trust::TrustLimits,
+    store::predictions::ModelRow,
 };
 
 /// A version that takes pictures.
@@ -25,6 +27,8 @@ pub(in crate::serve) struct ServedModel {
     /// SHA-256 of the model file.
     pub(in crate::serve) digest: Digest,
     pub(in crate::serve) manifest: Arc<Manifest>,
+    /// Its thresholds, which may be others than the manifest's.
+    pub(in crate::serve) thresholds: Thresholds,
     /// The way to its threads; dropping it ends them.
     pub(in crate::serve) queue: Queue,
     pub(in crate::serve) health: Arc<Health>,
@@ -38,6 +42,17 @@ pub(in crate::serve) struct ServedModel {
     pub(in crate::serve) shadow_report: Report,
     /// Holds a token for each of its threads.
     threads: TaskTracker,
+}
+
+/// What a version is opened with.
+#[derive(Debug)]
+pub(super) struct Opening {
+    pub(super) runtime: Runtime,
+    pub(super) settings: Arc<Settings>,
+    pub(super) metrics: Metrics,
+    pub(super) revisions: Arc<Revisions>,
+    /// Takes a token for each thread of each version.
+    pub(super) all_threads: TaskTracker,
 }
 
 /// Why a version is not served.
@@ -55,13 +70,8 @@ pub(super) enum Refusal {
 
 impl ServedModel {
     /// Opens and checks a version and starts its threads. Blocking.
-    pub(super) fn open(
-        folder: &VersionFolder,
-        runtime: &Runtime,
-        settings: &Settings,
-        metrics: &Metrics,
-        all_threads: &TaskTracker,
-    ) -> Result<Self, Refusal> {
+    pub(super) fn open(folder: &VersionFolder, opening: &Opening) -> Result<Self, Refusal> {
+        let Opening { runtime, settings, metrics, revisions, all_threads } = opening;
         let limits = TrustLimits {
             max_bytes: settings.storage.max_bytes,
             batch: settings.max_batch as u64,
@@ -84,6 +94,7 @@ impl ServedModel {
             name: folder.name.to_string(),
             version: folder.version,
             digest: file.digest,
+            thresholds: Thresholds::new(Arc::clone(revisions), file.digest.to_string(), file.manifest.task.clone()),
             manifest: Arc::new(file.manifest.clone()),
             queue: Queue::new(rule),
             health: Arc::default(),
@@ -130,6 +141,14 @@ impl ServedModel {
         Ok(())
     }
 
+    /// What predictions of it are read by.
+    ///
+    /// # Errors
+    /// None in practice: a manifest that was read can be written.
+    pub(in crate::serve) fn as_row(&self) -> Result<ModelRow, serde_json::Error> {
+        ModelRow::new(&self.name, self.version, &self.digest, &self.manifest)
+    }
+
     /// Why it gives no right answers, where it does not.
     pub(in crate::serve) fn ailment(&self) -> Option<String> {
         match self.queue.is_closed() {
@@ -171,6 +190,7 @@ impl ServedModel {
             name: name.to_owned(),
             version: ModelVersion(1),
             digest: Digest::of(b""),
+            thresholds: Thresholds::new(Arc::default(), String::new(), manifest.task.clone()),
             manifest: Arc::new(manifest),
             queue: Queue::new(BatchRule { max_batch: 1, max_delay: Duration::ZERO, queue_limit: 1 }),
             health: Arc::default(),

@@ -36,6 +36,11 @@ pub enum Source {
 }
 
 impl ServeArgs {
+    /// A configuration file and nothing else.
+    pub fn of_file(config: PathBuf) -> Self {
+        Self { config: Some(config), ..Self::default() }
+    }
+
     /// Flags by name, as if they had been typed.
     #[cfg(test)]
     pub(super) fn typed<const N: usize>(given: [(&'static str, &str); N]) -> Self {
@@ -60,7 +65,7 @@ impl Args for ServeArgs {
             let default = if default.is_empty() { "none".to_owned() } else { default };
             let help = format!("{} [default: {default}]", entry.help);
             let arg = Arg::new(entry.name).long(entry.flag()).env(entry.variable()).value_name(entry.value);
-            command.arg(arg.help(help).hide_env_values(entry.is_secret()))
+            command.arg(arg.help(help).hide_env_values(entry.may_be_secret()))
         })
     }
 

@@ -17,7 +17,7 @@ use crate::serve::{
 };
 
 /// Who may ask.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Access {
     /// A file of keys, read again when it changes.
     pub keys_file: Option<PathBuf>,
@@ -25,6 +25,8 @@ pub struct Access {
     pub keys: Vec<ApiKey>,
     /// How often a key may be used that has no rate of its own; none does not limit it.
     pub rate: Option<Rate>,
+    /// How long keys of the database go on working when it cannot be asked.
+    pub grace: Duration,
     /// Whether `/metrics` needs a key.
     pub protect_metrics: bool,
     /// Which pages elsewhere a browser lets ask.
@@ -54,6 +56,20 @@ pub struct Connections {
     pub max: usize,
 }
 
+impl Default for Access {
+    /// Without keys; an hour.
+    fn default() -> Self {
+        Self {
+            keys_file: None,
+            keys: Vec::new(),
+            rate: None,
+            grace: Duration::from_secs(3600),
+            protect_metrics: false,
+            origins: Origins::None,
+        }
+    }
+}
+
 impl Default for Connections {
     /// Without TLS, 10 s, 4,096.
     fn default() -> Self {
@@ -67,6 +83,7 @@ impl Access {
             keys_file: reader.text("keys_file").map(PathBuf::from),
             keys: reader.value("keys", Vec::new(), parse_list),
             rate: reader.value("key_rate", None, |text| text.parse().map(Some)),
+            grace: reader.seconds("key_grace_s", 0.0..=604_800.0, Self::default().grace),
             protect_metrics: reader.parsed("protect_metrics", "true or false", false),
             origins: reader.value("cors_origins", Origins::None, str::parse),
         }

@@ -5,6 +5,7 @@
 mod args;
 mod edge;
 mod reader;
+mod record;
 mod table;
 
 use std::{
@@ -17,11 +18,12 @@ use std::{
 
 pub use args::{ServeArgs, Source};
 pub use edge::{Access, Connections, Origins};
+pub use record::RecordSettings;
 
 use reader::Reader;
 use table::TABLE;
 
-use crate::{infer::Provider, model::StorageOptions, picture::Limits, serve::fetch::FetchRules};
+use crate::{infer::Provider, model::StorageOptions, picture::Limits, serve::fetch::FetchRules, store::Database};
 
 /// What the server is told, checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,6 +62,10 @@ pub struct Settings {
     pub max_pictures: usize,
     /// The most bytes that the bodies of all requests take together.
     pub body_budget: usize,
+    /// What is remembered, and shared by replicas.
+    pub database: Database,
+    /// Which answers are remembered.
+    pub record: RecordSettings,
     /// Which pictures are fetched by URL; none without it.
     pub fetch: Option<FetchRules>,
     /// Who may ask.
@@ -128,6 +134,8 @@ impl Default for Settings {
             max_body: 32 << 20,
             max_pictures: 32,
             body_budget: 256 << 20,
+            database: Database::default(),
+            record: RecordSettings::default(),
             fetch: None,
             access: Access::default(),
             connections: Connections::default(),
@@ -190,6 +198,8 @@ impl Settings {
             max_body: reader.number("max_body_bytes", 1..=1 << 32, defaults.max_body),
             max_pictures: reader.number("max_pictures", 1..=10_000, defaults.max_pictures),
             body_budget: reader.number("body_budget_bytes", 1 << 20..=1 << 40, defaults.body_budget),
+            database: reader.value("database", defaults.database, str::parse),
+            record: RecordSettings::read(&mut reader),
             fetch: None,
             access: Access::read(&mut reader),
             connections: Connections::read(&mut reader),
@@ -200,6 +210,7 @@ impl Settings {
         };
         settings.fetch = edge::read_fetch(&mut reader, settings.picture.max_bytes);
         edge::check(&settings, &mut reader);
+        record::check(&settings, &mut reader);
         reader.leftovers();
         if reader.mistakes.is_empty() {
             Ok(Resolved { settings, sources: reader.sources, config })
@@ -221,7 +232,7 @@ impl Display for Resolved {
                 Source::File => self.config.iter().map(|path| path.display().to_string()).collect(),
             };
             let bare = value.parse::<f64>().is_ok() || value.parse::<bool>().is_ok();
-            if entry.is_secret() && !value.is_empty() {
+            if entry.is_secret(&self.settings) && !value.is_empty() {
                 writeln!(f, "# {}: {value}, not shown # {source}", entry.name)?;
                 continue;
             }

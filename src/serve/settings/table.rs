@@ -21,9 +21,14 @@ impl Entry {
         self.name.replace('_', "-")
     }
 
-    /// Whether the value is shown to nobody.
-    pub(super) fn is_secret(&self) -> bool {
-        self.name == "keys"
+    /// Whether the value may hold what is shown to nobody.
+    pub(super) fn may_be_secret(&self) -> bool {
+        matches!(self.name, "keys" | "database")
+    }
+
+    /// Whether a part of the value is shown to nobody.
+    pub(super) fn is_secret(&self, settings: &Settings) -> bool {
+        self.name == "keys" || (self.name == "database" && settings.database.has_password())
     }
 
     pub(super) fn variable(&self) -> String {
@@ -89,6 +94,14 @@ pub(super) const TABLE: &[Entry] = &[
         |s| s.max_pictures.to_string()),
     entry("body_budget_bytes", "BYTES", "Most bytes that the bodies of all requests take together",
         |s| s.body_budget.to_string()),
+    entry("database", "DATABASE", "SQLite file, postgres://USER@HOST/DATABASE for several replicas, or none",
+        |s| s.database.to_string()),
+    entry("record_share", "SHARE", "Share of pictures whose answers are remembered in the database, from 0 to 1",
+        |s| s.record.share.to_string()),
+    entry("record_days", "DAYS", "Days that they are kept, unless somebody corrects them",
+        |s| s.record.days()),
+    entry("record_pictures", "PLACE", "Folder, or address in an object store (s3://…), where their pictures are kept, too",
+        |s| s.record.pictures.clone().unwrap_or_default()),
     entry("fetch", "BOOL", "Whether pictures are fetched by URL (true or false)",
         |s| s.fetch.is_some().to_string()),
     entry("fetch_schemes", "LIST", "Schemes of URLs that are fetched, with commas: https, http",
@@ -107,6 +120,8 @@ pub(super) const TABLE: &[Entry] = &[
         |s| s.access.keys.iter().map(|key| key.name.as_str()).collect::<Vec<_>>().join(" ")),
     entry("key_rate", "RATE", "Requests a second of each key that has no rate of its own, with its burst: 20, or 20/40",
         |s| s.access.rate.map(|rate| rate.to_string()).unwrap_or_default()),
+    entry("key_grace_s", "S", "Seconds that keys of the database go on working when it cannot be asked",
+        |s| s.access.grace.as_secs_f64().to_string()),
     entry("protect_metrics", "BOOL", "Whether /metrics needs a key, too (true or false)",
         |s| s.access.protect_metrics.to_string()),
     entry("cors_origins", "LIST", "Origins whose pages a browser lets ask, with commas, or *",

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     infer::Runtime,
     model::Task,
+    thresholds::OperatingPoint,
     train::{
         TrainError,
         dataset::Dataset,
@@ -31,7 +32,6 @@ use crate::{
         report::{self, Events, ReportInputs},
         run_folder::{RunFolder, RunRecord},
         save::{SaveSettings, save},
-        thresholds::OperatingPoint,
     },
 };
 

@@ -3,11 +3,11 @@
 
 use crate::{
     model::{Label, Task},
+    thresholds::LabelThreshold,
     train::{
         evaluate::Evaluation,
         metrics::{ConfusionMatrix, Counts},
         operating_points::Fitted,
-        thresholds::LabelThreshold,
     },
 };
 

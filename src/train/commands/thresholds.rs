@@ -16,13 +16,13 @@ use crate::{
     infer::{Runtime, Session, SessionOptions, Tolerance, check_golden},
     model::{Label, ModelFile, Task, next_version},
     onnx::calibrate,
+    thresholds::{LabelThreshold, OperatingPoint, Outcome},
     train::{
         dataset::Dataset,
         evaluate::{Judge, score_table},
         metrics::{ScoreTable, judge},
         operating_points::{self, Fitted, Settings},
         save::{Description, output_of},
-        thresholds::{LabelThreshold, OperatingPoint, Outcome},
     },
 };
 

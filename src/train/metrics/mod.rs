@@ -25,7 +25,7 @@ pub use calibration_error::{calibration_error, label_calibration_errors, top_cal
 pub use confusion::{ConfusionMatrix, best_label, confusion_matrix};
 pub use direction::{Direction, METRICS, default_metric, direction};
 pub use error_curve::error_curve_area;
-pub use f1::{Counts, Judgement, judge};
+pub use f1::{Judgement, judge};
 pub use hamming::hamming_loss;
 pub use nme::normalised_mean_error;
 pub use pck::correct_keypoints;
@@ -33,6 +33,8 @@ pub use point_error::mean_point_error;
 pub use roc_auc::{RocAucs, roc_auc, roc_aucs};
 pub use top_k::{accuracy, top_k_accuracy};
 pub use value_error::{mean_absolute_error, r_squared, root_mean_squared_error};
+
+pub use crate::thresholds::Counts;
 
 use crate::picture::PictureSize;
 

@@ -1,5 +1,6 @@
 //! An application with models of its own, on a free port.
 
+pub mod database;
 pub mod graphs;
 pub mod models;
 pub mod origin;
@@ -12,6 +13,7 @@ use serde_json::Value;
 use tagpoint::{
     model::ModelFile,
     serve::{Application, Models, Settings},
+    store::Database,
 };
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
@@ -62,7 +64,8 @@ impl App {
         for (name, file) in models {
             put(folder.path(), name, file);
         }
-        let mut settings = Settings { models: folder.path().to_owned(), ..Settings::default() };
+        let database = Database::None;
+        let mut settings = Settings { models: folder.path().to_owned(), database, ..Settings::default() };
         adjust(&mut settings);
         let application = Application::build(settings).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

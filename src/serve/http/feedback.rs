@@ -1,0 +1,220 @@
+//! `/v1/predictions/{id}/feedback` and `/v1/review`: people correct answers.
+
+use std::time::{Duration, SystemTime};
+
+use axum::{
+    Extension, Json,
+    extract::{FromRequest as _, Path, Request, State},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::{App, access::KeyName, parameters::Parameters, prediction::PictureInfo};
+use crate::{
+    answer::{Answer, Selection, answer},
+    error::Error,
+    feedback::Truth,
+    picture::PictureSize,
+    store::feedback::{PredictedBy, ReviewRow},
+};
+
+/// How long an answer may take to become a row, so that a correction right after it finds one.
+const SETTLING: Duration = Duration::from_secs(3);
+/// The most predictions of one review.
+const MOST: u32 = 200;
+
+/// A correction that was taken.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct GivenFeedback {
+    /// The prediction.
+    #[schema(example = "0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23")]
+    prediction_id: String,
+    /// The model that made it.
+    #[schema(example = "scenes")]
+    model: String,
+    /// Its version.
+    #[schema(example = "1")]
+    version: String,
+    /// What is right.
+    truth: Truth,
+}
+
+/// Say what is right
+///
+/// The right labels, points or values of a picture whose answer had a `prediction_id`. A later correction takes the place of
+/// an earlier one. Corrected predictions are kept for longer than `record_days`: thresholds are fitted on them, and
+/// `tagpoint feedback export` makes a data set of them.
+#[utoipa::path(
+    post, path = "/v1/predictions/{id}/feedback", operation_id = "give_feedback", tag = "feedback",
+    params(("id" = String, Path, description = "The answer's `prediction_id`.", example = "0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23")),
+    request_body(content = Truth, example = json!({"labels": ["cat", "person"]})),
+    responses((status = 200, description = "It was taken.", body = GivenFeedback, example = json!({
+        "prediction_id": "0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23", "model": "scenes", "version": "1",
+        "truth": {"labels": ["cat", "person"]}}))),
+)]
+pub(super) async fn give_feedback(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    parameters: Parameters,
+    key: Option<Extension<KeyName>>,
+    request: Request,
+) -> Result<Json<GivenFeedback>, Error> {
+    parameters.none()?;
+    let store = app.store()?;
+    let Json(truth) =
+        Json::<Truth>::from_request(request, &()).await.map_err(|error| Error::Body(error.body_text()))?;
+    let by = predicted_by(&app, &id).await?;
+    let task = serde_json::from_str(&by.task).map_err(Error::internal)?;
+    truth.check(&task).map_err(Error::Body)?;
+    let text = serde_json::to_string(&truth).map_err(Error::internal)?;
+    let author = key.map(|Extension(KeyName(name))| name);
+    store.add_feedback(&id, author.as_deref(), &text).await.map_err(Error::Database)?;
+    Ok(Json(GivenFeedback { prediction_id: id, model: by.model, version: by.version.to_string(), truth }))
+}
+
+/// The model behind a prediction. An answer of a moment ago may not be written yet: it is waited for.
+async fn predicted_by(app: &App, id: &str) -> Result<PredictedBy, Error> {
+    let unknown = || Error::UnknownPrediction(id.to_owned());
+    let age = age(id).ok_or_else(unknown)?;
+    let mut patience = SETTLING.saturating_sub(age);
+    loop {
+        if let Some(found) = app.store()?.predicted_by(id).await.map_err(Error::Database)? {
+            return Ok(found);
+        }
+        if patience.is_zero() {
+            return Err(unknown());
+        }
+        let pause = patience.min(Duration::from_millis(100));
+        tokio::time::sleep(pause).await;
+        patience -= pause;
+    }
+}
+
+/// How long ago an id was made; none for what is no id of ours.
+fn age(id: &str) -> Option<Duration> {
+    let (seconds, nanoseconds) = Uuid::try_parse(id).ok()?.get_timestamp()?.to_unix();
+    let made = SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, nanoseconds))?;
+    // A clock that was set back makes an id young.
+    Some(SystemTime::now().duration_since(made).unwrap_or_default())
+}
+
+/// Predictions that are most worth a look.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Review {
+    /// The first is the most worth it.
+    predictions: Vec<ReviewItem>,
+}
+
+/// A prediction that nobody has corrected.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ReviewItem {
+    /// Its id, for the correction.
+    #[schema(example = "0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23")]
+    prediction_id: String,
+    /// When it was made.
+    #[schema(example = "2026-05-04T12:00:00Z")]
+    created: String,
+    /// The model that made it.
+    #[schema(example = "scenes")]
+    model: String,
+    /// Its version.
+    #[schema(example = "1")]
+    version: String,
+    /// The picture's size in pixels, as EXIF orients it.
+    picture: PictureInfo,
+    /// SHA-256 of the picture's bytes.
+    #[schema(example = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
+    picture_digest: String,
+    /// Where the picture is kept, below `record_pictures`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "2026-05-04/0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23.jpg")]
+    picture_file: Option<String>,
+    /// Every label with its score, or the points or values.
+    #[serde(flatten)]
+    answer: Answer,
+    /// 0 where the model is sure, 1 where it is not at all; models with labels only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 0.94)]
+    uncertainty: Option<f64>,
+    /// How far the nearest score is from its threshold; for a model of one label, the best from the second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 0.02)]
+    margin: Option<f64>,
+    /// The version on trial that saw the picture too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "2")]
+    shadow_version: Option<String>,
+    /// How far it disagrees: labels that one of the two alone names, plus the largest difference of a score; for points and
+    /// values the mean difference.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 1.37)]
+    disagreement: Option<f64>,
+}
+
+/// What is most worth a look
+///
+/// Recorded predictions of a model that nobody has corrected yet.
+#[utoipa::path(
+    get, path = "/v1/review", operation_id = "review", tag = "feedback", params(ReviewParameters),
+    responses((status = 200, description = "The predictions, the most worth a look first.", body = Review, example = json!({
+        "predictions": [{"prediction_id": "0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23", "created": "2026-05-04T12:00:00Z",
+            "model": "scenes", "version": "1", "picture": {"width": 1024, "height": 768},
+            "picture_digest": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+            "labels": [{"label": "cat", "score": 0.53, "threshold": 0.55}], "uncertainty": 0.94, "margin": 0.02}]}))),
+)]
+pub(super) async fn review(State(app): State<App>, parameters: Parameters) -> Result<Json<Review>, Error> {
+    let asked = parameters.review(MOST)?;
+    let store = app.store()?;
+    // The model's name is one that is known, so that a typing error is not an empty list.
+    app.pipeline.models.catalog().entry(&asked.model)?;
+    let rows = store.review(asked.order, &asked.model, asked.version, i64::from(asked.limit)).await;
+    let predictions = rows.map_err(Error::Database)?.into_iter().map(item).collect::<Result<_, _>>()?;
+    Ok(Json(Review { predictions }))
+}
+
+fn item(row: ReviewRow) -> Result<ReviewItem, Error> {
+    let task = serde_json::from_str(&row.task).map_err(Error::internal)?;
+    let resize = serde_json::from_str(&row.resize).map_err(Error::internal)?;
+    let outputs: Vec<f32> = serde_json::from_str(&row.outputs).map_err(Error::internal)?;
+    let size = PictureSize {
+        width: u32::try_from(row.width).unwrap_or_default(),
+        height: u32::try_from(row.height).unwrap_or_default(),
+    };
+    let selection = Selection { all: true, ..Selection::default() };
+    let made = Duration::from_millis(u64::try_from(row.created_ms).unwrap_or_default());
+    Ok(ReviewItem {
+        prediction_id: row.id,
+        created: humantime::format_rfc3339_seconds(SystemTime::UNIX_EPOCH + made).to_string(),
+        model: row.model,
+        version: row.version.to_string(),
+        picture: size.into(),
+        picture_digest: format!("sha256:{}", row.picture_digest),
+        picture_file: row.picture,
+        answer: answer(&task, &resize, size, &outputs, &selection).map_err(Error::internal)?,
+        uncertainty: row.uncertainty,
+        margin: row.margin,
+        shadow_version: row.shadow_version.map(|version| version.to_string()),
+        disagreement: row.disagreement,
+    })
+}
+
+/// The query of a review, for the OpenAPI document; `parameters` reads it.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code, reason = "describes the parameters, which are read one by one")]
+struct ReviewParameters {
+    /// The model.
+    #[param(example = "scenes")]
+    model: String,
+    /// `uncertain` (the default): the least certain first; `threshold`: the nearest to a threshold; `shadow`: where a version on
+    /// trial disagrees most.
+    #[param(example = "uncertain")]
+    by: Option<String>,
+    /// One version only.
+    #[param(example = "1")]
+    version: Option<String>,
+    /// The most predictions, 50 unless given.
+    #[param(minimum = 1, maximum = 200, example = 20)]
+    limit: Option<u32>,
+}

@@ -1,0 +1,136 @@
+//! `/v1/admin/models/{name}/thresholds`: new thresholds from corrections, and the way back.
+
+use std::sync::Arc;
+
+use axum::{
+    Extension, Json,
+    extract::{Path, State},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{App, access::KeyName, model_views::version_of, parameters::Parameters};
+use crate::{
+    error::Error,
+    feedback::{FeedbackError, Refit, refit},
+    serve::models::ServedModel,
+    thresholds::{OperatingPoint, RefittedLabel},
+};
+
+/// Thresholds that were fitted.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RefittedThresholds {
+    /// The model.
+    #[schema(example = "scenes")]
+    model: String,
+    /// Its version.
+    #[schema(example = "1")]
+    version: String,
+    /// The revision that holds from now on; none for a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 3)]
+    thresholds_revision: Option<i64>,
+    /// Corrected pictures that they were fitted on.
+    #[schema(example = 143)]
+    pictures: usize,
+    /// Each label, in the model's order.
+    labels: Vec<RefittedLabel>,
+}
+
+/// Thresholds that hold again.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RolledBackThresholds {
+    /// The model.
+    #[schema(example = "scenes")]
+    model: String,
+    /// Its version.
+    #[schema(example = "1")]
+    version: String,
+    /// The revision that holds from now on; 0 for the model file's own thresholds.
+    #[schema(example = 2)]
+    thresholds_revision: i64,
+}
+
+/// Fit thresholds on corrections
+///
+/// From the corrected predictions of a version: for each label with five pictures that have it and five that do not, new
+/// thresholds of the operating points `balanced`, `precise` and `sensitive`, with 95 % intervals (bootstrap). They hold as a new
+/// revision, which answers name; the model file stays as it is. Every server on the database takes them within two seconds.
+#[utoipa::path(
+    post, path = "/v1/admin/models/{name}/thresholds/refit", operation_id = "refit_thresholds", tag = "feedback",
+    params(
+        ("name" = String, Path, description = "The model's name.", example = "scenes"),
+        ("version" = Option<String>, Query, description = "Its version; the one that answers unless given.", example = "1"),
+        ("dry_run" = Option<bool>, Query, description = "Only show what would be.", example = true),
+    ),
+    responses((status = 200, description = "They hold.", body = RefittedThresholds, example = json!({
+        "model": "scenes", "version": "1", "thresholds_revision": 3, "pictures": 143,
+        "labels": [{"label": "cat", "positives": 42, "negatives": 101,
+            "thresholds": {"balanced": {"threshold": 0.37, "low": 0.31, "high": 0.45}}}]}))),
+)]
+pub(super) async fn refit_thresholds(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    parameters: Parameters,
+    key: Option<Extension<KeyName>>,
+) -> Result<Json<RefittedThresholds>, Error> {
+    let (version, dry_run) = parameters.refit()?;
+    let store = app.store()?.clone();
+    let model = find(&app, &name, version.as_deref())?;
+    let row = model.as_row().map_err(Error::internal)?;
+    let author = key.map(|Extension(KeyName(name))| name);
+    // Hundreds of samples are drawn of every label's corrections: not on a thread that others wait for.
+    let runtime = tokio::runtime::Handle::current();
+    let work = move || {
+        let points = OperatingPoint::standard();
+        runtime.block_on(refit(&store, &row, &points, !dry_run, author.as_deref()))
+    };
+    let fitted = tokio::task::spawn_blocking(work).await.map_err(Error::internal)?;
+    let Refit { revision, pictures, labels } = fitted.map_err(refused)?;
+    app.follow_thresholds().await?;
+    let version = model.version.to_string();
+    Ok(Json(RefittedThresholds { model: name, version, thresholds_revision: revision, pictures, labels }))
+}
+
+/// Roll back the last refit
+///
+/// What held before the revision that holds now. Revisions can be rolled back one by one, down to the model file's own
+/// thresholds.
+#[utoipa::path(
+    post, path = "/v1/admin/models/{name}/thresholds/rollback", operation_id = "roll_back_thresholds", tag = "feedback",
+    params(
+        ("name" = String, Path, description = "The model's name.", example = "scenes"),
+        ("version" = Option<String>, Query, description = "Its version; the one that answers unless given.", example = "1"),
+    ),
+    responses((status = 200, description = "The earlier thresholds hold.", body = RolledBackThresholds, example = json!({
+        "model": "scenes", "version": "1", "thresholds_revision": 2}))),
+)]
+pub(super) async fn roll_back_thresholds(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    parameters: Parameters,
+) -> Result<Json<RolledBackThresholds>, Error> {
+    let version = parameters.version_only()?;
+    let store = app.store()?;
+    let model = find(&app, &name, version.as_deref())?;
+    let rolled_back = store.roll_back_thresholds(&model.digest.to_string()).await.map_err(Error::Database)?;
+    let conflict = || {
+        let version = model.version;
+        Error::Conflict(format!("model {name:?} version {version} has the model file's own thresholds already"))
+    };
+    let thresholds_revision = rolled_back.ok_or_else(conflict)?;
+    app.follow_thresholds().await?;
+    Ok(Json(RolledBackThresholds { model: name, version: model.version.to_string(), thresholds_revision }))
+}
+
+fn find(app: &App, name: &str, version: Option<&str>) -> Result<Arc<ServedModel>, Error> {
+    let version = version.map(|version| version_of(name, version)).transpose()?;
+    app.pipeline.models.find(name, version)
+}
+
+fn refused(error: FeedbackError) -> Error {
+    match error {
+        FeedbackError::Store(error) => Error::Database(error),
+        other => Error::Conflict(other.to_string()),
+    }
+}

@@ -1,0 +1,232 @@
+//! Remembering answers, off the requests' way.
+//!
+//! A request hands its answer over and goes on: [`Recorder::record`] never waits. [`prepare`] computes digests and keeps
+//! pictures, [`write`] writes rows in batches, [`forget`] deletes what is too old. Whatever is slow or gone, the channels
+//! between them fill up to their limits, and what does not fit is dropped and counted.
+
+mod forget;
+mod prepare;
+mod row;
+mod write;
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    task::JoinHandle,
+};
+use uuid::Uuid;
+
+use super::{
+    metrics::{Lost, Metrics},
+    models::ServedModel,
+    pipeline::{Input, Outcome},
+    settings::RecordSettings,
+};
+use crate::{
+    model::{Digest, Manifest, ModelVersion},
+    store::{Pictures, Store, StoreError, now_ms},
+};
+use prepare::Prepare;
+use write::{Entry, Write};
+
+/// Answers that wait for their digest.
+const WAITING: usize = 1024;
+/// KiB of pictures that those hold together.
+const HELD_KIB: usize = 64 << 10;
+/// Rows that wait for the database.
+const ROWS: usize = 10_000;
+/// How long the stop waits for what is not written yet.
+const LAST: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Where requests hand their answers over. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Recorder {
+    share: f64,
+    /// None once the server stops: the channels then end.
+    channels: Arc<RwLock<Option<Channels>>>,
+    /// A permit for each KiB of a picture that waits.
+    held: Arc<Semaphore>,
+    metrics: Metrics,
+}
+
+#[derive(Debug)]
+struct Channels {
+    /// To [`prepare`].
+    answers: mpsc::Sender<Answered>,
+    /// To [`write`], past `prepare`.
+    rows: mpsc::Sender<Entry>,
+}
+
+/// The tasks behind a [`Recorder`].
+#[derive(Debug)]
+pub(super) struct Recording {
+    recorder: Recorder,
+    prepare: JoinHandle<()>,
+    write: JoinHandle<()>,
+    forget: JoinHandle<()>,
+}
+
+/// A picture and its answer.
+#[derive(Debug)]
+struct Answered {
+    id: Uuid,
+    created_ms: i64,
+    model: AnsweringModel,
+    input: Input,
+    outcome: Outcome,
+    /// For the picture's bytes.
+    _held: OwnedSemaphorePermit,
+}
+
+/// What is needed of a version once it has answered. The version itself may be unloaded meanwhile.
+#[derive(Clone, Debug)]
+struct AnsweringModel {
+    name: String,
+    version: ModelVersion,
+    digest: Digest,
+    manifest: Arc<Manifest>,
+}
+
+impl Recording {
+    /// Starts to remember.
+    ///
+    /// # Errors
+    /// A place for pictures that cannot be used.
+    pub(super) fn start(settings: &RecordSettings, store: Store, metrics: Metrics) -> Result<Self, StoreError> {
+        let pictures = settings.pictures.as_deref().map(Pictures::open).transpose()?;
+        let (answers, answered) = mpsc::channel(WAITING);
+        let (rows, entries) = mpsc::channel(ROWS);
+        let prepare = Prepare { pictures: pictures.clone(), rows: rows.clone(), metrics: metrics.clone() };
+        let write = Write::new(store.clone(), metrics.clone());
+        let recorder = Recorder {
+            share: settings.share,
+            channels: Arc::new(RwLock::new(Some(Channels { answers, rows }))),
+            held: Arc::new(Semaphore::new(HELD_KIB)),
+            metrics,
+        };
+        Ok(Self {
+            recorder,
+            prepare: tokio::spawn(prepare.run(answered)),
+            write: tokio::spawn(write.run(entries)),
+            forget: tokio::spawn(forget::run(store, pictures, settings.keep)),
+        })
+    }
+
+    pub(super) fn recorder(&self) -> Recorder {
+        self.recorder.clone()
+    }
+
+    /// Takes no further answer, and gives those that it has some time to be written.
+    pub(super) async fn finish(self) {
+        self.forget.abort();
+        drop(self.recorder.channels.write().unwrap_or_else(PoisonError::into_inner).take());
+        let (prepare, write) = (self.prepare.abort_handle(), self.write.abort_handle());
+        let written = async {
+            // Tasks that panicked have nothing left to write.
+            let _ = self.prepare.await;
+            let _ = self.write.await;
+        };
+        if tokio::time::timeout(LAST, written).await.is_err() {
+            tracing::warn!("stopped with predictions that the database did not take");
+            prepare.abort();
+            write.abort();
+        }
+    }
+}
+
+impl Recorder {
+    /// The id of the next answer, if it is one of those that are remembered.
+    pub(super) fn sample(&self) -> Option<Uuid> {
+        let id = Uuid::now_v7();
+        // Its last 32 bits are random.
+        let draw = f64::from(id.as_u128() as u32) / (f64::from(u32::MAX) + 1.0);
+        (draw < self.share).then_some(id)
+    }
+
+    /// Remembers an answer. Never waits: what does not fit is dropped and counted.
+    pub(super) fn record(&self, id: Uuid, model: &ServedModel, input: Input, outcome: Outcome) {
+        let kib = input.len().div_ceil(1024).max(1);
+        let held = u32::try_from(kib).ok().and_then(|kib| Arc::clone(&self.held).try_acquire_many_owned(kib).ok());
+        let Some(held) = held else { return self.metrics.lost(Lost::TooMany, 1) };
+        let model = AnsweringModel {
+            name: model.name.clone(),
+            version: model.version,
+            digest: model.digest,
+            manifest: Arc::clone(&model.manifest),
+        };
+        let answered = Answered { id, created_ms: now_ms(), model, input, outcome, _held: held };
+        let sent = self.with(|channels| channels.answers.try_send(answered).is_ok());
+        if !sent {
+            self.metrics.lost(Lost::TooMany, 1);
+        }
+    }
+
+    /// Remembers what a version on trial said of a picture whose answer is remembered.
+    pub(super) fn record_shadow(&self, id: Uuid, version: ModelVersion, outputs: &[f32], disagreement: f64) {
+        let row = row::shadow(id, version, outputs, disagreement);
+        if !self.with(|channels| channels.rows.try_send(Entry::Shadow(row)).is_ok()) {
+            self.metrics.lost(Lost::TooMany, 1);
+        }
+    }
+
+    fn with(&self, send: impl FnOnce(&Channels) -> bool) -> bool {
+        self.channels.read().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(send)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{picture::PictureSize, serve::queue::Output};
+
+    /// An answer to a picture of so many bytes.
+    fn hand_over(recorder: &Recorder, bytes: usize) {
+        let model = ServedModel::without_threads("age");
+        let output = Output { values: vec![0.5], batch_size: 1, waited: Duration::ZERO, inference: Duration::ZERO };
+        let outcome = Outcome {
+            original: PictureSize { width: 1, height: 1 },
+            decode: Duration::ZERO,
+            waited: Duration::ZERO,
+            output,
+            in_force: model.thresholds.in_force(),
+            recorded: None,
+        };
+        recorder.record(Uuid::now_v7(), &model, Input::Encoded(Bytes::from(vec![0; bytes])), outcome);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_dropped_and_counted_and_nobody_waits() {
+        let metrics = Metrics::default();
+        let (answers, mut answered) = mpsc::channel(2);
+        let (rows, _entries) = mpsc::channel(1);
+        let recorder = Recorder {
+            share: 1.0,
+            channels: Arc::new(RwLock::new(Some(Channels { answers, rows }))),
+            held: Arc::new(Semaphore::new(3)),
+            metrics: metrics.clone(),
+        };
+        let lost = || metrics.lost_so_far(Lost::TooMany);
+        // Four KiB do not fit into three, two answers into two places, and a third answer not.
+        hand_over(&recorder, 4096);
+        assert_eq!(lost(), 1);
+        hand_over(&recorder, 1024);
+        hand_over(&recorder, 10);
+        assert_eq!(lost(), 1);
+        hand_over(&recorder, 10);
+        assert_eq!(lost(), 2);
+        // What was taken makes room, in places and in bytes.
+        drop(answered.try_recv().unwrap());
+        drop(answered.try_recv().unwrap());
+        hand_over(&recorder, 2048);
+        assert_eq!(lost(), 2);
+        for expected in [2, 3] {
+            recorder.record_shadow(Uuid::now_v7(), ModelVersion(1), &[0.5], 0.0);
+            assert_eq!(lost(), expected);
+        }
+    }
+}

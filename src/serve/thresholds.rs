@@ -1,0 +1,122 @@
+//! Which thresholds hold: the model file's own, or a revision of the database, which is asked every second.
+//!
+//! While the database cannot be asked, what held last goes on holding.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use tokio::task::AbortHandle;
+
+use crate::{
+    feedback::Revision,
+    model::Task,
+    store::{Store, StoreError, thresholds::InForceRow},
+};
+
+/// Between two looks.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// The revisions that are in force, by the model file's SHA-256.
+#[derive(Debug, Default)]
+pub(super) struct Revisions(RwLock<BTreeMap<String, Arc<Revised>>>);
+
+#[derive(Debug)]
+struct Revised {
+    number: i64,
+    revision: Revision,
+}
+
+/// What holds for a version.
+#[derive(Debug)]
+pub(super) struct InForce {
+    /// The revision; 0 for the model file's own thresholds.
+    pub(super) revision: i64,
+    /// The task with these thresholds.
+    pub(super) task: Task,
+}
+
+/// What holds for one model file, made anew when its revision changes.
+#[derive(Debug)]
+pub(super) struct Thresholds {
+    revisions: Arc<Revisions>,
+    digest: String,
+    /// The model file's own.
+    task: Task,
+    /// Requests read it; the first one after a change writes.
+    in_force: RwLock<Arc<InForce>>,
+}
+
+impl Thresholds {
+    pub(super) fn new(revisions: Arc<Revisions>, digest: String, task: Task) -> Self {
+        let in_force = RwLock::new(Arc::new(InForce { revision: 0, task: task.clone() }));
+        Self { revisions, digest, task, in_force }
+    }
+
+    pub(super) fn in_force(&self) -> Arc<InForce> {
+        let revised = self.revisions.of(&self.digest);
+        let number = revised.as_ref().map_or(0, |revised| revised.number);
+        let known = Arc::clone(&self.in_force.read().unwrap_or_else(PoisonError::into_inner));
+        if known.revision == number {
+            return known;
+        }
+        let task = revised.map_or_else(|| self.task.clone(), |revised| revised.revision.applied_to(&self.task));
+        let new = Arc::new(InForce { revision: number, task });
+        *self.in_force.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&new);
+        new
+    }
+}
+
+impl Revisions {
+    fn of(&self, digest: &str) -> Option<Arc<Revised>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(digest).cloned()
+    }
+
+    /// Asks the database what is in force.
+    ///
+    /// # Errors
+    /// A database that fails; then what held goes on holding.
+    pub(super) async fn look(&self, store: &Store) -> Result<(), StoreError> {
+        let rows = store.thresholds_in_force().await?;
+        let mut found = BTreeMap::new();
+        for row in rows {
+            match self.of(&row.digest) {
+                Some(known) if known.number == row.revision => drop(found.insert(row.digest, known)),
+                _ => self.take(row, &mut found),
+            }
+        }
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = found;
+        Ok(())
+    }
+
+    /// Takes a revision that is new; one that cannot be read leaves what held before.
+    fn take(&self, row: InForceRow, found: &mut BTreeMap<String, Arc<Revised>>) {
+        match Revision::read(&row.thresholds) {
+            Ok(revision) => {
+                tracing::info!(digest = row.digest, revision = row.revision, "thresholds are in force");
+                found.insert(row.digest, Arc::new(Revised { number: row.revision, revision }));
+            }
+            Err(error) => {
+                tracing::error!(digest = row.digest, revision = row.revision, %error, "thresholds are not taken");
+                if let Some(known) = self.of(&row.digest) {
+                    found.insert(row.digest, known);
+                }
+            }
+        }
+    }
+
+    /// Asks every second, until the handle is dropped or aborted.
+    pub(super) fn follow(self: &Arc<Self>, store: Store) -> AbortHandle {
+        let revisions = Arc::clone(self);
+        let task = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(EVERY).await;
+                // What follows the keys says when the database goes away.
+                let _ = revisions.look(&store).await;
+            }
+        });
+        task.abort_handle()
+    }
+}

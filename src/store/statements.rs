@@ -1,0 +1,135 @@
+//! Every statement that the store runs, in one table. A test prepares each on both databases.
+//!
+//! SQLite and PostgreSQL read the same text where they can, `$1` for the first value included.
+
+use super::Dialect;
+
+/// One statement.
+#[derive(Clone, Copy, Debug)]
+pub struct Statement {
+    /// What messages and tests call it.
+    pub name: &'static str,
+    sqlite: &'static str,
+    postgres: &'static str,
+}
+
+impl Statement {
+    /// Its text for a database.
+    pub fn sql(&self, dialect: Dialect) -> &'static str {
+        match dialect {
+            Dialect::Sqlite => self.sqlite,
+            Dialect::Postgres => self.postgres,
+        }
+    }
+}
+
+/// Declares statements, and `ALL` with each of them.
+macro_rules! statements {
+    (@text $text:literal) => { ($text, $text) };
+    (@text $sqlite:literal, $postgres:literal) => { ($sqlite, $postgres) };
+    ($($(#[$doc:meta])* $name:ident = $($text:literal),+;)*) => {
+        $(
+            $(#[$doc])*
+            pub(super) const $name: Statement = {
+                let (sqlite, postgres) = statements!(@text $($text),+);
+                Statement { name: stringify!($name), sqlite, postgres }
+            };
+        )*
+        /// Every statement there is.
+        pub const ALL: &[Statement] = &[$($name),*];
+    };
+}
+
+statements! {
+    ADD_KEY = "INSERT INTO api_keys (id, name, digest, scopes, rate, created_ms, expires_ms)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    LIST_KEYS = "SELECT id, name, digest, scopes, rate, created_ms, expires_ms, last_used_ms, revoked_ms
+        FROM api_keys ORDER BY created_ms, id";
+    REVOKE_KEY = "UPDATE api_keys SET revoked_ms = $2 WHERE name = $1 AND revoked_ms IS NULL";
+    /// Replicas write when each saw the key; the latest stays.
+    USE_KEY = "UPDATE api_keys SET last_used_ms = $2 WHERE id = $1 AND (last_used_ms IS NULL OR last_used_ms < $2)";
+
+    ADD_MODEL = "INSERT INTO models (digest, model, version, task, resize) VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (digest) DO NOTHING";
+    /// A batch as one JSON array: one message, whatever its length.
+    ADD_PREDICTIONS = "INSERT INTO predictions (id, created_ms, model, version, digest, revision, outputs, width, height,
+            picture_digest, picture, decode_ms, queue_ms, inference_ms, uncertainty, margin)
+        SELECT value ->> 'id', value ->> 'created_ms', value ->> 'model', value ->> 'version', value ->> 'digest',
+            value ->> 'revision', value ->> 'outputs', value ->> 'width', value ->> 'height',
+            value ->> 'picture_digest', value ->> 'picture', value ->> 'decode_ms', value ->> 'queue_ms',
+            value ->> 'inference_ms', value ->> 'uncertainty', value ->> 'margin'
+        FROM json_each($1) WHERE TRUE ON CONFLICT (id) DO NOTHING",
+        "INSERT INTO predictions (id, created_ms, model, version, digest, revision, outputs, width, height,
+            picture_digest, picture, decode_ms, queue_ms, inference_ms, uncertainty, margin)
+        SELECT id, created_ms, model, version, digest, revision, outputs, width, height,
+            picture_digest, picture, decode_ms, queue_ms, inference_ms, uncertainty, margin
+        FROM json_to_recordset($1::text::json) AS row (id TEXT, created_ms BIGINT, model TEXT, version BIGINT, digest TEXT,
+            revision BIGINT, outputs TEXT, width BIGINT, height BIGINT, picture_digest TEXT, picture TEXT,
+            decode_ms DOUBLE PRECISION, queue_ms DOUBLE PRECISION, inference_ms DOUBLE PRECISION,
+            uncertainty DOUBLE PRECISION, margin DOUBLE PRECISION)
+        ON CONFLICT (id) DO NOTHING";
+    ADD_SHADOW_OUTPUTS = "INSERT INTO shadow_outputs (prediction_id, created_ms, version, outputs, disagreement)
+        SELECT value ->> 'prediction_id', value ->> 'created_ms', value ->> 'version', value ->> 'outputs',
+            value ->> 'disagreement'
+        FROM json_each($1) WHERE TRUE ON CONFLICT (prediction_id) DO NOTHING",
+        "INSERT INTO shadow_outputs (prediction_id, created_ms, version, outputs, disagreement)
+        SELECT prediction_id, created_ms, version, outputs, disagreement
+        FROM json_to_recordset($1::text::json) AS row (prediction_id TEXT, created_ms BIGINT, version BIGINT, outputs TEXT,
+            disagreement DOUBLE PRECISION)
+        ON CONFLICT (prediction_id) DO NOTHING";
+    /// But for those that somebody has corrected.
+    OLD_PREDICTIONS = "SELECT id, picture FROM predictions WHERE created_ms < $1
+            AND NOT EXISTS (SELECT 1 FROM feedback WHERE prediction_id = predictions.id)
+        ORDER BY created_ms LIMIT $2";
+    FORGET_PREDICTIONS = "DELETE FROM predictions WHERE id IN (SELECT value FROM json_each($1))",
+        "DELETE FROM predictions WHERE id IN (SELECT json_array_elements_text($1::text::json))";
+    FORGET_SHADOW_OUTPUTS = "DELETE FROM shadow_outputs WHERE created_ms < $1";
+
+    PREDICTED_BY = "SELECT p.model, p.version, m.task FROM predictions p JOIN models m ON m.digest = p.digest
+        WHERE p.id = $1";
+    ADD_FEEDBACK = "INSERT INTO feedback (prediction_id, created_ms, author, truth) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (prediction_id) DO UPDATE
+        SET created_ms = excluded.created_ms, author = excluded.author, truth = excluded.truth";
+    REVIEW_UNCERTAIN = "SELECT p.id, p.created_ms, p.model, p.version, m.task, m.resize, p.outputs, p.width, p.height,
+            p.picture_digest, p.picture, p.uncertainty, p.margin, s.version AS shadow_version, s.disagreement
+        FROM predictions p JOIN models m ON m.digest = p.digest
+        LEFT JOIN shadow_outputs s ON s.prediction_id = p.id
+        WHERE p.model = $1 AND ($2 < 0 OR p.version = $2)
+            AND NOT EXISTS (SELECT 1 FROM feedback WHERE prediction_id = p.id)
+            AND p.uncertainty IS NOT NULL
+        ORDER BY p.uncertainty DESC, p.id LIMIT $3";
+    REVIEW_THRESHOLD = "SELECT p.id, p.created_ms, p.model, p.version, m.task, m.resize, p.outputs, p.width, p.height,
+            p.picture_digest, p.picture, p.uncertainty, p.margin, s.version AS shadow_version, s.disagreement
+        FROM predictions p JOIN models m ON m.digest = p.digest
+        LEFT JOIN shadow_outputs s ON s.prediction_id = p.id
+        WHERE p.model = $1 AND ($2 < 0 OR p.version = $2)
+            AND NOT EXISTS (SELECT 1 FROM feedback WHERE prediction_id = p.id)
+            AND p.margin IS NOT NULL
+        ORDER BY p.margin, p.id LIMIT $3";
+    REVIEW_SHADOW = "SELECT p.id, p.created_ms, p.model, p.version, m.task, m.resize, p.outputs, p.width, p.height,
+            p.picture_digest, p.picture, p.uncertainty, p.margin, s.version AS shadow_version, s.disagreement
+        FROM predictions p JOIN models m ON m.digest = p.digest
+        LEFT JOIN shadow_outputs s ON s.prediction_id = p.id
+        WHERE p.model = $1 AND ($2 < 0 OR p.version = $2)
+            AND NOT EXISTS (SELECT 1 FROM feedback WHERE prediction_id = p.id)
+            AND s.disagreement IS NOT NULL
+        ORDER BY s.disagreement DESC, p.id LIMIT $3";
+    CORRECTED = "SELECT p.id, p.digest, p.outputs, f.truth, p.picture, p.picture_digest, m.task
+        FROM feedback f JOIN predictions p ON p.id = f.prediction_id JOIN models m ON m.digest = p.digest
+        WHERE p.model = $1 AND ($2 < 0 OR p.version = $2) ORDER BY f.created_ms DESC, p.id DESC LIMIT $3";
+
+    MODEL = "SELECT digest, model, version, task, resize FROM models WHERE model = $1 AND ($2 < 0 OR version = $2)
+        ORDER BY version DESC LIMIT 1";
+    THRESHOLDS_IN_FORCE = "SELECT f.digest, f.revision, r.thresholds FROM thresholds_in_force f
+        JOIN threshold_revisions r ON r.digest = f.digest AND r.revision = f.revision";
+    /// The next number; two at once have the same, and the second fails.
+    ADD_THRESHOLDS = "INSERT INTO threshold_revisions (digest, revision, created_ms, author, replaces, thresholds)
+        SELECT $1, COALESCE((SELECT MAX(revision) FROM threshold_revisions WHERE digest = $1), 0) + 1, $2, $3,
+            COALESCE((SELECT revision FROM thresholds_in_force WHERE digest = $1), 0), $4
+        RETURNING revision";
+    PUT_THRESHOLDS_IN_FORCE = "INSERT INTO thresholds_in_force (digest, revision) VALUES ($1, $2)
+        ON CONFLICT (digest) DO UPDATE SET revision = excluded.revision";
+    ROLL_BACK_THRESHOLDS = "UPDATE thresholds_in_force SET revision = (SELECT r.replaces FROM threshold_revisions r
+            WHERE r.digest = thresholds_in_force.digest AND r.revision = thresholds_in_force.revision)
+        WHERE digest = $1 AND revision > 0 RETURNING revision";
+}

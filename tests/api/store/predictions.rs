@@ -1,0 +1,274 @@
+//! Predictions: which are remembered, what of them, for how long, and that no answer ever waits for it.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tagpoint::{
+    model::Digest,
+    store::{Store, now_ms, predictions::PredictionRow},
+};
+
+use crate::helpers::{App, database::TestDatabase, models, pictures, put_version};
+
+on_both_databases!(
+    nothing_is_remembered_unless_it_is_wanted,
+    an_answer_is_remembered_with_all_that_it_came_from,
+    a_picture_is_kept_where_that_is_wanted_and_forgotten_with_its_prediction,
+    a_share_is_a_share,
+    no_answer_fails_or_waits_while_the_database_is_away_and_the_rows_come_later,
+    a_database_that_hangs_slows_no_answer_and_no_stop,
+    a_server_that_stops_writes_what_it_has,
+    what_a_version_on_trial_says_is_remembered_beside_the_answer,
+);
+
+const RED: [u8; 3] = [255, 40, 0];
+
+async fn server(database: &TestDatabase, share: f64) -> App {
+    App::start_with(&[("colours", &models::colours())], |settings| {
+        settings.database = database.setting();
+        settings.record.share = share;
+    })
+    .await
+}
+
+async fn count(database: &TestDatabase, table: &str) -> i64 {
+    let sql = sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"));
+    let (count,): (i64,) = sqlx::query_as(sql).fetch_one(&mut database.connect().await).await.unwrap();
+    count
+}
+
+/// Waits until a table has so many rows.
+pub async fn rows(database: &TestDatabase, table: &str, wanted: i64) {
+    let began = Instant::now();
+    loop {
+        let found = count(database, table).await;
+        if found == wanted {
+            return;
+        }
+        assert!(found < wanted && began.elapsed() < Duration::from_secs(15), "{found} rows of {table}, not {wanted}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn nothing_is_remembered_unless_it_is_wanted(database: TestDatabase) {
+    let app = server(&database, 0.0).await;
+    let answer = app.answer("colours/predict", &pictures::plain(4, 4, RED)).await;
+    assert!(answer.get("prediction_id").is_none(), "{answer}");
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert_eq!(count(&database, "predictions").await, 0);
+}
+
+async fn an_answer_is_remembered_with_all_that_it_came_from(database: TestDatabase) {
+    let app = server(&database, 1.0).await;
+    let picture = pictures::plain(6, 4, RED);
+    let answer = app.answer("colours/predict?all=true", &picture).await;
+    let (status, form) = app.form("colours/predict", &[("a.png", &picture), ("b.txt", b"this is text")]).await;
+    assert_eq!(status, 200);
+    assert_ne!(form["results"][0]["prediction_id"], answer["prediction_id"]);
+    rows(&database, "predictions", 2).await;
+    let sql =
+        "SELECT model, version, digest, outputs, width, height, picture_digest, decode_ms, inference_ms, uncertainty,
+        margin, created_ms FROM predictions WHERE id = $1";
+    type Row = (String, i64, String, String, i64, i64, String, f64, f64, f64, f64, i64);
+    let query = sqlx::query_as(sql).bind(answer["prediction_id"].as_str().unwrap());
+    let found: Row = query.fetch_one(&mut database.connect().await).await.unwrap();
+    let (
+        model,
+        version,
+        digest,
+        outputs,
+        width,
+        height,
+        picture_digest,
+        decode,
+        inference,
+        uncertainty,
+        margin,
+        created,
+    ) = found;
+    assert_eq!((model.as_str(), version, width, height), ("colours", 1, 6, 4));
+    assert_eq!(format!("sha256:{digest}"), answer["digest"]);
+    assert_eq!(picture_digest, Digest::of(&picture).to_string());
+    assert!((decode - answer["timings_ms"]["decode"].as_f64().unwrap()).abs() < 1e-3);
+    assert!((inference - answer["timings_ms"]["inference"].as_f64().unwrap()).abs() < 1e-3);
+    assert!((0..60_000).contains(&(now_ms() - created)));
+    let outputs: Vec<f32> = serde_json::from_str(&outputs).unwrap();
+    // Labels red, green and blue; the answer has them by score.
+    let score = |name: &str| {
+        let labels = answer["labels"].as_array().unwrap();
+        labels.iter().find(|label| label["label"] == name).unwrap()["score"].as_f64().unwrap() as f32
+    };
+    assert_eq!(outputs, [score("red"), score("green"), score("blue")]);
+    let doubt = outputs.iter().map(|score| 1.0 - (2.0 * f64::from(*score) - 1.0).abs()).fold(0.0, f64::max);
+    assert!((uncertainty - doubt).abs() < 1e-6, "{uncertainty} {doubt}");
+    let margins =
+        [(outputs[0], 0.5), (outputs[1], 0.5), (outputs[2], 0.9)].map(|(score, t)| (f64::from(score) - t).abs());
+    assert!((margin - margins.into_iter().fold(1.0, f64::min)).abs() < 1e-6);
+    assert_eq!(count(&database, "models").await, 1);
+    let page = app.get("/metrics").await.text().await.unwrap();
+    assert!(page.contains("\ntagpoint_predictions_recorded_total 2\n"), "{page}");
+}
+
+async fn a_picture_is_kept_where_that_is_wanted_and_forgotten_with_its_prediction(database: TestDatabase) {
+    let kept = tempfile::tempdir().unwrap();
+    let place = kept.path().join("pictures").to_str().unwrap().to_owned();
+    let start = async |days: u64| {
+        App::start_with(&[("colours", &models::colours())], |settings| {
+            settings.database = database.setting();
+            settings.record.share = 1.0;
+            settings.record.pictures = Some(place.clone());
+            settings.record.keep = Duration::from_secs(days * 86_400);
+        })
+        .await
+    };
+    let app = start(30).await;
+    let picture = pictures::plain(4, 4, RED);
+    app.answer("colours/predict", &picture).await;
+    rows(&database, "predictions", 1).await;
+    let name = async || -> String {
+        let sql = "SELECT picture FROM predictions";
+        sqlx::query_as::<_, (String,)>(sql).fetch_one(&mut database.connect().await).await.unwrap().0
+    };
+    let file = std::path::Path::new(&place).join(name().await);
+    assert!(file.extension().unwrap() == "png", "{file:?}");
+    assert_eq!(std::fs::read(&file).unwrap(), picture);
+    drop(app);
+
+    // A month and a day later.
+    let sql = "UPDATE predictions SET created_ms = created_ms - 2678400000";
+    sqlx::raw_sql(sql).execute(&mut database.connect().await).await.unwrap();
+    let app = start(40).await;
+    app.answer("colours/predict", &picture).await;
+    rows(&database, "predictions", 2).await;
+    drop(app);
+    let _app = start(30).await;
+    let began = Instant::now();
+    while count(&database, "predictions").await != 1 {
+        assert!(began.elapsed() < Duration::from_secs(10));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(!file.exists());
+    assert!(std::path::Path::new(&place).join(name().await).exists());
+}
+
+async fn a_share_is_a_share(database: TestDatabase) {
+    let app = server(&database, 0.3).await;
+    let picture = pictures::plain(4, 4, RED);
+    let mut remembered = 0;
+    for _ in 0..300 {
+        let answer = app.answer("colours/predict", &picture).await;
+        remembered += i64::from(answer.get("prediction_id").is_some());
+    }
+    // 90, with a standard deviation of 8.
+    assert!((50..130).contains(&remembered), "{remembered}");
+    rows(&database, "predictions", remembered).await;
+}
+
+async fn no_answer_fails_or_waits_while_the_database_is_away_and_the_rows_come_later(database: TestDatabase) {
+    let app = server(&database, 1.0).await;
+    let picture = pictures::plain(4, 4, RED);
+    app.answer("colours/predict", &picture).await;
+    rows(&database, "predictions", 1).await;
+    database.go_away().await;
+    for _ in 0..200 {
+        let began = Instant::now();
+        let answer: Value = app.answer("colours/predict", &picture).await;
+        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+        assert!(answer["prediction_id"].is_string());
+    }
+    // Long enough that attempts have failed.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    database.come_back().await;
+    rows(&database, "predictions", 201).await;
+}
+
+async fn a_database_that_hangs_slows_no_answer_and_no_stop(database: TestDatabase) {
+    let (app, other) = (server(&database, 1.0).await, server(&database, 1.0).await);
+    let picture = pictures::plain(4, 4, RED);
+    app.answer("colours/predict", &picture).await;
+    rows(&database, "predictions", 1).await;
+    let held = database.get_stuck().await;
+    for app in [&app, &other] {
+        for _ in 0..50 {
+            let began = Instant::now();
+            app.answer("colours/predict", &picture).await;
+            assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+        }
+    }
+    let began = Instant::now();
+    other.stop.send(()).unwrap();
+    other.task.await.unwrap().unwrap();
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    drop(held);
+    database.come_back().await;
+    let began = Instant::now();
+    // Of the one that stopped some may have come through.
+    while count(&database, "predictions").await < 51 {
+        assert!(began.elapsed() < Duration::from_secs(15));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn a_server_that_stops_writes_what_it_has(database: TestDatabase) {
+    let app = server(&database, 1.0).await;
+    let picture = pictures::plain(4, 4, RED);
+    for _ in 0..20 {
+        app.answer("colours/predict", &picture).await;
+    }
+    app.stop.send(()).unwrap();
+    app.task.await.unwrap().unwrap();
+    assert_eq!(count(&database, "predictions").await, 20);
+}
+
+async fn what_a_version_on_trial_says_is_remembered_beside_the_answer(database: TestDatabase) {
+    let app = App::start_with(&[("colours", &models::colours())], |settings| {
+        put_version(&settings.models, "colours", 2, &models::shifted_colours(2.0));
+        settings.database = database.setting();
+        settings.record.share = 1.0;
+        settings.versions = 2;
+    })
+    .await;
+    app.change(reqwest::Method::POST, "models/colours/versions/1/promote").await;
+    let trial = serde_json::json!({"version": "2", "share": 1});
+    let url = app.url("/v1/admin/models/colours/shadow");
+    assert_eq!(app.client.put(url).json(&trial).send().await.unwrap().status(), 200);
+    let answer = app.answer("colours/predict?all=true", &pictures::plain(4, 4, RED)).await;
+    rows(&database, "shadow_outputs", 1).await;
+    let sql = "SELECT prediction_id, version, outputs, disagreement FROM shadow_outputs";
+    let found: (String, i64, String, f64) = sqlx::query_as(sql).fetch_one(&mut database.connect().await).await.unwrap();
+    assert_eq!((found.0.as_str(), found.1), (answer["prediction_id"].as_str().unwrap(), 2));
+    let theirs: Vec<f32> = serde_json::from_str(&found.2).unwrap();
+    assert!(theirs[1] > 0.9, "{theirs:?}");
+    // Version 2 names green, which version 1 does not; blue needs .9 of both.
+    assert!(found.3 > 1.5, "{}", found.3);
+}
+
+#[tokio::test]
+async fn the_same_rows_may_be_written_twice() {
+    let database = TestDatabase::postgres().await;
+    let store = Store::open(&database.setting()).await.unwrap().unwrap();
+    let row = |id: &str| PredictionRow {
+        id: id.to_owned(),
+        created_ms: 1,
+        model: "a \"quoted\" \\ name, ü".to_owned(),
+        version: 1,
+        digest: "d".to_owned(),
+        revision: 0,
+        outputs: "[0.5]".to_owned(),
+        width: 1,
+        height: 1,
+        picture_digest: "p".to_owned(),
+        picture: None,
+        decode_ms: 1.0,
+        queue_ms: 0.25,
+        inference_ms: 2.0,
+        uncertainty: None,
+        margin: None,
+    };
+    store.add_predictions(&[row("1")]).await.unwrap();
+    store.add_predictions(&[row("1"), row("2")]).await.unwrap();
+    assert_eq!(count(&database, "predictions").await, 2);
+    let sql = "SELECT model FROM predictions WHERE id = '2'";
+    let (model,): (String,) = sqlx::query_as(sql).fetch_one(store.pool()).await.unwrap();
+    assert_eq!(model, row("2").model);
+}

@@ -113,6 +113,9 @@ async function points(browser) {
     await page.keyboard.press("End");
     assert.equal(await page.locator("text.name").textContent(), expected[67].name);
     assert.equal(await list.getAttribute("aria-activedescendant"), "point-67");
+    const last = page.getByRole("option", { name: /^lip_inner_7/ });
+    const [row, whole] = [await last.boundingBox(), await list.boundingBox()];
+    assert.ok(row.y >= whole.y && row.y + row.height <= whole.y + whole.height + 1, "the list follows");
     await page.getByLabel("Names in the picture").check();
     assert.deepEqual(await texts(page.locator("text.name")), expected.map(({ name }) => name));
 
@@ -219,7 +222,40 @@ async function pasteDropAndCamera(browser) {
     await desktop.close();
 }
 
+/** What the README shows, as pictures one after another. */
+async function recording(browser) {
+    const { page, close } = await open(browser, { colorScheme: "light", viewport: { width: 920, height: 620 } });
+    let frames = 0;
+    const keep = async () => {
+        await page.waitForTimeout(300);
+        frames += 1;
+        await shot(page, `frame-${frames}`, false);
+    };
+    await page.goto(url);
+    await page.getByRole("heading", { name: "What does the model see?" }).waitFor();
+    await keep();
+    await page.getByRole("button", { name: "A cat" }).click();
+    await page.locator(".bars").waitFor();
+    await page.mouse.move(0, 0);
+    await keep();
+    const bus = page.getByRole("slider", { name: "Threshold of bus" });
+    for (const place of ["0.5", "0.2", "0.01"]) {
+        await bus.fill(place);
+        await keep();
+    }
+    await page.getByRole("button", { name: "A face" }).click();
+    await page.locator(".point-list").waitFor();
+    await page.mouse.move(0, 0);
+    await keep();
+    for (const point of [27, 38, 57]) {
+        await page.locator("circle.point").nth(point).hover();
+        await keep();
+    }
+    await close();
+}
+
 await test(async (browser) => {
+    await recording(browser);
     await labelsAndMarks(browser);
     await points(browser);
     await severalAndProblems(browser);

@@ -52,8 +52,6 @@ export function useAnswers(pictures: Picture[], target: Target | undefined) {
     return {
         of: (picture: Picture): Result => results.current.get(keyOf(picture)) ?? { state: "waiting" },
         again: (picture: Picture) => ask([picture]),
-        /** Forgets what a default version answered that is the default no more. */
-        forget: () => results.current.clear(),
     };
 }
 

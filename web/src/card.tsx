@@ -72,8 +72,6 @@ function LabelTable({ detail, labels }: { detail: Detail; labels: Label[] }) {
                 <thead>
                     <tr>
                         <th scope="col">label</th>
-                        <th scope="col" class="number">trained on</th>
-                        <th scope="col" class="number">validated on</th>
                         {charts.map(([name, title]) => (
                             <th key={name} scope="col">
                                 {title}
@@ -84,14 +82,14 @@ function LabelTable({ detail, labels }: { detail: Detail; labels: Label[] }) {
                                 threshold, {point}
                             </th>
                         ))}
+                        <th scope="col" class="number">trained on</th>
+                        <th scope="col" class="number">validated on</th>
                     </tr>
                 </thead>
                 <tbody>
                     {labels.map((label) => (
                         <tr key={label.name}>
                             <th scope="row">{label.name}</th>
-                            <td class="number">{label.train_count.toLocaleString("en")}</td>
-                            <td class="number">{label.valid_count.toLocaleString("en")}</td>
                             {charts.map(([name]) => (
                                 <ChartCell key={name} value={metrics[`${name}/${label.name}`]} />
                             ))}
@@ -103,6 +101,8 @@ function LabelTable({ detail, labels }: { detail: Detail; labels: Label[] }) {
                                     </td>
                                 );
                             })}
+                            <td class="number">{label.train_count.toLocaleString("en")}</td>
+                            <td class="number">{label.valid_count.toLocaleString("en")}</td>
                         </tr>
                     ))}
                 </tbody>

@@ -178,7 +178,7 @@ function ByModel({ page }: { page: Page }) {
         };
     });
     return (
-        <section aria-labelledby="versions-heading">
+        <section>
             <h2 id="versions-heading">Versions, since the server began</h2>
             <div class="scroll" tabIndex={0} role="region" aria-labelledby="versions-heading">
                 <table>

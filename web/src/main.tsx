@@ -14,7 +14,7 @@ const VIEWS = { playground: "Playground", models: "Models", health: "Health" } a
 type View = keyof typeof VIEWS;
 
 /** How often the server is asked whether it is ready. */
-const READY_EVERY_MS = 10_000;
+const READY_EVERY_MS = 5000;
 
 function viewOfAddress(): View {
     const name = location.hash.slice(1).split("/")[0]!;
@@ -37,7 +37,8 @@ function useView(): View {
     return view;
 }
 
-function Status() {
+/** `changed` is called whenever the server has become ready, or no longer is. */
+function Status({ changed }: { changed: () => void }) {
     const [ready, setReady] = useState<boolean>();
     useEffect(() => {
         const look = () => document.hidden || isReady().then(setReady);
@@ -45,6 +46,9 @@ function Status() {
         const timer = setInterval(look, READY_EVERY_MS);
         return () => clearInterval(timer);
     }, []);
+    useEffect(() => {
+        if (ready !== undefined) changed();
+    }, [ready]);
     const text = ready === undefined ? "…" : ready ? "ready" : "not ready";
     return (
         <span class={`status ${ready === false ? "bad" : ready ? "good" : ""}`} role="status">
@@ -69,7 +73,6 @@ function Page() {
             else throw error;
         }
     }, []);
-    useEffect(() => void load(), []);
     const skip = (event: Event) => {
         event.preventDefault();
         main.current?.focus();
@@ -106,7 +109,7 @@ function Page() {
                         </button>
                     )}
                     <a href="/docs/">API</a>
-                    <Status />
+                    <Status changed={load} />
                 </span>
             </header>
             <div id="content" tabIndex={-1} ref={main}>

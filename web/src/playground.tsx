@@ -121,10 +121,16 @@ export function Playground({ models, shown }: Props) {
                 {pictures.length > 0 && <AddPictures addFiles={addFiles} add={add} />}
             </div>
             {problem && <ProblemNote problem={problem} />}
+            {usable.length === 0 && (
+                <p class="nothing-ready" role="status">
+                    No model takes pictures yet. The page looks again by itself; “Models” says what each is doing.
+                </p>
+            )}
             {picture && result ? (
                 <div class="columns">
                     <div class="left">
                         <Viewer
+                            key={picture.id}
                             picture={picture}
                             points={answer?.points}
                             size={answer?.picture}

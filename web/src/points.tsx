@@ -90,7 +90,14 @@ export function PointList({ points, chosen, choose }: Choice) {
     const groups = useMemo(() => groupsOf(points), [points]);
     const isFocused = () => document.activeElement === list.current;
     useEffect(() => {
-        if (isFocused()) list.current?.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" });
+        const element = list.current!;
+        const row = element.querySelector<HTMLElement>("[aria-selected=true]");
+        if (!row || element.matches(":hover")) return;
+        // The list alone scrolls, never the page: the pointer may be over the picture.
+        const above = row.offsetTop - element.scrollTop;
+        const below = above + row.offsetHeight - element.clientHeight;
+        if (above < 0) element.scrollTop += above;
+        else if (below > 0) element.scrollTop += below;
     }, [chosen]);
     const walk = (event: KeyboardEvent) => {
         const last = points.length - 1;

@@ -1,6 +1,6 @@
 /** The picture, with points drawn over it; it can be made larger, and then moved. */
 
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Point } from "./api.ts";
 import { Icon } from "./icons.tsx";
 import type { Picture } from "./pictures.ts";
@@ -29,11 +29,6 @@ export function Viewer({ picture, points, size, chosen, choose, names, waiting }
     const kept = useRef({ x: 0.5, y: 0.5 });
     const full = size ?? natural;
 
-    useEffect(() => {
-        setZoom(1);
-        setBroken(false);
-        setNatural(undefined);
-    }, [picture.id]);
     useLayoutEffect(() => {
         const element = frame.current!;
         const observer = new ResizeObserver(() => {

@@ -37,8 +37,8 @@ export function inWords(problem: Problem): { what: string; advice: string; detai
 
 /** 0.5 → "0.50": scores and thresholds with two decimals, three near 0 and 1; nothing is called 0 or 1 that is not. */
 export function score(value: number): string {
-    if (value > 0 && value < 0.0005) return "< 0.001";
-    if (value < 1 && value > 0.9995) return "> 0.999";
+    if (value > 0 && value < 0.0005) return "<0.001";
+    if (value < 1 && value > 0.9995) return ">0.999";
     const nearAnEnd = (value > 0 && value < 0.005) || (value < 1 && value > 0.995);
     return value.toFixed(nearAnEnd ? 3 : 2);
 }

@@ -20,6 +20,17 @@ pub fn colours() -> ModelFile {
     seal(graphs::colours(), colour_task(), rule(graphs::SIDE), 3)
 }
 
+/// The same with a second operating point, `precise`: .7 for red and green, .95 for blue.
+pub fn colours_at_two_points() -> ModelFile {
+    let mut task = colour_task();
+    if let Task::MultiLabel { labels } = &mut task {
+        for (label, threshold) in labels.iter_mut().zip([0.7, 0.7, 0.95]) {
+            label.thresholds.insert("precise".to_owned(), threshold);
+        }
+    }
+    seal(graphs::colours(), task, rule(graphs::SIDE), 3)
+}
+
 /// The same with another bias, -4 being the other's: another version of it.
 pub fn shifted_colours(bias: f32) -> ModelFile {
     seal(graphs::shifted_colours(bias), colour_task(), rule(graphs::SIDE), 3)

@@ -72,6 +72,7 @@ async fn the_playground_shows_labels_and_points_moves_marks_and_words_problems()
     })
     .await;
     look(&app, "playground.mjs").await;
+    look(&app, "recording.mjs").await;
     let gif = recording();
     assert!(gif.len() < 300_000, "{}", gif.len());
     fs::write(root().join("target/page/playground.gif"), gif).unwrap();

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { DARK, LIGHT, PHONE, folder, open, shot, sound, test, texts, url } from "./browser.mjs";
+import { linesWork } from "./lines.mjs";
 
 const PREDICT = "the-key-of-the-website";
 const ADMIN = "the-key-of-an-operator";
@@ -54,11 +55,14 @@ async function operatingPoints(page) {
     assert.deepEqual(await shown(), ["red"]);
     const lines = await page.locator("#code-lines").textContent();
     assert.ok(lines.includes("?operating_point=precise") && lines.includes("$TAGPOINT_KEY") && !lines.includes(PREDICT), lines);
+    await linesWork(page, folder, ["red"], { TAGPOINT_KEY: PREDICT });
     await sound(page, "operating points");
 }
 
 async function promoteAndRollBack(page) {
     await page.getByRole("link", { name: "Models" }).click();
+    const colours = page.getByRole("article", { name: "colours" }).getByRole("row", { name: /^red/ });
+    assert.deepEqual(await colours.getByRole("cell").allTextContents(), ["0.800", "0.500", "0.615", "0.50", "0.70", "30", "10"]);
     const card = page.getByRole("article", { name: "scenes" });
     await card.getByRole("table").waitFor();
     const row = await card.getByRole("row", { name: /^cat/ }).getByRole("cell").allTextContents();

@@ -1,13 +1,13 @@
 // The playground with the shipped models: labels, marks, points, several pictures, every way to give one, problems.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { DARK, LIGHT, PHONE, open, shot, sound, test, texts, url } from "./browser.mjs";
+import { linesWork } from "./lines.mjs";
 
-const root = new URL("../../", import.meta.url);
-const scenes = readFileSync(new URL("samples/scenes.jpg", root));
-const faces = readFileSync(new URL("samples/faces.jpg", root));
+const samples = new URL("../../samples/", import.meta.url).pathname;
+const scenes = readFileSync(`${samples}scenes.jpg`);
+const faces = readFileSync(`${samples}faces.jpg`);
 const tags = (page) => texts(page.locator(".said .tag"));
 const file = (name, buffer) => ({ name, mimeType: "image/jpeg", buffer });
 const give = (page, ...files) => page.locator("input[type=file][multiple]").setInputFiles(files);
@@ -62,29 +62,8 @@ async function labelsAndMarks(browser) {
     assert.equal(predictions(), 1, "a moved mark asks the server nothing");
     await page.getByRole("button", { name: "Reset" }).click();
 
-    await linesWork(page, ["cat"]);
+    await linesWork(page, samples, ["cat"]);
     await close();
-}
-
-/** Each language's lines are run as they are copied, in the folder that the picture lies in. */
-async function linesWork(page, expected) {
-    const run = {
-        curl: (text) => execFileSync("bash", ["-c", text.replace("curl", "curl -sS")], { cwd: new URL("samples/", root) }),
-        Python: (text) => execFileSync(new URL(".deps/python/bin/python", root).pathname, ["-c", text], { cwd: new URL("samples/", root) }),
-        TypeScript: (text) => execFileSync("node", ["--input-type=module", "-e", text], { cwd: new URL("samples/", root) }),
-    };
-    await page.getByRole("tab", { name: "curl" }).focus();
-    for (const [language, execute] of Object.entries(run)) {
-        assert.equal(await page.getByRole("tab", { selected: true }).textContent(), language);
-        await page.getByRole("button", { name: /^Cop/ }).click();
-        await page.getByText("Copied").waitFor();
-        const copied = await page.evaluate(() => navigator.clipboard.readText());
-        assert.equal(copied, await page.locator("#code-lines").textContent());
-        const said = String(execute(copied));
-        for (const word of expected) assert.ok(said.includes(word), `${language}: ${copied}: ${said}`);
-        await page.getByRole("tab", { selected: true }).focus();
-        await page.keyboard.press("ArrowRight");
-    }
 }
 
 async function points(browser) {
@@ -137,7 +116,7 @@ async function points(browser) {
     await page.getByRole("button", { name: /whole picture$/ }).click();
     await page.waitForTimeout(300);
     assert.equal(Math.round((await page.locator(".sheet img").boundingBox()).width), Math.round(picture.width));
-    await linesWork(page, ["lip_inner_7"]);
+    await linesWork(page, samples, ["lip_inner_7"]);
     await close();
 }
 
@@ -161,6 +140,7 @@ async function severalAndProblems(browser) {
     await shot(page, "problem-light");
     await page.getByRole("button", { name: "Remove broken.jpg" }).click();
     assert.equal(await page.locator(".strip li").count(), 2);
+    await linesWork(page, samples, ["scenes.jpg", "faces.jpg", "cat"]);
 
     await give(page, file("letter.jpg", Buffer.from("Dear Sir or Madam")));
     await alert.getByText("This is not a picture that can be read here.").waitFor();
@@ -222,40 +202,7 @@ async function pasteDropAndCamera(browser) {
     await desktop.close();
 }
 
-/** What the README shows, as pictures one after another. */
-async function recording(browser) {
-    const { page, close } = await open(browser, { colorScheme: "light", viewport: { width: 920, height: 620 } });
-    let frames = 0;
-    const keep = async () => {
-        await page.waitForTimeout(300);
-        frames += 1;
-        await shot(page, `frame-${frames}`, false);
-    };
-    await page.goto(url);
-    await page.getByRole("heading", { name: "What does the model see?" }).waitFor();
-    await keep();
-    await page.getByRole("button", { name: "A cat" }).click();
-    await page.locator(".bars").waitFor();
-    await page.mouse.move(0, 0);
-    await keep();
-    const bus = page.getByRole("slider", { name: "Threshold of bus" });
-    for (const place of ["0.5", "0.2", "0.01"]) {
-        await bus.fill(place);
-        await keep();
-    }
-    await page.getByRole("button", { name: "A face" }).click();
-    await page.locator(".point-list").waitFor();
-    await page.mouse.move(0, 0);
-    await keep();
-    for (const point of [27, 38, 57]) {
-        await page.locator("circle.point").nth(point).hover();
-        await keep();
-    }
-    await close();
-}
-
 await test(async (browser) => {
-    await recording(browser);
     await labelsAndMarks(browser);
     await points(browser);
     await severalAndProblems(browser);

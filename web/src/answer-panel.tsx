@@ -2,7 +2,8 @@
 
 import type { Detail } from "./api.ts";
 import type { Result } from "./answers.ts";
-import { type Call, Code } from "./code.tsx";
+import type { Call } from "./calls.ts";
+import { Code } from "./code.tsx";
 import { Labels } from "./labels.tsx";
 import type { Marks } from "./marks.ts";
 import { PointList } from "./points.tsx";

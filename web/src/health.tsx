@@ -2,7 +2,8 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { type Problem, Refusal, metricsText } from "./api.ts";
-import { type Page, growth, parse, quantile, sum } from "./metrics.ts";
+import { type Look, MEASURES, type Measure } from "./measures.ts";
+import { type Page, parse, sum } from "./metrics.ts";
 import { ProblemNote } from "./problem.tsx";
 import { milliseconds } from "./words.ts";
 
@@ -11,11 +12,6 @@ const EVERY_MS = 2000;
 const LOOKS = 61;
 /** Rates and quantiles are over so many looks: single ones jump. */
 const WINDOW = 5;
-
-interface Look {
-    at: number;
-    page: Page;
-}
 
 function useLooks(): { looks: Look[]; problem: Problem | undefined } {
     const [looks, setLooks] = useState<Look[]>([]);
@@ -43,76 +39,6 @@ function useLooks(): { looks: Look[]; problem: Problem | undefined } {
     }, []);
     return { looks, problem };
 }
-
-const PREDICT = (labels: Record<string, string>) => labels.route?.endsWith("/predict") ?? false;
-const DURATION = "tagpoint_http_request_duration_seconds";
-
-interface Measure {
-    title: string;
-    unit: string;
-    /** Over the time between two looks. */
-    of: (before: Look, after: Look) => number | undefined;
-    say: (value: number) => string;
-}
-
-const seconds = (before: Look, after: Look) => Math.max((after.at - before.at) / 1000, 1e-3);
-const short = (value: number) => (value >= 100 ? value.toFixed(0) : value.toFixed(1));
-
-const MEASURES: Measure[] = [
-    {
-        title: "Pictures answered",
-        unit: "a second",
-        of: (before, after) => growth(before.page, after.page, "tagpoint_batch_size_sum") / seconds(before, after),
-        say: short,
-    },
-    {
-        title: "Pictures that wait",
-        unit: "now",
-        of: (_, after) => sum(after.page, "tagpoint_queue_length"),
-        say: (value) => value.toFixed(0),
-    },
-    {
-        title: "Time of a prediction, half are below",
-        unit: "",
-        of: (before, after) => quantile(before.page, after.page, DURATION, 0.5, PREDICT),
-        say: (value) => milliseconds(value * 1000),
-    },
-    {
-        title: "Time of a prediction, 95 % are below",
-        unit: "",
-        of: (before, after) => quantile(before.page, after.page, DURATION, 0.95, PREDICT),
-        say: (value) => milliseconds(value * 1000),
-    },
-    {
-        title: "Pictures in a batch",
-        unit: "on average",
-        of: (before, after) => {
-            const batches = growth(before.page, after.page, "tagpoint_batch_size_count");
-            return batches > 0 ? growth(before.page, after.page, "tagpoint_batch_size_sum") / batches : undefined;
-        },
-        say: short,
-    },
-    {
-        title: "Requests that failed",
-        unit: "a second",
-        of: (before, after) =>
-            growth(before.page, after.page, "tagpoint_http_requests_total", ({ status }) => Number(status) >= 500) /
-            seconds(before, after),
-        say: short,
-    },
-    {
-        title: "Pictures turned away",
-        unit: "a second",
-        of: (before, after) => growth(before.page, after.page, "tagpoint_pictures_rejected_total") / seconds(before, after),
-        say: short,
-    },
-    {
-        title: "Memory",
-        unit: "",
-        of: (_, after) => sum(after.page, "tagpoint_process_resident_memory_bytes") || undefined,
-        say: (value) => `${(value / 2 ** 20).toFixed(0)} MiB`,
-    },
-];
 
 export function Health() {
     const { looks, problem } = useLooks();

@@ -4,23 +4,17 @@ import { useEffect, useState } from "preact/hooks";
 import { type Detail, type Model, type Problem, Refusal, getModel, hasKey } from "./api.ts";
 import { type Target, useAnswers } from "./answers.ts";
 import { AnswerPanel } from "./answer-panel.tsx";
+import { Chooser, choices } from "./chooser.tsx";
 import { Icon } from "./icons.tsx";
 import { type Marks, queryFor, unmoved } from "./marks.ts";
 import { type Picture, SAMPLES, type Sample, loadSample, toPicture, useDropAndPaste } from "./pictures.ts";
 import { ProblemNote } from "./problem.tsx";
 import { AddPictures, Strip, Welcome } from "./strip.tsx";
 import { Viewer } from "./viewer.tsx";
-import { TASKS } from "./words.ts";
 
 interface Props {
     models: Model[];
     shown: boolean;
-}
-
-/** The versions that take pictures, the default one first. */
-function choices(model: Model | undefined): string[] {
-    const ready = model?.versions.filter((version) => version.state === "ready") ?? [];
-    return ready.map((version) => version.version);
 }
 
 export function Playground({ models, shown }: Props) {
@@ -89,35 +83,13 @@ export function Playground({ models, shown }: Props) {
         <main id="playground" hidden={!shown} class={over ? "dropping" : ""}>
             <h1 class="hidden">Playground</h1>
             <div class="toolbar">
-                <label>
-                    Model
-                    <select
-                        value={model?.name}
-                        onChange={(event) => {
-                            setName(event.currentTarget.value);
-                            setVersion(undefined);
-                        }}
-                    >
-                        {usable.map(({ name, task }) => (
-                            <option key={name} value={name}>
-                                {name} · {TASKS[task ?? ""] ?? task}
-                            </option>
-                        ))}
-                    </select>
-                </label>
-                <label>
-                    Version
-                    <select value={version ?? ""} onChange={(event) => setVersion(event.currentTarget.value || undefined)}>
-                        <option value="">{model ? `${model.version} · default` : ""}</option>
-                        {choices(model)
-                            .filter((version) => version !== model?.version)
-                            .map((version) => (
-                                <option key={version} value={version}>
-                                    {version}
-                                </option>
-                            ))}
-                    </select>
-                </label>
+                <Chooser
+                    {...{ usable, model, version }}
+                    choose={(name, version) => {
+                        setName(name);
+                        setVersion(version);
+                    }}
+                />
                 {pictures.length > 0 && <AddPictures addFiles={addFiles} add={add} />}
             </div>
             {problem && <ProblemNote problem={problem} />}

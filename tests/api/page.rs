@@ -2,10 +2,6 @@
 
 use std::{fs, path::Path};
 
-use image::{
-    Delay, Frame, Rgba, RgbaImage,
-    codecs::gif::{GifEncoder, Repeat},
-};
 use reqwest::StatusCode;
 use tagpoint::serve::{Settings, parse_keys};
 
@@ -72,40 +68,6 @@ async fn the_playground_shows_labels_and_points_moves_marks_and_words_problems()
     })
     .await;
     look(&app, "playground.mjs").await;
-    look(&app, "recording.mjs").await;
-    let gif = recording();
-    assert!(gif.len() < 300_000, "{}", gif.len());
-    fs::write(root().join("target/page/playground.gif"), gif).unwrap();
-}
-
-/// The frames that the browser left, as a GIF that holds of each only what changed. docs/playground.gif is one of these.
-fn recording() -> Vec<u8> {
-    let frame =
-        |place: usize| image::open(root().join(format!("target/page/frame-{place}.png"))).map(|frame| frame.to_rgba8());
-    let mut gif = Vec::new();
-    let mut encoder = GifEncoder::new_with_speed(&mut gif, 10);
-    encoder.set_repeat(Repeat::Infinite).unwrap();
-    let mut before: Option<RgbaImage> = None;
-    for now in (1..).map_while(|place| frame(place).ok()) {
-        let (x, y, width, height) =
-            before.as_ref().map_or((0, 0, now.width(), now.height()), |before| changed(before, &now));
-        let part = image::imageops::crop_imm(&now, x, y, width, height).to_image();
-        encoder.encode_frame(Frame::from_parts(part, x, y, Delay::from_numer_denom_ms(1200, 1))).unwrap();
-        before = Some(now);
-    }
-    drop(encoder);
-    gif
-}
-
-/// The smallest rectangle outside of which two pictures are the same: left, top, width, height.
-fn changed(before: &RgbaImage, now: &RgbaImage) -> (u32, u32, u32, u32) {
-    let differ = |(x, y, pixel): &(u32, u32, &Rgba<u8>)| before.get_pixel(*x, *y) != *pixel;
-    let places = now.enumerate_pixels().filter(differ).map(|(x, y, _)| (x, y));
-    let within = |(left, top, right, bottom): (u32, u32, u32, u32), (x, y): (u32, u32)| {
-        (left.min(x), top.min(y), right.max(x), bottom.max(y))
-    };
-    let (left, top, right, bottom) = places.fold((now.width() - 1, now.height() - 1, 0, 0), within);
-    (left, top, right.saturating_sub(left) + 1, bottom.saturating_sub(top) + 1)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -18,6 +18,7 @@ mod labels;
 mod lifecycle;
 mod metrics;
 mod models;
+mod page;
 mod points;
 mod protocol;
 mod queue;

@@ -25,7 +25,10 @@ async fn a_models_page_tells_its_labels_and_thresholds() {
     let app = App::start(&[("colours", &models::colours()), ("redness", &models::redness())]).await;
     let model: Value = app.get("/v1/models/colours").await.json().await.unwrap();
     assert_eq!(model["state"], "ready");
-    assert_eq!(model["labels"][0], json!({"name": "red", "threshold": 0.5, "train_count": 30, "valid_count": 10}));
+    assert_eq!(
+        model["labels"][0],
+        json!({"name": "red", "threshold": 0.5, "thresholds": {"balanced": 0.5}, "train_count": 30, "valid_count": 10})
+    );
     assert_eq!(model["input"], json!({"width": 8, "height": 8, "resize": "squish"}));
     assert_eq!(model["metrics"], json!({"fp32": {"map": 0.5}}));
     let model: Value = app.get("/v1/models/redness").await.json().await.unwrap();

@@ -8,7 +8,7 @@ use axum::{
 use http::{HeaderMap, header};
 use tracing::Span;
 
-use super::App;
+use super::{App, page};
 use crate::{
     error::Error,
     serve::{
@@ -47,7 +47,7 @@ pub(super) fn needed(path: &str, protect_metrics: bool) -> Option<Scope> {
     match path {
         "/healthz" | "/readyz" | "/v2/health/live" | "/v2/health/ready" | "/openapi.json" | "/docs" => None,
         "/metrics" if !protect_metrics => None,
-        _ if path.starts_with("/docs/") => None,
+        _ if path.starts_with("/docs/") || page::is_ours(path) => None,
         _ if matches!(below(GRPC), Some("ServerLive" | "ServerReady")) => None,
         // What others have sent.
         "/v1/review" => Some(Scope::Admin),
@@ -86,10 +86,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_watches_the_process_and_documents_it_is_open_and_all_else_is_not() {
-        for path in
-            ["/healthz", "/readyz", "/openapi.json", "/docs", "/docs/swagger-ui.css", "/metrics", "/v2/health/live"]
-        {
+    fn what_watches_the_process_documents_it_or_is_the_page_is_open_and_all_else_is_not() {
+        for path in [
+            "/healthz",
+            "/readyz",
+            "/openapi.json",
+            "/docs",
+            "/docs/swagger-ui.css",
+            "/metrics",
+            "/v2/health/live",
+            "/",
+            "/page/page.js",
+        ] {
             assert_eq!(needed(path, false), None, "{path}");
         }
         for path in [
@@ -97,7 +105,7 @@ mod tests {
             "/v1/models/a/predict",
             "/v2/models/a/infer",
             "/v2/repository/index",
-            "/",
+            "/page/other.js",
             "/docsx",
             "/v1/administer",
             "/inference.GRPCInferenceService/ModelInfer",

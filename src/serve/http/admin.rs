@@ -211,7 +211,8 @@ fn example() -> serde_json::Value {
     serde_json::json!({"model": {"name": "scenes", "version": "2", "state": "ready", "task": "multi_label",
         "digest": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
         "versions": [ready, {"version": "1", "state": "unloaded"}],
-        "labels": [{"name": "beach", "threshold": 0.41, "train_count": 300, "valid_count": 60}],
+        "labels": [{"name": "beach", "threshold": 0.41, "thresholds": {"balanced": 0.41}, "train_count": 300, "valid_count": 60}],
         "input": {"width": 224, "height": 224, "resize": "squish"},
-        "metrics": {"fp32": {"map": 0.912}}, "architecture": "mobilenet_v2", "created": "2026-05-04T12:00:00Z"}})
+        "metrics": {"fp32": {"map": 0.912}}, "architecture": "mobilenet_v2", "created": "2026-05-04T12:00:00Z",
+        "provenance": {"tool": "tagpoint-train 0.1.0", "train_pictures": 1225, "valid_pictures": 293}}})
 }

@@ -14,6 +14,7 @@ pub(super) mod health;
 mod json;
 mod metrics;
 pub(super) mod model_views;
+mod page;
 mod parameters;
 pub(super) mod predict;
 mod prediction;
@@ -84,6 +85,7 @@ pub(super) fn router(app: App) -> Router {
     let router = router
         .with_state(app)
         .merge(document::pages())
+        .merge(page::routes())
         .route_service(&grpc_path, grpc)
         .fallback(async |request: Request| Error::NoSuchPath(request.uri().path().to_owned()))
         .method_not_allowed_fallback(async |request: Request| Error::MethodNotAllowed(request.method().to_string()))

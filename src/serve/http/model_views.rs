@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::{App, parameters::Parameters};
 use crate::{
     error::Error,
-    model::{Manifest, ModelVersion, Task},
+    model::{Digest, Manifest, ModelVersion, Provenance, Task},
     picture::ResizeMethod,
     serve::{
         models::{Entry, State as LoadState},
@@ -124,6 +124,30 @@ struct About {
     /// When it was written, in RFC 3339, UTC.
     #[schema(example = "2026-05-04T12:00:00Z")]
     created: String,
+    /// What it was made from.
+    provenance: ProvenanceView,
+}
+
+/// What a model was made from.
+#[derive(Debug, Serialize, ToSchema)]
+struct ProvenanceView {
+    /// The program that wrote it.
+    #[schema(example = "tagpoint-train 0.1.0")]
+    tool: String,
+    /// SHA-256 over the data set: file names, targets, split and file contents.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "sha256:2a77a956931607b92b11e0e19dea2061bc72dfe21208bcaa0d61b19f114b2f93")]
+    data: Option<String>,
+    /// SHA-256 of the weight file that training started from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "sha256:4bea3afbdae668e959a65c090014600198f4bdae7df215b271caf4bc928442ac")]
+    base_weights: Option<String>,
+    /// Pictures that it was trained on.
+    #[schema(example = 1225)]
+    train_pictures: u64,
+    /// Pictures that it was validated on.
+    #[schema(example = 293)]
+    valid_pictures: u64,
 }
 
 /// One label.
@@ -136,6 +160,10 @@ struct LabelView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 0.41)]
     threshold: Option<f32>,
+    /// The thresholds by operating point; none for a single-label model.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(example = json!({"balanced": 0.41, "precise": 0.78}))]
+    thresholds: BTreeMap<String, f32>,
     /// Positive examples that it was trained on.
     train_count: u64,
     /// Positive examples that it was validated on.
@@ -195,9 +223,10 @@ pub(super) async fn list_models(State(app): State<App>, parameters: Parameters) 
         "digest": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "task": "multi_label", "checked": true,
         "versions": [{"version": "1", "state": "ready",
             "digest": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "task": "multi_label", "checked": true}],
-        "labels": [{"name": "beach", "threshold": 0.41, "train_count": 300, "valid_count": 60}],
+        "labels": [{"name": "beach", "threshold": 0.41, "thresholds": {"balanced": 0.41}, "train_count": 300, "valid_count": 60}],
         "input": {"width": 224, "height": 224, "resize": "squish"},
-        "metrics": {"fp32": {"map": 0.912}}, "architecture": "mobilenet_v2", "created": "2026-05-04T12:00:00Z"})))
+        "metrics": {"fp32": {"map": 0.912}}, "architecture": "mobilenet_v2", "created": "2026-05-04T12:00:00Z",
+        "provenance": {"tool": "tagpoint-train 0.1.0", "train_pictures": 1225, "valid_pictures": 293}})))
 )]
 pub(super) async fn get_model(
     State(app): State<App>,
@@ -330,6 +359,7 @@ fn about(manifest: &Manifest, in_force: &InForce) -> About {
             .map(|label| LabelView {
                 name: label.name.clone(),
                 threshold: has_thresholds.then(|| label.threshold()),
+                thresholds: label.thresholds.clone(),
                 train_count: label.train_count,
                 valid_count: label.valid_count,
             })
@@ -339,5 +369,17 @@ fn about(manifest: &Manifest, in_force: &InForce) -> About {
         metrics: manifest.metrics.clone(),
         architecture: manifest.provenance.architecture.clone(),
         created: manifest.provenance.created.clone(),
+        provenance: provenance(&manifest.provenance),
+    }
+}
+
+fn provenance(made: &Provenance) -> ProvenanceView {
+    let named = |digest: &Option<Digest>| digest.as_ref().map(|digest| format!("sha256:{digest}"));
+    ProvenanceView {
+        tool: made.tool.clone(),
+        data: named(&made.data),
+        base_weights: named(&made.base_weights),
+        train_pictures: made.train_pictures,
+        valid_pictures: made.valid_pictures,
     }
 }

@@ -20,6 +20,21 @@ pub fn colours() -> ModelFile {
     seal(graphs::colours(), colour_task(), rule(graphs::SIDE), 3)
 }
 
+/// The same with a second operating point, `precise`: .7 for red and green, .95 for blue; and with red's own metrics.
+pub fn colours_at_two_points() -> ModelFile {
+    let mut task = colour_task();
+    if let Task::MultiLabel { labels } = &mut task {
+        for (label, threshold) in labels.iter_mut().zip([0.7, 0.7, 0.95]) {
+            label.thresholds.insert("precise".to_owned(), threshold);
+        }
+    }
+    let mut manifest = seal(graphs::colours(), task, rule(graphs::SIDE), 3).manifest;
+    let of_red = [("precision/red", 0.8), ("recall/red", 0.5), ("f1/red", 0.615)];
+    let metrics = manifest.metrics.entry("fp32".to_owned()).or_default();
+    metrics.extend(of_red.map(|(name, value)| (name.to_owned(), value)));
+    ModelFile::assemble(graphs::colours(), manifest).unwrap()
+}
+
 /// The same with another bias, -4 being the other's: another version of it.
 pub fn shifted_colours(bias: f32) -> ModelFile {
     seal(graphs::shifted_colours(bias), colour_task(), rule(graphs::SIDE), 3)

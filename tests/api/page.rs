@@ -1,0 +1,85 @@
+//! The page at `/`: what it is sent with, and that it works in a browser. Screenshots are kept in target/page.
+
+use std::{fs, path::Path};
+
+use reqwest::StatusCode;
+use tagpoint::serve::{Settings, parse_keys};
+
+use crate::helpers::{
+    App,
+    clients::{installed, run},
+    models, pictures, put,
+};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Copies a shipped model into a models folder, as a version of itself.
+fn ship(folder: &Path, name: &str, version: u32) {
+    let to = folder.join(name).join(version.to_string());
+    fs::create_dir_all(&to).unwrap();
+    fs::copy(root().join("models").join(name).join("1/model.onnx"), to.join("model.onnx")).unwrap();
+}
+
+/// Runs one of tests/page in a browser that looks at the application.
+async fn look(app: &App, script: &str) {
+    let screenshots = root().join("target/page");
+    fs::create_dir_all(&screenshots).unwrap();
+    fs::write(screenshots.join("colour.png"), pictures::plain(64, 48, [160, 150, 40])).unwrap();
+    let arguments = [&format!("tests/page/{script}"), &app.url(""), screenshots.to_str().unwrap()];
+    assert!(run("node", &arguments, root()).await.ends_with("ok\n"));
+}
+
+#[tokio::test]
+async fn the_page_is_sent_with_a_policy_that_lets_it_ask_this_host_only() {
+    let app =
+        App::start_with(&[], |settings| settings.access.keys = parse_keys("operator:admin:a-long-enough-key").unwrap())
+            .await;
+    let page = app.get("/").await;
+    assert_eq!(page.status(), 200);
+    assert_eq!(page.headers()["content-type"], "text/html; charset=utf-8");
+    let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
+    assert!(policy.starts_with("default-src 'none'; script-src 'self';") && !policy.contains("unsafe"), "{policy}");
+    let etag = page.headers()["etag"].clone();
+    let html = page.text().await.unwrap();
+    for path in ["/page/page.js", "/page/page.css", "/page/icon.svg"] {
+        assert!(html.contains(&format!("\"{path}\"")), "{path} in {html}");
+        assert_eq!(app.get(path).await.status(), 200, "{path}");
+    }
+    let again = app.client.get(app.url("/")).header("if-none-match", etag).send().await.unwrap();
+    assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
+    let request = app.client.get(app.url("/page/page.js")).header("accept-encoding", "gzip");
+    assert_eq!(request.send().await.unwrap().headers()["content-encoding"], "gzip");
+}
+
+#[tokio::test]
+async fn the_committed_page_is_what_its_sources_give_and_its_types_fit() {
+    run("node", &["web/build.mjs", "--check"], root()).await;
+    let compiler = installed("npm/node_modules/typescript/bin/tsc");
+    run("node", &[compiler.to_str().unwrap(), "-p", "web"], root()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_playground_shows_labels_and_points_moves_marks_and_words_problems() {
+    let app = App::start_with(&[], |settings: &mut Settings| {
+        ship(&settings.models, "scenes", 1);
+        ship(&settings.models, "faces", 1);
+    })
+    .await;
+    look(&app, "playground.mjs").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_page_asks_for_keys_promotes_rolls_back_and_shows_trials_and_health() {
+    let app = App::start_with(&[], |settings: &mut Settings| {
+        ship(&settings.models, "scenes", 1);
+        ship(&settings.models, "scenes", 2);
+        put(&settings.models, "colours", &models::colours_at_two_points());
+        settings.versions = 2;
+        let keys = "website:predict:the-key-of-the-website operator:admin:the-key-of-an-operator";
+        settings.access.keys = parse_keys(keys).unwrap();
+    })
+    .await;
+    look(&app, "models.mjs").await;
+}

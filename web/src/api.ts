@@ -1,0 +1,193 @@
+/** What the page asks of the server, and the shapes of the answers (openapi.yaml has them whole). */
+
+export type Task = "multi_label" | "single_label" | "points" | "values";
+
+export interface Version {
+    version: string;
+    state: "unloaded" | "loading" | "ready" | "failing" | "refused" | "unloading";
+    reason?: string;
+    digest?: string;
+    task?: Task;
+    checked?: boolean;
+}
+
+export interface Model extends Version {
+    name: string;
+    versions: Version[];
+    shadow?: { version: string; share: number };
+}
+
+export interface Label {
+    name: string;
+    threshold?: number;
+    thresholds?: Record<string, number>;
+    train_count: number;
+    valid_count: number;
+}
+
+export interface Detail extends Model {
+    labels?: Label[];
+    names?: string[];
+    input?: { width: number; height: number; resize: string };
+    metrics?: Record<string, Record<string, number>>;
+    architecture?: string;
+    created?: string;
+    provenance?: {
+        tool: string;
+        data?: string;
+        base_weights?: string;
+        train_pictures: number;
+        valid_pictures: number;
+    };
+}
+
+export interface ShadowReport {
+    against?: string;
+    pictures: number;
+    dropped: number;
+    failed: number;
+    outputs: Record<string, { mean: number; max: number; disagreements: number }>;
+}
+
+export interface Point {
+    name: string;
+    x: number;
+    y: number;
+    in_frame: boolean;
+}
+
+export interface Timings {
+    decode: number;
+    queue: number;
+    inference: number;
+    total: number;
+}
+
+export interface Answer {
+    model: string;
+    version: string;
+    task: Task;
+    picture: { width: number; height: number };
+    labels?: { label: string; score: number; threshold?: number }[];
+    points?: Point[];
+    values?: { name: string; value: number }[];
+    batch_size: number;
+    timings_ms: Timings;
+}
+
+/** A problem document (RFC 9457). */
+export interface Problem {
+    type: string;
+    title: string;
+    status: number;
+    detail: string;
+    instance?: string;
+}
+
+/** The server's refusal, or that it was not reached. */
+export class Refusal extends Error {
+    constructor(readonly problem: Problem) {
+        super(problem.detail);
+    }
+}
+
+export type Scope = "predict" | "admin";
+export type Keys = Record<Scope, string>;
+
+/** Asks for a key of a scope, and resolves to it, or to none where the user closes the question. */
+export type AskForKey = (scope: Scope, why: Problem) => Promise<string | undefined>;
+
+const stored = (scope: Scope) => `tagpoint-${scope}-key`;
+let askForKey: AskForKey = async () => undefined;
+const asking = new Map<Scope, Promise<string | undefined>>();
+
+export function onKeyNeeded(ask: AskForKey) {
+    askForKey = ask;
+}
+
+/** The keys of this tab's session; they are kept nowhere else. */
+export function hasKey(scope: Scope): boolean {
+    return sessionStorage.getItem(stored(scope)) !== null;
+}
+
+export function forgetKeys() {
+    sessionStorage.removeItem(stored("predict"));
+    sessionStorage.removeItem(stored("admin"));
+}
+
+/** Several requests that lack a key ask the user once. */
+async function newKey(scope: Scope, why: Problem): Promise<boolean> {
+    if (!asking.has(scope)) {
+        asking.set(
+            scope,
+            askForKey(scope, why).finally(() => asking.delete(scope)),
+        );
+    }
+    const key = await asking.get(scope);
+    if (key) sessionStorage.setItem(stored(scope), key);
+    return Boolean(key);
+}
+
+/** A request, sent again with a key where the server wants one. Throws a [Refusal]. */
+export async function send(path: string, init: RequestInit = {}, scope: Scope = "predict"): Promise<Response> {
+    for (;;) {
+        const headers = new Headers(init.headers);
+        const key = sessionStorage.getItem(stored(scope));
+        if (key) headers.set("authorization", `Bearer ${key}`);
+        const response = await fetch(path, { ...init, headers, cache: "no-store" }).catch((error: unknown) => {
+            if (init.signal?.aborted) throw error;
+            throw new Refusal({
+                type: "unreachable",
+                title: "No answer",
+                status: 0,
+                detail: "The server could not be reached.",
+            });
+        });
+        if (response.ok) return response;
+        const problem = await problemOf(response);
+        const lacksKey = problem.status === 401 || (problem.status === 403 && problem.type.endsWith(":forbidden"));
+        // A key that came meanwhile from another request's question is tried first.
+        const changed = sessionStorage.getItem(stored(scope)) !== key;
+        if (!lacksKey || !(changed || (await newKey(scope, problem)))) throw new Refusal(problem);
+    }
+}
+
+async function problemOf(response: Response): Promise<Problem> {
+    try {
+        const body = (await response.json()) as Problem;
+        if (typeof body.type === "string" && typeof body.detail === "string") return body;
+    } catch {
+        // No problem document: a proxy's page, for one.
+    }
+    const detail = `Something between this page and the server answered ${response.status}.`;
+    return { type: "foreign", title: "Unexpected answer", status: response.status, detail };
+}
+
+async function json<T>(path: string, init?: RequestInit, scope?: Scope): Promise<T> {
+    return (await send(path, init, scope)).json() as Promise<T>;
+}
+
+const model = (name: string) => `/v1/models/${encodeURIComponent(name)}`;
+const admin = (name: string) => `/v1/admin/models/${encodeURIComponent(name)}`;
+
+export const listModels = async () => (await json<{ models: Model[] }>("/v1/models")).models;
+export const getModel = (name: string, version: string) => json<Detail>(`${model(name)}/versions/${version}`);
+export const shadowReport = (name: string, version: string) =>
+    json<ShadowReport>(`${model(name)}/versions/${version}/shadow`);
+export const promote = (name: string, version: string) =>
+    json<{ note?: string }>(`${admin(name)}/versions/${version}/promote`, { method: "POST" }, "admin");
+export const rollBack = (name: string) => json<{ note?: string }>(`${admin(name)}/rollback`, { method: "POST" }, "admin");
+export const metricsText = async () => (await send("/metrics")).text();
+
+/** Whether every model answers; this address needs no key. */
+export async function isReady(): Promise<boolean> {
+    return fetch("/readyz", { cache: "no-store" }).then(
+        (response) => response.ok,
+        () => false,
+    );
+}
+
+/** The address that answers pictures: the default version's own where none is named. */
+export function predictPath(name: string, version: string | undefined, query: string): string {
+    return `${model(name)}${version ? `/versions/${version}` : ""}/predict${query}`;
+}

@@ -27,7 +27,8 @@ async fn look(app: &App, script: &str) {
     let screenshots = root().join("target/page");
     fs::create_dir_all(&screenshots).unwrap();
     fs::write(screenshots.join("colour.png"), pictures::plain(64, 48, [160, 150, 40])).unwrap();
-    let arguments = [&format!("tests/page/{script}"), &app.url(""), screenshots.to_str().unwrap()];
+    let (script, url) = (format!("tests/page/{script}"), app.url(""));
+    let arguments = [script.as_str(), url.as_str(), screenshots.to_str().unwrap()];
     assert!(run("node", &arguments, root()).await.ends_with("ok\n"));
 }
 

@@ -89,7 +89,7 @@ function OperatingPoint({ detail, marks, setMarks }: Omit<Props, "answer">) {
     const moved = marks.shared !== undefined || Object.keys(marks.moved).length > 0;
     return (
         <div class="operating">
-            {points.length > 0 && (
+            {points.length > 1 && (
                 <label>
                     Operating point
                     <select

@@ -125,7 +125,8 @@ struct About {
     #[schema(example = "2026-05-04T12:00:00Z")]
     created: String,
     /// What it was made from.
-    provenance: ProvenanceView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provenance: Option<ProvenanceView>,
 }
 
 /// What a model was made from.
@@ -369,7 +370,7 @@ fn about(manifest: &Manifest, in_force: &InForce) -> About {
         metrics: manifest.metrics.clone(),
         architecture: manifest.provenance.architecture.clone(),
         created: manifest.provenance.created.clone(),
-        provenance: provenance(&manifest.provenance),
+        provenance: Some(provenance(&manifest.provenance)),
     }
 }
 

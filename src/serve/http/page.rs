@@ -53,7 +53,7 @@ static ASSETS: [Asset; 6] = [
 pub(super) fn routes() -> Router {
     let mut router = Router::new();
     for asset in &ASSETS {
-        router = router.route(asset.path, get(async move |headers: HeaderMap| answer(asset, &headers)));
+        router = router.route(asset.path, get(move |headers: HeaderMap| async move { answer(asset, &headers) }));
     }
     router.layer(CompressionLayer::new().gzip(true))
 }

@@ -18,9 +18,9 @@ train:
 	[ -e $(DATA) ] || target/release/tagpoint-train draw-shapes runs/shapes
 	target/release/tagpoint-train fit --data $(DATA) --out runs/model $(ARGS)
 
-# Every test. The first call fetches ONNX Runtime, libtorch and the Python packages that the tests compare with.
+# Every test. The first call fetches ONNX Runtime, libtorch, and the Python and npm packages that the tests run with.
 test:
-	scripts/setup
+	scripts/setup tests
 	scripts/fetch onnxruntime libtorch
 	scripts/test-environment
 	cargo test --locked --features train

@@ -24,4 +24,5 @@ mod queue;
 mod sdk;
 mod shadow;
 mod tools;
+mod unread;
 mod versions;

@@ -1,5 +1,6 @@
 //! An application with models of its own, on a free port.
 
+pub mod clients;
 pub mod graphs;
 pub mod models;
 pub mod origin;

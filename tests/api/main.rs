@@ -24,5 +24,6 @@ mod queue;
 mod sdk;
 mod shadow;
 mod tools;
+mod traces;
 mod unread;
 mod versions;

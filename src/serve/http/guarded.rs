@@ -38,5 +38,6 @@ pub(super) fn describe(path: &str, operation: &mut Operation) -> Vec<Error> {
         Error::Unauthorized("this address needs a key"),
         Error::Forbidden { key: key(), scope: scope.name() },
         Error::RateLimited { key: "website".to_owned(), wait_s: 2 },
+        Error::WrongKeys { wait_s: 1 },
     ]
 }

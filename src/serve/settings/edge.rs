@@ -17,7 +17,7 @@ use crate::serve::{
 };
 
 /// Who may ask.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Access {
     /// A file of keys, read again when it changes.
     pub keys_file: Option<PathBuf>,
@@ -25,6 +25,8 @@ pub struct Access {
     pub keys: Vec<ApiKey>,
     /// How often a key may be used that has no rate of its own; none does not limit it.
     pub rate: Option<Rate>,
+    /// How often one address may send wrong keys; none does not limit it.
+    pub wrong_rate: Option<Rate>,
     /// Whether `/metrics` needs a key.
     pub protect_metrics: bool,
     /// Which pages elsewhere a browser lets ask.
@@ -54,6 +56,20 @@ pub struct Connections {
     pub max: usize,
 }
 
+impl Default for Access {
+    /// No keys, and for those that may come later one wrong key a second of each address, ten at once.
+    fn default() -> Self {
+        Self {
+            keys_file: None,
+            keys: Vec::new(),
+            rate: None,
+            wrong_rate: Rate::new(1.0, Some(10)).ok(),
+            protect_metrics: false,
+            origins: Origins::None,
+        }
+    }
+}
+
 impl Default for Connections {
     /// Without TLS, 10 s, 4,096.
     fn default() -> Self {
@@ -67,6 +83,10 @@ impl Access {
             keys_file: reader.text("keys_file").map(PathBuf::from),
             keys: reader.value("keys", Vec::new(), parse_list),
             rate: reader.value("key_rate", None, |text| text.parse().map(Some)),
+            wrong_rate: reader.value("wrong_key_rate", Self::default().wrong_rate, |text| match text {
+                "off" => Ok(None),
+                _ => text.parse().map(Some),
+            }),
             protect_metrics: reader.parsed("protect_metrics", "true or false", false),
             origins: reader.value("cors_origins", Origins::None, str::parse),
         }
@@ -192,6 +212,7 @@ mod tests {
             ("tls_cert", "cert.pem"),
             ("tls_key", "key.pem"),
             ("key_rate", "5/10"),
+            ("wrong_key_rate", "off"),
             ("keys", "web:predict:a-key-of-some-length"),
             ("max_connections", "7"),
         ]);
@@ -199,6 +220,7 @@ mod tests {
         assert_eq!((fetch.schemes.len(), fetch.hosts.len(), fetch.ports), (2, 2, vec![443, 8443]));
         assert_eq!((shown(&fetch.networks), fetch.max_bytes), ("10.0.0.0/8".to_owned(), 1000));
         assert_eq!((settings.access.rate, settings.connections.max), ("5/10".parse().ok(), 7));
+        assert_eq!(settings.access.wrong_rate, None);
         assert_eq!((settings.access.keys[0].name.as_str(), settings.connections.tls.is_some()), ("web", true));
     }
 
@@ -211,6 +233,7 @@ mod tests {
             ("tls_cert", "cert.pem"),
             ("keys", "web:everything:a-key-of-some-length"),
             ("key_rate", "often"),
+            ("wrong_key_rate", "never"),
             ("cors_origins", "example.com"),
             ("body_budget_bytes", "2000000"),
         ];

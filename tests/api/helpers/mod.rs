@@ -5,6 +5,7 @@ pub mod graphs;
 pub mod models;
 pub mod origin;
 pub mod pictures;
+pub mod program;
 
 use std::{net::SocketAddr, path::Path, sync::Arc};
 

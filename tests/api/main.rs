@@ -23,6 +23,7 @@ mod protocol;
 mod queue;
 mod sdk;
 mod shadow;
+mod stores;
 mod tools;
 mod traces;
 mod unread;

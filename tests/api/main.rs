@@ -12,6 +12,7 @@ mod forms;
 mod golden;
 mod helpers;
 mod importing;
+mod isolation;
 mod json;
 mod keys;
 mod labels;

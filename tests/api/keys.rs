@@ -119,7 +119,12 @@ async fn a_changed_file_of_keys_is_taken_without_a_restart_and_a_broken_one_is_n
     let path = folder.path().join("keys.toml");
     write(&path, &file_entry("first", "\"predict\"", PREDICT));
     let keys_file = path.clone();
-    let app = App::start_with(&[], |settings| settings.access.keys_file = Some(keys_file)).await;
+    let app = App::start_with(&[], |settings| {
+        settings.access.keys_file = Some(keys_file);
+        // It is asked again and again with a key that is not known yet.
+        settings.access.wrong_rate = None;
+    })
+    .await;
     let asked = async |key: &str| status(app.client.get(app.url("/v1/models")).bearer_auth(key)).await;
     assert_eq!((asked(PREDICT).await, asked(ADMIN).await), (StatusCode::OK, StatusCode::UNAUTHORIZED));
     write(&path, "[[key]]\nname = ");

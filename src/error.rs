@@ -121,6 +121,12 @@ pub enum Error {
         /// Seconds until it may be used again.
         wait_s: u32,
     },
+    /// The request's key is not known, and neither were too many others from its address.
+    #[error("the key is not known, and too many wrong ones came from this address; again in {wait_s} s")]
+    WrongKeys {
+        /// Seconds until the next may come.
+        wait_s: u32,
+    },
     /// The bodies of other requests take all the memory that there is for them.
     #[error("the bodies of other requests take the {budget} bytes that there are for them; try again")]
     BodyBudget {

@@ -7,66 +7,24 @@
 )]
 #![allow(unsafe_code, reason = "credentials come from the environment, which is set before any other thread runs")]
 
+#[path = "api/helpers/stores.rs"]
+#[allow(dead_code, unreachable_pub, reason = "this test needs one of its stores")]
+mod stores;
+
 use std::{
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
 };
 
 use object_store::{
     ObjectStoreExt as _,
     aws::{AmazonS3, AmazonS3Builder},
 };
+use stores::Store;
 use tagpoint::{
     model::{Repository, StorageError, StorageOptions},
     store::Pictures,
 };
-
-/// An S3 server on a free port, ended with the test.
-struct S3 {
-    process: Child,
-    address: SocketAddr,
-}
-
-impl Drop for S3 {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-impl S3 {
-    fn start(settings: &[(&str, &str)]) -> Self {
-        let python = Path::new(env!("CARGO_MANIFEST_DIR")).join(".deps/python/bin/python");
-        // The port is free when it is asked for; nothing else on this machine is likely to take it at once.
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let port = address.port().to_string();
-        let process = Command::new(&python)
-            .args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port])
-            .envs(settings.iter().copied())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{}: {error}; scripts/test-environment makes it", python.display()));
-        let mut server = Self { process, address };
-        let begun = Instant::now();
-        while TcpStream::connect(address).is_err() {
-            assert!(
-                server.process.try_wait().unwrap().is_none(),
-                "moto.server ended; scripts/test-environment installs it"
-            );
-            assert!(begun.elapsed() < Duration::from_secs(120), "moto.server does not listen");
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        server
-    }
-
-    async fn make_bucket(&self) {
-        let response = reqwest::Client::new().put(format!("http://{}/{BUCKET}", self.address)).send().await.unwrap();
-        assert!(response.status().is_success(), "{}", response.text().await.unwrap());
-    }
-}
 
 const BUCKET: &str = "bucket";
 
@@ -111,7 +69,7 @@ fn point_at(address: SocketAddr) {
 #[tokio::test]
 async fn models_of_a_bucket_are_listed_fetched_once_and_checked_in_the_cache() {
     tagpoint::tls::use_ring();
-    let s3 = S3::start(&[]);
+    let s3 = Store::s3(&[]);
     point_at(s3.address);
     let folder = tempfile::tempdir().unwrap();
     let cache = folder.path().join("cache");
@@ -121,7 +79,7 @@ async fn models_of_a_bucket_are_listed_fetched_once_and_checked_in_the_cache() {
     let absent = open("s3://absent/models").list().await.unwrap_err().to_string();
     assert!(absent.contains("s3://absent/models") && absent.contains("there is no such bucket"), "{absent}");
 
-    s3.make_bucket().await;
+    s3.make_bucket(BUCKET).await;
     let first: Vec<u8> = (0..100_000).map(|i| (i * 7 % 251) as u8).collect();
     put("team/models/scenes/1/model.onnx", first.clone()).await;
     put("team/models/scenes/1/manifest.json", b"{}".to_vec()).await;
@@ -195,7 +153,7 @@ async fn models_of_a_bucket_are_listed_fetched_once_and_checked_in_the_cache() {
     repository.local(&again[3]).await.unwrap();
 
     // A server that checks rights does not know this key.
-    let strict = S3::start(&[("INITIAL_NO_AUTH_ACTION_COUNT", "0")]);
+    let strict = Store::s3(&[("INITIAL_NO_AUTH_ACTION_COUNT", "0")]);
     point_at(strict.address);
     let error = open("s3://bucket/models").list().await.unwrap_err().to_string();
     assert!(error.contains("may not do this (403)") && error.contains("InvalidAccessKeyId"), "{error}");

@@ -51,7 +51,7 @@ impl Edge {
     pub(super) async fn prepare(settings: &Settings, store: Option<&Store>) -> Result<Self, EdgeError> {
         let access = &settings.access;
         let mut edge = Self {
-            keys: Arc::new(Keyring::new(access.keys.clone(), access.rate)),
+            keys: Arc::new(Keyring::new(access.keys.clone(), access.rate, access.wrong_rate)),
             fetcher: settings.fetch.clone().map(Fetcher::new).transpose()?,
             tls: None,
             stored_keys: None,

@@ -2,10 +2,13 @@
 
 use std::io::IsTerminal as _;
 
-use opentelemetry::trace::TracerProvider as _;
+use opentelemetry::{KeyValue, trace::TracerProvider as _};
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::{Resource, trace::SdkTracerProvider};
-use tracing_subscriber::{EnvFilter, Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::{
+    EnvFilter, Layer as _, filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
 
 use super::settings::LogFormat;
 
@@ -34,15 +37,18 @@ pub fn init_logging(
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
     let provider = otlp_endpoint.map(exporter).transpose()?;
-    let spans =
-        provider.as_ref().map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer("tagpoint")));
+    // Ours alone: the exporter's connection has spans of its own, which would be sent for ever.
+    let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), LevelFilter::TRACE);
+    let layer = |provider: &SdkTracerProvider| tracing_opentelemetry::layer().with_tracer(provider.tracer("tagpoint"));
+    let spans = provider.as_ref().map(|provider| layer(provider).with_filter(ours));
     tracing_subscriber::registry().with(filter).with(lines).with(spans).try_init()?;
     Ok(Tracing(provider))
 }
 
 fn exporter(endpoint: &str) -> Result<SdkTracerProvider, Box<dyn std::error::Error + Send + Sync>> {
     let exporter = SpanExporter::builder().with_tonic().with_endpoint(endpoint).build()?;
-    let resource = Resource::builder().with_service_name("tagpoint").build();
+    let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
+    let resource = Resource::builder().with_service_name("tagpoint").with_attribute(version).build();
     Ok(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build())
 }
 

@@ -1,7 +1,6 @@
 //! Pictures of different requests run together, wait in bounded numbers, and do not touch each other's answers.
 
 use serde_json::Value;
-use tagpoint::picture::{Detail, Limits, Picture};
 use tokio::task::JoinSet;
 
 use crate::helpers::{App, models, pictures, problem};
@@ -79,46 +78,56 @@ async fn pictures_of_a_form_that_find_the_queue_full_fail_in_their_places() {
 }
 
 #[tokio::test]
-async fn a_picture_in_a_batch_is_answered_as_it_is_alone() {
-    let app = App::start_with(&[("slow", &models::slow(1))], |settings| {
-        settings.max_batch = 4;
-        settings.max_delay = std::time::Duration::from_secs(60);
+async fn a_picture_that_the_model_cannot_digest_fails_alone() {
+    let app = App::start_with(&[("no-white", &models::no_white())], |settings| {
+        settings.max_batch = 3;
+        settings.max_delay = std::time::Duration::from_secs(600);
     })
     .await;
-    let alone = App::start(&[("slow", &models::slow(1))]).await;
-    let pictures: Vec<Vec<u8>> = (0..4).map(|seed| pictures::pattern(64, seed)).collect();
+    let colours = [[51, 0, 102], [255; 3], [204, 153, 0]];
+    let pictures = colours.map(|colour| pictures::plain(4, 4, colour));
     let parts: Vec<(&str, &[u8])> = pictures.iter().map(|picture| ("picture.png", picture.as_slice())).collect();
-    let (_, together) = app.form("slow/predict?all=true", &parts).await;
-    for (result, picture) in together["results"].as_array().unwrap().iter().zip(&pictures) {
-        assert_eq!(result["batch_size"], 4);
-        let lone = alone.answer("slow/predict?all=true", picture).await;
-        for (a, b) in result["labels"].as_array().unwrap().iter().zip(lone["labels"].as_array().unwrap()) {
-            let difference = a["score"].as_f64().unwrap() - b["score"].as_f64().unwrap();
-            assert!(a["label"] == b["label"] && difference.abs() <= 1e-5, "{a} in a batch, {b} alone");
-        }
+    let (status, body) = app.form("no-white/predict?all=true&labels=red", &parts).await;
+    assert_eq!(status, 200, "{body}");
+    assert_eq!(body["results"][1]["error"]["type"], "urn:tagpoint:problem:internal");
+    for (i, red) in [(0, 0.2), (2, 0.8)] {
+        let label = &body["results"][i]["labels"][0];
+        assert!((label["score"].as_f64().unwrap() - red).abs() < 1e-6, "{label}");
     }
+    // The picture's fault, not the device's.
+    assert_eq!(app.get("/readyz").await.status(), 200);
 }
 
-#[test]
-fn at_equal_batch_size_and_slot_other_pictures_change_no_bit() {
-    let file = models::slow(1);
-    let mut session = models::session(&file);
-    let rule = file.manifest.input.resize;
-    let pixels = |seed: u32| {
-        let picture = Picture::decode(&pictures::pattern(64, seed), &Limits::default(), Detail::For(&rule)).unwrap();
-        let mut pixels = vec![0; session.picture_len()];
-        picture.resize_into(&rule, &mut pixels).unwrap();
-        pixels
-    };
-    let ours = pixels(0);
-    let others: Vec<Vec<u8>> = (1..7).map(pixels).collect();
-    let mut in_slot = |slot: usize, company: &[Vec<u8>]| {
-        let mut batch: Vec<&[u8]> = company.iter().map(Vec::as_slice).collect();
-        batch.insert(slot, &ours);
-        let output = session.run(&batch.concat()).unwrap();
-        output[slot * 3..slot * 3 + 3].iter().map(|value| value.to_bits()).collect::<Vec<u32>>()
-    };
-    for slot in 0..4 {
-        assert_eq!(in_slot(slot, &others[..3]), in_slot(slot, &others[3..]), "slot {slot}");
+/// Threads of this process by their name.
+fn threads(name: &str) -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let names = tasks.filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).ok());
+    names.filter(|found| found.trim_end() == name).count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn instances_are_as_many_threads_that_give_the_same_answers_and_go_with_the_model() {
+    let app = App::start_with(&[("twofold", &models::slow(1))], |settings| {
+        settings.instances = 2;
+        settings.max_batch = 1;
+    })
+    .await;
+    // A thread gives itself its name, once it runs.
+    while threads("model-twofold") < 2 {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    assert_eq!(threads("model-twofold"), 2);
+    let picture = pictures::pattern(64, 1);
+    let labels = app.answer("twofold/predict?all=true", &picture).await["labels"].clone();
+    let answers = futures_util::future::join_all((0..16).map(|_| app.answer("twofold/predict?all=true", &picture)));
+    for answer in answers.await {
+        assert_eq!(answer["labels"], labels);
+    }
+    app.change(reqwest::Method::POST, "models/twofold/unload").await;
+    // Their work is over; the system takes a moment to forget them.
+    let begun = std::time::Instant::now();
+    while threads("model-twofold") > 0 {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(10), "the threads stay");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
 }

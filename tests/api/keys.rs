@@ -1,14 +1,11 @@
 //! Keys: who is let in, how often, and that no key or picture is written anywhere.
 
-use std::{
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::path::Path;
 
 use reqwest::{RequestBuilder, StatusCode};
 use tagpoint::serve::{Settings, parse_keys};
 
-use crate::helpers::{App, models, pictures, problem, put};
+use crate::helpers::{App, models, pictures, problem, program::Program, put};
 
 const PREDICT: &str = "the-key-of-the-website";
 const ADMIN: &str = "the-key-of-an-operator";
@@ -88,12 +85,46 @@ async fn a_key_used_too_often_is_told_when_it_may_come_again() {
 }
 
 #[tokio::test]
+async fn wrong_keys_are_told_to_wait_and_a_right_one_never_is() {
+    let app = App::start_with(&[("colours", &models::colours())], |settings| {
+        two_keys(settings);
+        settings.access.wrong_rate = Some("0.01/3".parse().unwrap());
+    })
+    .await;
+    let asked = |key: &str| app.client.get(app.url("/v1/models")).bearer_auth(key);
+    for i in 0..3 {
+        problem(asked(&format!("a-wrong-key-number-{i}")).send().await.unwrap(), 401, "unauthorized").await;
+    }
+    for i in 3..6 {
+        let response = asked(&format!("a-wrong-key-number-{i}")).send().await.unwrap();
+        let wait: u32 = response.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+        assert!((1..=100).contains(&wait), "{wait}");
+        problem(response, 429, "wrong-keys").await;
+        assert_eq!(status(asked(PREDICT)).await, 200);
+    }
+    // Neither scope, nor the other interfaces, nor a request without a key is anything else.
+    let metadata = app.client.get(app.url("/v2")).header("x-api-key", "a-wrong-key-for-v2").send().await.unwrap();
+    assert_eq!(
+        (metadata.status(), metadata.headers().contains_key("retry-after")),
+        (StatusCode::TOO_MANY_REQUESTS, true)
+    );
+    assert!(metadata.json::<serde_json::Value>().await.unwrap()["error"].as_str().unwrap().contains("wrong"));
+    assert_eq!(status(app.client.get(app.url("/v1/models"))).await, 401);
+    assert_eq!(status(app.client.get(app.url("/v1/admin/models")).bearer_auth(PREDICT)).await, 403);
+}
+
+#[tokio::test]
 async fn a_changed_file_of_keys_is_taken_without_a_restart_and_a_broken_one_is_not() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("keys.toml");
     write(&path, &file_entry("first", "\"predict\"", PREDICT));
     let keys_file = path.clone();
-    let app = App::start_with(&[], |settings| settings.access.keys_file = Some(keys_file)).await;
+    let app = App::start_with(&[], |settings| {
+        settings.access.keys_file = Some(keys_file);
+        // It is asked again and again with a key that is not known yet.
+        settings.access.wrong_rate = None;
+    })
+    .await;
     let asked = async |key: &str| status(app.client.get(app.url("/v1/models")).bearer_auth(key)).await;
     assert_eq!((asked(PREDICT).await, asked(ADMIN).await), (StatusCode::OK, StatusCode::UNAUTHORIZED));
     write(&path, "[[key]]\nname = ");
@@ -126,26 +157,12 @@ async fn no_key_and_no_picture_is_in_the_log() {
     put(folder.path(), "colours", &models::colours());
     let path = folder.path().join("keys.toml");
     write(&path, &file_entry("website", "\"predict\"", PREDICT));
-    let log = folder.path().join("log");
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
-    let mut server = Command::new(env!("CARGO_BIN_EXE_tagpoint"))
-        .args(["serve", "--listen", &address.to_string(), "--log-format", "json", "--keys-file"])
-        .arg(&path)
-        .env("TAGPOINT_MODELS", folder.path())
-        .env("TAGPOINT_DATABASE", "none")
-        .env("TAGPOINT_KEYS", format!("operator:admin:{ADMIN}"))
-        .env("RUST_LOG", "trace")
-        .stdout(Stdio::null())
-        .stderr(std::fs::File::create(&log).unwrap())
-        .spawn()
-        .unwrap();
+    let keys = format!("operator:admin:{ADMIN}");
+    let variables = [("RUST_LOG", "trace"), ("TAGPOINT_KEYS", keys.as_str())];
+    let arguments = ["--models", folder.path().to_str().unwrap(), "--keys-file", path.to_str().unwrap()];
+    let program = Program::serve(&arguments, &variables);
     let client = crate::helpers::client();
-    let url = |path: &str| format!("http://{address}{path}");
-    while client.get(url("/readyz")).send().await.is_err() {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    let url = |path: &str| program.url(path);
     let picture = "cGljdHVyZSBjb250ZW50";
     for request in [
         client.get(url("/v1/models")).bearer_auth(PREDICT),
@@ -164,14 +181,10 @@ async fn no_key_and_no_picture_is_in_the_log() {
         request.send().await.unwrap();
     }
     write(&path, &format!("[[key]]\nkey = \"{PREDICT}\"\nname = {ADMIN}"));
-    let mut written = String::new();
-    while !written.contains("those read before stay") {
+    while !program.log().contains("those read before stay") {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        written = std::fs::read_to_string(&log).unwrap();
     }
-    server.kill().unwrap();
-    server.wait().unwrap();
-    let written = std::fs::read_to_string(&log).unwrap();
+    let written = program.log();
     assert!(written.contains("\"key\":\"website\""), "the key's name is in the request's span: {written}");
     for secret in [PREDICT, ADMIN, "a-wrong-key", picture, "picture content"] {
         let line = written.lines().find(|line| line.contains(secret));

@@ -1,5 +1,7 @@
 //! What Prometheus is told.
 
+use std::collections::BTreeSet;
+
 use crate::helpers::{App, models, pictures};
 
 /// The value of a series, which has to be there.
@@ -73,4 +75,38 @@ async fn sound_pictures_without_an_answer_are_counted_by_reason() {
     let page = page(&app).await;
     assert_eq!(value(&page, &reason("queue_full")), refused as f64);
     assert_eq!(value(&page, &reason("deadline")), 1.0);
+    // A client that has gone is noticed a moment later.
+    let begun = std::time::Instant::now();
+    while !self::page(&app).await.contains(&(reason("client_gone") + " 1\n")) {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(10), "{}", self::page(&app).await);
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+}
+
+/// Every name of ours in a text, without what a counter's or a histogram's series add to it.
+fn names(text: &str) -> BTreeSet<&str> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let bare = |word: &str| {
+        let series = ["_total", "_bucket", "_sum", "_count"];
+        series.iter().find_map(|end| word.strip_suffix(end)).map_or(word.len(), str::len)
+    };
+    words.filter(|word| word.starts_with("tagpoint_")).map(|word| &word[..bare(word)]).collect()
+}
+
+#[tokio::test]
+async fn every_metric_is_documented_and_the_dashboard_shows_no_other() {
+    let app = App::start(&[("colours", &models::colours())]).await;
+    app.answer("colours/predict", &pictures::plain(4, 4, [255, 255, 0])).await;
+    // Some appear once there is something to count.
+    app.predict("colours/predict?timeout=0.000001", &pictures::pattern(64, 1)).send().await.unwrap();
+    let page = page(&app).await;
+    let documented = include_str!("../../docs/metrics.md");
+    assert_eq!(names(documented), names(&page));
+    let dashboard = include_str!("../../deploy/grafana/tagpoint.json");
+    assert!(names(dashboard).len() > 8 && names(dashboard).is_subset(&names(&page)), "{:?}", names(dashboard));
+    // Counters end in _total, and what has a unit names it.
+    for line in page.lines().filter(|line| line.starts_with("# UNIT ")) {
+        let [name, unit] = line[7..].split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        assert!(name.ends_with(&format!("_{unit}")), "{line}");
+    }
 }

@@ -128,10 +128,10 @@ async fn a_rescan_takes_up_new_versions_and_lets_go_of_removed_ones() {
     fs::rename(app.folder.path(), app.folder.path().with_extension("moved")).unwrap();
     app.ask(Method::POST, "rescan").await;
     assert_eq!(answering(&app).await, "3");
-    assert_eq!(app.get("/readyz").await.status(), 503);
-    fs::rename(app.folder.path().with_extension("moved"), app.folder.path()).unwrap();
-    app.ask(Method::POST, "rescan").await;
+    assert_eq!(app.ask(Method::POST, "rescan").await.status(), 503);
     assert_eq!(app.get("/readyz").await.status(), 200);
+    fs::rename(app.folder.path().with_extension("moved"), app.folder.path()).unwrap();
+    assert_eq!(app.ask(Method::POST, "rescan").await.status(), 200);
 }
 
 #[tokio::test]

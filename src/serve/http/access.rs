@@ -1,18 +1,24 @@
 //! Who may ask what: each address's scope, and the key that a request carries.
 
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
+
 use axum::{
     extract::{Request, State},
     middleware::Next,
     response::Response,
 };
 use http::{HeaderMap, header};
-use tracing::Span;
+use tracing::{Span, field};
 
 use super::{App, page};
 use crate::{
     error::Error,
     serve::{
         keys::{Denied, Scope},
+        listen::Peer,
         oip::grpc::PREFIX as GRPC,
     },
 };
@@ -30,7 +36,13 @@ pub(super) async fn check(State(app): State<App>, mut request: Request, next: Ne
     let Some(scope) = needed(request.uri().path(), app.settings.access.protect_metrics) else {
         return Ok(next.run(request).await);
     };
-    let admitted = app.keys.admit(key(request.headers()), scope).map_err(|denied| refusal(denied, scope))?;
+    let from = request.extensions().get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
+    let admitted = app.keys.admit(key(request.headers()), scope, from).map_err(|denied| {
+        if matches!(denied, Denied::UnknownKey | Denied::WrongKeys(_)) {
+            Span::current().record("client", field::display(from));
+        }
+        refusal(denied, scope)
+    })?;
     if let Some(name) = admitted {
         Span::current().record("key", &name);
         request.extensions_mut().insert(KeyName(name));
@@ -72,11 +84,15 @@ fn refusal(denied: Denied, scope: Scope) -> Error {
         Denied::Expired => Error::Unauthorized("the key has expired"),
         Denied::Unsure => Error::NotReady(UNSURE.to_owned()),
         Denied::Scope(key) => Error::Forbidden { key, scope: scope.name() },
-        Denied::Rate(key, wait) => {
-            let whole = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-            Error::RateLimited { key, wait_s: u32::try_from(whole).unwrap_or(u32::MAX).max(1) }
-        }
+        Denied::WrongKeys(wait) => Error::WrongKeys { wait_s: whole_seconds(wait) },
+        Denied::Rate(key, wait) => Error::RateLimited { key, wait_s: whole_seconds(wait) },
     }
+}
+
+/// Rounded up, at least 1.
+fn whole_seconds(wait: Duration) -> u32 {
+    let whole = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    u32::try_from(whole).unwrap_or(u32::MAX).max(1)
 }
 
 #[cfg(test)]

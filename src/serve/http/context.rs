@@ -47,8 +47,13 @@ impl RequestId {
 /// rendered and the log.
 pub(super) fn wrap(router: Router, around: impl FnOnce(Router) -> Router) -> Router {
     let trace = TraceLayer::new_for_http().make_span_with(request_span).on_request(()).on_failure(()).on_response(
-        |response: &Response, latency: Duration, _: &Span| {
-            tracing::info!(status = response.status().as_u16(), total_ms = milliseconds(latency), "answered");
+        |response: &Response, latency: Duration, span: &Span| {
+            let status = response.status();
+            span.record("status", status.as_u16());
+            if status.is_server_error() {
+                span.record("otel.status_code", "ERROR");
+            }
+            tracing::info!(status = status.as_u16(), total_ms = milliseconds(latency), "answered");
         },
     );
     let router = router.layer(CatchPanicLayer::custom(panicked)).layer(middleware::from_fn(render_errors));
@@ -69,10 +74,14 @@ fn request_span(request: &Request) -> Span {
         path = request.uri().path(),
         request_id = id,
         key = field::Empty,
+        client = field::Empty,
         decode_ms = field::Empty,
         queue_ms = field::Empty,
         inference_ms = field::Empty,
         batch_size = field::Empty,
+        status = field::Empty,
+        otel.kind = "server",
+        otel.status_code = field::Empty,
     )
 }
 

@@ -20,6 +20,7 @@ use utoipa::{
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::{
+    absent,
     context::RequestId,
     described_routes, guarded,
     problem::{PROBLEM_JSON, Problem, status},
@@ -99,6 +100,7 @@ fn make() -> OpenApi {
             describe_request_id(operation);
         }
     }
+    absent::describe(&mut document);
     document
 }
 

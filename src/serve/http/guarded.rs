@@ -39,5 +39,6 @@ pub(super) fn describe(path: &str, operation: &mut Operation) -> Vec<Error> {
         Error::Forbidden { key: key(), scope: scope.name() },
         Error::RateLimited { key: "website".to_owned(), wait_s: 2 },
         Error::NotReady(access::UNSURE.to_owned()),
+        Error::WrongKeys { wait_s: 1 },
     ]
 }

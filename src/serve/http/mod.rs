@@ -1,5 +1,6 @@
 //! HTTP: the addresses, and what every request passes through.
 
+mod absent;
 mod access;
 mod admin;
 mod annotated;

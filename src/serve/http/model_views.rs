@@ -58,14 +58,25 @@ struct VersionSummary {
     /// SHA-256 of the model file, once it is ready.
     #[serde(skip_serializing_if = "Option::is_none")]
     digest: Option<String>,
-    /// `multi_label`, `single_label`, `points` or `values`, once it is ready.
+    /// Once it is ready.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "multi_label")]
+    #[schema(value_type = Option<TaskName>)]
     task: Option<String>,
     /// Whether golden samples proved that it answers here as it did when it was made; false where it has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = true)]
     checked: Option<bool>,
+}
+
+/// What a model answers.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[allow(dead_code, reason = "describes the task, which is written as the manifest names it")]
+pub(super) enum TaskName {
+    MultiLabel,
+    SingleLabel,
+    Points,
+    Values,
 }
 
 /// A version on trial.
@@ -98,11 +109,11 @@ pub(super) struct ModelDetail {
     #[serde(flatten)]
     summary: ModelSummary,
     #[serde(flatten)]
-    about: Option<About>,
+    about: About,
 }
 
-/// What a ready model's manifest says.
-#[derive(Debug, Serialize, ToSchema)]
+/// What a ready model's manifest says; nothing of it of a model that is not ready.
+#[derive(Debug, Default, Serialize, ToSchema)]
 struct About {
     /// The revision of the thresholds, where they are not the model file's own.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -115,15 +126,19 @@ struct About {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     names: Vec<String>,
     /// What it sees of a picture.
-    input: InputView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input: Option<InputView>,
     /// Validation metrics by precision and name.
-    metrics: BTreeMap<String, BTreeMap<String, f64>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metrics: Option<BTreeMap<String, BTreeMap<String, f64>>>,
     /// Its architecture.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "mobilenet_v2")]
-    architecture: String,
+    architecture: Option<String>,
     /// When it was written, in RFC 3339, UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "2026-05-04T12:00:00Z")]
-    created: String,
+    created: Option<String>,
     /// What it was made from.
     #[serde(skip_serializing_if = "Option::is_none")]
     provenance: Option<ProvenanceView>,
@@ -299,8 +314,8 @@ pub(super) fn detail(app: &App, name: &str, version: Option<ModelVersion>) -> Re
         return Err(Error::unknown_version(name, version));
     }
     let about = match version.or_else(|| entry.default_version()).and_then(|version| entry.versions.get(&version)) {
-        Some(LoadState::Ready(model)) => Some(about(&model.manifest, &model.thresholds.in_force())),
-        _ => None,
+        Some(LoadState::Ready(model)) => about(&model.manifest, &model.thresholds.in_force()),
+        _ => About::default(),
     };
     let summary = summary(name, entry, version).ok_or_else(|| Error::UnknownModel(name.to_owned()))?;
     Ok(ModelDetail { summary, about })
@@ -366,10 +381,10 @@ fn about(manifest: &Manifest, in_force: &InForce) -> About {
             })
             .collect(),
         names,
-        input: InputView { width: rule.size.width, height: rule.size.height, resize: rule.method },
-        metrics: manifest.metrics.clone(),
-        architecture: manifest.provenance.architecture.clone(),
-        created: manifest.provenance.created.clone(),
+        input: Some(InputView { width: rule.size.width, height: rule.size.height, resize: rule.method }),
+        metrics: Some(manifest.metrics.clone()),
+        architecture: Some(manifest.provenance.architecture.clone()),
+        created: Some(manifest.provenance.created.clone()),
         provenance: Some(provenance(&manifest.provenance)),
     }
 }

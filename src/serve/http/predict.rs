@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    serve::{models::ServedModel, pipeline::check_place},
+    serve::{models::ServedModel, pipeline::check_place, queue::Priority},
 };
 
 /// Answer one picture, or the pictures of a form
@@ -236,18 +236,26 @@ struct PredictionParameters {
     /// Only these labels, with commas between them. Models with labels only.
     #[param(example = "cat,dog")]
     labels: Option<String>,
-    /// `png`: the picture with its answer drawn into it, in place of JSON. For one picture.
-    #[param(example = "png")]
-    annotated: Option<String>,
+    /// The picture with its answer drawn into it, in place of JSON. For one picture.
+    #[param(inline)]
+    annotated: Option<Drawing>,
     /// At most so many labels, the best ones; cuts after the thresholds. Models with labels only.
     #[param(minimum = 1, example = 3)]
     top_k: Option<u32>,
-    /// `high`, `normal` or `low`: all that wait with a higher priority go first.
-    #[param(example = "normal")]
-    priority: Option<String>,
+    /// All that wait with a higher priority go first; `normal` unless given.
+    #[param(inline)]
+    priority: Option<Priority>,
     /// Seconds after which the answer is no longer wanted; may stand in a header of the same name instead.
     #[param(example = 2.5)]
     timeout: Option<f64>,
+}
+
+/// Kinds of drawings.
+#[derive(utoipa::ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[allow(dead_code, reason = "describes the parameter, which is compared as text")]
+enum Drawing {
+    Png,
 }
 
 /// The headers of a prediction.

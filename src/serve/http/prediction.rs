@@ -10,7 +10,7 @@ use serde::Serialize;
 use tracing::Span;
 use utoipa::ToSchema;
 
-use super::{App, context::milliseconds, parameters::Asked, problem::Problem};
+use super::{App, context::milliseconds, model_views::TaskName, parameters::Asked, problem::Problem};
 use crate::{
     answer::{Answer, answer},
     error::Error,
@@ -30,8 +30,8 @@ pub(super) struct AnsweredBy {
     /// SHA-256 of the model file.
     #[schema(example = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
     pub(super) digest: String,
-    /// The model's task: `multi_label`, `single_label`, `points` or `values`.
-    #[schema(example = "multi_label")]
+    /// The model's task.
+    #[schema(value_type = TaskName)]
     pub(super) task: String,
 }
 

@@ -77,7 +77,7 @@ impl Problem {
                 Error::QueueFull { retry_after, .. } => Some(*retry_after),
                 Error::BodyBudget { .. } | Error::NotReady(_) => Some(1),
                 Error::Database(_) => Some(2),
-                Error::RateLimited { wait_s, .. } => Some(*wait_s),
+                Error::RateLimited { wait_s, .. } | Error::WrongKeys { wait_s } => Some(*wait_s),
                 _ => None,
             },
         }
@@ -135,6 +135,7 @@ fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::NoPicture => (S::UNPROCESSABLE_ENTITY, "no-picture", "No picture"),
         Error::Picture(PictureError::Empty) => (S::UNPROCESSABLE_ENTITY, "picture-empty", "Empty picture"),
         Error::Picture(PictureError::Broken(_)) => (S::UNPROCESSABLE_ENTITY, "picture-broken", "Unreadable picture"),
+        Error::WrongKeys { .. } => (S::TOO_MANY_REQUESTS, "wrong-keys", "Too many wrong keys"),
         Error::RateLimited { .. } => (S::TOO_MANY_REQUESTS, "rate-limit", "Too many requests"),
         Error::BodyBudget { .. } => (S::SERVICE_UNAVAILABLE, "body-budget", "Too many bytes wait"),
         Error::QueueFull { .. } => (S::SERVICE_UNAVAILABLE, "queue-full", "Too many pictures wait"),

@@ -8,9 +8,11 @@ mod key;
 mod list;
 mod rate;
 mod stored;
+mod wrong;
 
 use std::{
     collections::BTreeMap,
+    net::IpAddr,
     path::Path,
     sync::{Arc, Mutex, PoisonError, RwLock},
     time::{Duration, Instant},
@@ -26,6 +28,7 @@ use rate::Limiter;
 pub use rate::Rate;
 use stored::Stored;
 pub(super) use stored::{Followed, StoredKeys};
+use wrong::WrongKeys;
 
 use crate::store::now_ms;
 
@@ -40,6 +43,8 @@ pub(super) struct Keyring {
     changing: Mutex<Changing>,
     /// All keys. Requests read; whoever holds `changing` writes.
     holders: RwLock<Arc<Holders>>,
+    /// Addresses that sent wrong keys; none where they may send as many as they like.
+    wrong: Option<WrongKeys>,
 }
 
 /// Keys by where they come from, besides the environment.
@@ -82,6 +87,8 @@ pub(super) enum Denied {
     Expired,
     /// Its key was valid when the database was last asked, which is too long ago.
     Unsure,
+    /// Neither is its key, and too many others from its address were not: the time until there may be another.
+    WrongKeys(Duration),
     /// Its key, of this name, is not for this.
     Scope(String),
     /// Its key, of this name, was used too often: the time until it may be used again.
@@ -89,9 +96,11 @@ pub(super) enum Denied {
 }
 
 impl Keyring {
-    /// A ring with the environment's keys.
-    pub(super) fn new(fixed: Vec<ApiKey>, rate: Option<Rate>) -> Self {
-        let ring = Self { fixed, rate, changing: Mutex::default(), holders: RwLock::default() };
+    /// A ring with the environment's keys; `rate` for keys that have none of their own, `wrong` for the wrong keys of an
+    /// address.
+    pub(super) fn new(fixed: Vec<ApiKey>, rate: Option<Rate>, wrong: Option<Rate>) -> Self {
+        let wrong = wrong.map(WrongKeys::new);
+        let ring = Self { fixed, rate, changing: Mutex::default(), holders: RwLock::default(), wrong };
         ring.change(|_| {});
         ring
     }
@@ -152,11 +161,12 @@ impl Keyring {
         !self.holders().needed
     }
 
-    /// Lets a request in, and counts it against its key's rate: the key's name, none where there are no keys.
+    /// Lets a request in, and counts it against its key's rate: the key's name, none where there are no keys. A wrong
+    /// key is counted against the address that it came from.
     ///
     /// # Errors
     /// See [`Denied`].
-    pub(super) fn admit(&self, given: Option<&[u8]>, scope: Scope) -> Result<Option<String>, Denied> {
+    pub(super) fn admit(&self, given: Option<&[u8]>, scope: Scope, from: IpAddr) -> Result<Option<String>, Denied> {
         let holders = self.holders();
         if !holders.needed {
             return Ok(None);
@@ -169,7 +179,10 @@ impl Keyring {
                 found = Some(holder);
             }
         }
-        let holder = found.ok_or(Denied::UnknownKey)?;
+        let Some(holder) = found else {
+            let counted = self.wrong.as_ref().map_or(Ok(()), |wrong| wrong.count(from));
+            return Err(counted.map_or_else(Denied::WrongKeys, |()| Denied::UnknownKey));
+        };
         if let Some(stored) = &holder.stored {
             let now = now_ms();
             if stored.expires_ms.is_some_and(|expires| now >= expires) {
@@ -196,26 +209,39 @@ mod tests {
     use super::*;
 
     const KEY: &str = "a-key-of-some-length";
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
     fn ring(list: &str, rate: Option<Rate>) -> Keyring {
-        Keyring::new(parse_list(list).unwrap(), rate)
+        Keyring::new(parse_list(list).unwrap(), rate, Some("0.01/2".parse().unwrap()))
     }
 
     #[test]
     fn without_keys_everybody_may_do_everything() {
         let ring = ring("", None);
         assert!(ring.is_open());
-        assert_eq!(ring.admit(None, Scope::Admin), Ok(None));
+        assert_eq!(ring.admit(None, Scope::Admin, HERE), Ok(None));
     }
 
     #[test]
     fn a_key_opens_what_its_scopes_say() {
         let ring = ring(&format!("web:predict:{KEY} ops:predict+admin:another-key-of-length"), None);
-        assert_eq!(ring.admit(Some(KEY.as_bytes()), Scope::Predict), Ok(Some("web".to_owned())));
-        assert_eq!(ring.admit(Some(KEY.as_bytes()), Scope::Admin), Err(Denied::Scope("web".to_owned())));
-        assert_eq!(ring.admit(Some(b"another-key-of-length"), Scope::Admin), Ok(Some("ops".to_owned())));
-        assert_eq!(ring.admit(Some(b"a-key-of-some-lengt"), Scope::Predict), Err(Denied::UnknownKey));
-        assert_eq!(ring.admit(None, Scope::Predict), Err(Denied::NoKey));
+        assert_eq!(ring.admit(Some(KEY.as_bytes()), Scope::Predict, HERE), Ok(Some("web".to_owned())));
+        assert_eq!(ring.admit(Some(KEY.as_bytes()), Scope::Admin, HERE), Err(Denied::Scope("web".to_owned())));
+        assert_eq!(ring.admit(Some(b"another-key-of-length"), Scope::Admin, HERE), Ok(Some("ops".to_owned())));
+        assert_eq!(ring.admit(Some(b"a-key-of-some-lengt"), Scope::Predict, HERE), Err(Denied::UnknownKey));
+        assert_eq!(ring.admit(None, Scope::Predict, HERE), Err(Denied::NoKey));
+    }
+
+    #[test]
+    fn after_too_many_wrong_keys_the_next_is_told_to_wait_and_a_right_one_is_let_in() {
+        let ring = ring(&format!("web:predict:{KEY}"), None);
+        for _ in 0..2 {
+            assert_eq!(ring.admit(Some(b"wrong"), Scope::Predict, HERE), Err(Denied::UnknownKey));
+        }
+        let denied = ring.admit(Some(b"wrong"), Scope::Predict, HERE);
+        assert!(matches!(denied, Err(Denied::WrongKeys(wait)) if wait > Duration::from_secs(90)), "{denied:?}");
+        assert_eq!(ring.admit(None, Scope::Predict, HERE), Err(Denied::NoKey));
+        assert_eq!(ring.admit(Some(KEY.as_bytes()), Scope::Predict, HERE), Ok(Some("web".to_owned())));
     }
 
     #[test]
@@ -224,17 +250,17 @@ mod tests {
         let ring = ring("", Some("0.001".parse::<Rate>().unwrap()));
         let file = format!("[[key]]\nname = \"web\"\nscopes = [\"predict\"]\nkey = \"{KEY}\"\n");
         ring.replace_by_file(path, &file).unwrap();
-        assert!(ring.admit(Some(KEY.as_bytes()), Scope::Predict).is_ok());
+        assert!(ring.admit(Some(KEY.as_bytes()), Scope::Predict, HERE).is_ok());
         let more = format!("{file}[[key]]\nname = \"b\"\nscopes = [\"predict\"]\nkey = \"b-key-of-some-length\"\n");
         ring.replace_by_file(path, &more).unwrap();
-        match ring.admit(Some(KEY.as_bytes()), Scope::Predict) {
+        match ring.admit(Some(KEY.as_bytes()), Scope::Predict, HERE) {
             Err(Denied::Rate(name, wait)) => assert!(name == "web" && wait > Duration::from_secs(900), "{wait:?}"),
             other => panic!("{other:?}"),
         }
-        assert!(ring.admit(Some(b"b-key-of-some-length"), Scope::Predict).is_ok());
+        assert!(ring.admit(Some(b"b-key-of-some-length"), Scope::Predict, HERE).is_ok());
         // Another rate of its own begins anew.
         ring.replace_by_file(path, &format!("{file}requests_per_second = 5\nburst = 2\n")).unwrap();
-        assert!(ring.admit(Some(KEY.as_bytes()), Scope::Predict).is_ok());
+        assert!(ring.admit(Some(KEY.as_bytes()), Scope::Predict, HERE).is_ok());
     }
 
     #[test]
@@ -246,7 +272,7 @@ mod tests {
         {
             let error = ring.replace_by_file(Path::new("keys.toml"), broken).unwrap_err();
             assert!(error.starts_with("keys.toml: "), "{error}");
-            assert!(ring.admit(Some(KEY.as_bytes()), Scope::Predict).is_ok());
+            assert!(ring.admit(Some(KEY.as_bytes()), Scope::Predict, HERE).is_ok());
         }
     }
 }

@@ -39,6 +39,14 @@ impl Rate {
         let burst = NonZeroU32::new(burst).ok_or("a burst is at least 1")?;
         Ok(Self { per_second, burst })
     }
+
+    /// The same for a limiter.
+    pub(super) fn quota(self) -> Quota {
+        let period = Duration::from_secs_f64(1.0 / self.per_second);
+        // None only for a period of 0, which no rate in range has.
+        let quota = Quota::with_period(period).unwrap_or_else(|| Quota::per_second(self.burst));
+        quota.allow_burst(self.burst)
+    }
 }
 
 impl fmt::Display for Rate {
@@ -61,10 +69,7 @@ impl FromStr for Rate {
 
 impl Limiter {
     pub(super) fn new(rate: Rate) -> Self {
-        let period = Duration::from_secs_f64(1.0 / rate.per_second);
-        // None only for a period of 0, which no rate in range has.
-        let quota = Quota::with_period(period).unwrap_or_else(|| Quota::per_second(rate.burst));
-        Self { rate, limiter: RateLimiter::direct(quota.allow_burst(rate.burst)) }
+        Self { rate, limiter: RateLimiter::direct(rate.quota()) }
     }
 
     pub(super) fn rate(&self) -> Rate {

@@ -4,17 +4,23 @@
 //! time-out. So is an HTTP/1.1 connection that stays idle for as long.
 
 mod preface;
+mod unread;
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::Router;
+use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{
         conn::auto,
         graceful::{GracefulShutdown, Watcher},
     },
-    service::TowerToHyperService,
 };
 use preface::Hurried;
 use rustls::ServerConfig;
@@ -26,11 +32,16 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+use unread::{Lingering, Unread};
 
 /// An HTTP/2 connection without traffic is asked whether it is still there, and has as long again to say so.
 const PING_EVERY: Duration = Duration::from_secs(30);
 /// After a failure to accept that is ours, such as too many open files.
 const REST: Duration = Duration::from_millis(500);
+
+/// Who is at the other end of a request's connection: an extension of every request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Peer(pub(super) IpAddr);
 
 /// How connections are treated.
 #[derive(Clone)]
@@ -64,14 +75,14 @@ pub(super) async fn serve(listener: TcpListener, router: Router, rules: Rules, s
             let permit = Arc::clone(&free).acquire_owned().await;
             (permit, accept(&listener).await)
         };
-        let (permit, stream) = tokio::select! {
+        let (permit, (stream, peer)) = tokio::select! {
             biased;
             () = &mut shutdown => break,
             next = next => next,
         };
         let (connections, watcher) = (connections.clone(), graceful.watcher());
         tokio::spawn(async move {
-            connections.talk(stream, watcher).await;
+            connections.talk(stream, peer, watcher).await;
             drop(permit);
         });
     }
@@ -81,11 +92,11 @@ pub(super) async fn serve(listener: TcpListener, router: Router, rules: Rules, s
 }
 
 /// The next connection. A client that went before it was accepted is no reason to stop, nor is a full table of files.
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return stream,
+            Ok(accepted) => return accepted,
             Err(error) if matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) => {}
             Err(error) => {
                 tracing::error!(%error, "no connection can be accepted now");
@@ -96,11 +107,12 @@ async fn accept(listener: &TcpListener) -> TcpStream {
 }
 
 impl Connections {
-    async fn talk(&self, stream: TcpStream, watcher: Watcher) {
+    async fn talk(&self, stream: TcpStream, peer: SocketAddr, watcher: Watcher) {
+        let peer = Peer(peer.ip());
         // Answers are written whole: waiting for more to send would only delay them.
         let _ = stream.set_nodelay(true);
         let limit = self.rules.header_timeout;
-        let Some(config) = &self.rules.tls else { return self.speak_http(stream, watcher).await };
+        let Some(config) = &self.rules.tls else { return self.speak_http(stream, peer, watcher).await };
         let handshake = timeout(limit, TlsAcceptor::from(Arc::clone(config)).accept(stream));
         let shaken = tokio::select! {
             biased;
@@ -108,13 +120,13 @@ impl Connections {
             shaken = handshake => shaken,
         };
         match shaken {
-            Ok(Ok(stream)) => self.speak_http(stream, watcher).await,
+            Ok(Ok(stream)) => self.speak_http(stream, peer, watcher).await,
             Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
             Err(_) => tracing::debug!("a TLS handshake took too long"),
         }
     }
 
-    async fn speak_http<S>(&self, stream: S, watcher: Watcher)
+    async fn speak_http<S>(&self, stream: S, peer: Peer, watcher: Watcher)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -122,8 +134,13 @@ impl Connections {
         let mut builder = auto::Builder::new(TokioExecutor::new());
         builder.http1().timer(TokioTimer::new()).header_read_timeout(limit);
         builder.http2().timer(TokioTimer::new()).keep_alive_interval(PING_EVERY).keep_alive_timeout(PING_EVERY);
-        let service = TowerToHyperService::new(self.router.clone());
-        let connection = builder.serve_connection(TokioIo::new(Hurried::new(stream, limit)), service).into_owned();
+        let (router, unread) = (self.router.clone(), Unread::default());
+        let stream = Lingering::new(Hurried::new(stream, limit), unread.clone());
+        let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+            request.extensions_mut().insert(peer);
+            unread.clone().answer(router.clone(), request)
+        });
+        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
         if let Err(error) = watcher.watch(connection).await {
             tracing::debug!(%error, "a connection broke off");
         }

@@ -86,7 +86,9 @@ impl Catalog {
 
     /// Why the server is not ready; empty where it is.
     pub(in crate::serve) fn hindrances(&self) -> Vec<String> {
-        let mut found: Vec<String> = self.repository_error.iter().cloned().collect();
+        // A repository that cannot be read keeps nothing from answering that is loaded.
+        let unread = self.repository_error.iter().filter(|_| self.models.is_empty());
+        let mut found: Vec<String> = unread.cloned().collect();
         found.extend(self.models.iter().filter_map(|(name, entry)| entry.hindrance(name)));
         if !self.loaded && found.is_empty() {
             found.push("the models are still loading".to_owned());

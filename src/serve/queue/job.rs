@@ -11,7 +11,8 @@ use tracing::Span;
 use crate::infer::InferError;
 
 /// Which pictures go first: all of a higher priority before any of a lower one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, utoipa::ToSchema)]
+#[schema(rename_all = "snake_case")]
 pub(in crate::serve) enum Priority {
     /// Somebody waits at a screen.
     High,

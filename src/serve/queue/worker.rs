@@ -135,3 +135,6 @@ fn fail(batch: Vec<Job>, error: InferError) -> bool {
     }
     true
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,6 +27,8 @@ pub struct Access {
     pub rate: Option<Rate>,
     /// How long keys of the database go on working when it cannot be asked.
     pub grace: Duration,
+    /// How often one address may send wrong keys; none does not limit it.
+    pub wrong_rate: Option<Rate>,
     /// Whether `/metrics` needs a key.
     pub protect_metrics: bool,
     /// Which pages elsewhere a browser lets ask.
@@ -57,13 +59,14 @@ pub struct Connections {
 }
 
 impl Default for Access {
-    /// Without keys; an hour.
+    /// No keys; those of a database hold an hour without it; of each address one wrong key a second, ten at once.
     fn default() -> Self {
         Self {
             keys_file: None,
             keys: Vec::new(),
             rate: None,
             grace: Duration::from_secs(3600),
+            wrong_rate: Rate::new(1.0, Some(10)).ok(),
             protect_metrics: false,
             origins: Origins::None,
         }
@@ -84,6 +87,10 @@ impl Access {
             keys: reader.value("keys", Vec::new(), parse_list),
             rate: reader.value("key_rate", None, |text| text.parse().map(Some)),
             grace: reader.seconds("key_grace_s", 0.0..=604_800.0, Self::default().grace),
+            wrong_rate: reader.value("wrong_key_rate", Self::default().wrong_rate, |text| match text {
+                "off" => Ok(None),
+                _ => text.parse().map(Some),
+            }),
             protect_metrics: reader.parsed("protect_metrics", "true or false", false),
             origins: reader.value("cors_origins", Origins::None, str::parse),
         }
@@ -209,6 +216,7 @@ mod tests {
             ("tls_cert", "cert.pem"),
             ("tls_key", "key.pem"),
             ("key_rate", "5/10"),
+            ("wrong_key_rate", "off"),
             ("keys", "web:predict:a-key-of-some-length"),
             ("max_connections", "7"),
         ]);
@@ -216,6 +224,7 @@ mod tests {
         assert_eq!((fetch.schemes.len(), fetch.hosts.len(), fetch.ports), (2, 2, vec![443, 8443]));
         assert_eq!((shown(&fetch.networks), fetch.max_bytes), ("10.0.0.0/8".to_owned(), 1000));
         assert_eq!((settings.access.rate, settings.connections.max), ("5/10".parse().ok(), 7));
+        assert_eq!(settings.access.wrong_rate, None);
         assert_eq!((settings.access.keys[0].name.as_str(), settings.connections.tls.is_some()), ("web", true));
     }
 
@@ -228,6 +237,7 @@ mod tests {
             ("tls_cert", "cert.pem"),
             ("keys", "web:everything:a-key-of-some-length"),
             ("key_rate", "often"),
+            ("wrong_key_rate", "never"),
             ("cors_origins", "example.com"),
             ("body_budget_bytes", "2000000"),
         ];

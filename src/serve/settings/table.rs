@@ -122,6 +122,8 @@ pub(super) const TABLE: &[Entry] = &[
         |s| s.access.rate.map(|rate| rate.to_string()).unwrap_or_default()),
     entry("key_grace_s", "S", "Seconds that keys of the database go on working when it cannot be asked",
         |s| s.access.grace.as_secs_f64().to_string()),
+    entry("wrong_key_rate", "RATE", "Wrong keys a second of each client address, with their burst; more are told to wait: 1/10, or off",
+        |s| s.access.wrong_rate.map_or_else(|| "off".to_owned(), |rate| rate.to_string())),
     entry("protect_metrics", "BOOL", "Whether /metrics needs a key, too (true or false)",
         |s| s.access.protect_metrics.to_string()),
     entry("cors_origins", "LIST", "Origins whose pages a browser lets ask, with commas, or *",

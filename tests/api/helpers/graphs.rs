@@ -55,6 +55,15 @@ pub fn undefined_for_black() -> ModelProto {
     model(nodes, Vec::new(), SIDE, "scores", &[3])
 }
 
+/// `scores` [N, 3] = mean / 255 by a table without an entry for 255: white makes the whole batch fail.
+pub fn no_white() -> ModelProto {
+    let mut nodes = mean_colours();
+    nodes.push(node("Cast", &["means"], "places", &[int("to", DataType::Int64 as i64)]));
+    nodes.push(node("Gather", &["table", "places"], "scores", &[]));
+    let table: Vec<f32> = (0..255).map(|i| i as f32 / 255.0).collect();
+    model(nodes, vec![TensorProto::from_f32("table", &[255], &table)], SIDE, "scores", &[3])
+}
+
 /// `points` [N, 2, 2] of −1…1: the first is (red, green), the second (blue, red), each as mean / 127.5 − 1.
 pub fn points() -> ModelProto {
     let mut nodes = mean_colours();

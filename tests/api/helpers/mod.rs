@@ -6,6 +6,8 @@ pub mod graphs;
 pub mod models;
 pub mod origin;
 pub mod pictures;
+pub mod program;
+pub mod stores;
 
 use std::{net::SocketAddr, path::Path, sync::Arc};
 

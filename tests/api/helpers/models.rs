@@ -51,6 +51,11 @@ pub fn undefined_for_black() -> ModelFile {
     seal(graphs::undefined_for_black(), colour_task(), rule(graphs::SIDE), 1)
 }
 
+/// Scores are the colours' own shares, and the model fails for white.
+pub fn no_white() -> ModelFile {
+    seal(graphs::no_white(), colour_task(), rule(graphs::SIDE), 3)
+}
+
 /// Points nose = (red, green) and tail = (blue, red), where 0 is the left or top edge and 255 the right or bottom one.
 pub fn points(method: ResizeMethod) -> ModelFile {
     let task = Task::Points(Points {

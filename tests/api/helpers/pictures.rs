@@ -15,6 +15,19 @@ pub fn pattern(side: u32, seed: u32) -> Vec<u8> {
     png(&RgbImage::from_fn(side, side, |x, y| Rgb([0, 1, 2].map(|channel| colour(x, y, channel)))))
 }
 
+/// A PNG of noise, the same for the same seed.
+pub fn noise(width: u32, height: u32, seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut byte = || {
+        // xorshift64
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32) as u8
+    };
+    png(&RgbImage::from_fn(width, height, |_, _| Rgb([byte(), byte(), byte()])))
+}
+
 /// A JPEG of one colour that is stored on its side: EXIF orientation 6, so `stored` turned a quarter clockwise.
 pub fn turned_jpeg(stored_width: usize, stored_height: usize, colour: [u8; 3]) -> Vec<u8> {
     let pixels = colour.repeat(stored_width * stored_height);

@@ -1,0 +1,83 @@
+//! The real program, which serves on a free port until it is dropped.
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    process::{Child, Command, ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+/// Seconds after which a program that has not done what it should never will.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub struct Program {
+    process: Child,
+    pub address: SocketAddr,
+    /// The log, one JSON object a line.
+    log: PathBuf,
+    /// Where the log lies; deleted with this.
+    _folder: tempfile::TempDir,
+}
+
+impl Program {
+    /// `tagpoint serve` with these arguments and variables; returns once it listens.
+    pub fn serve(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        let mut process = Command::new(env!("CARGO_BIN_EXE_tagpoint"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json"])
+            .args(arguments)
+            .env_remove("RUST_LOG")
+            .envs(variables.iter().copied())
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
+        let begun = Instant::now();
+        let address = loop {
+            let written = std::fs::read_to_string(&log).unwrap();
+            let mut lines = written.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            if let Some(listening) = lines.find(|line| line["message"] == "listening") {
+                break listening["address"].as_str().unwrap().parse().unwrap();
+            }
+            assert!(
+                process.try_wait().unwrap().is_none() && begun.elapsed() < PATIENCE,
+                "it does not serve: {written}"
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        Self { process, address, log, _folder: folder }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// What it has written so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Tells it to stop as a service manager does, and waits until it has.
+    pub fn stop(mut self) -> ExitStatus {
+        let id = self.process.id().to_string();
+        assert!(Command::new("sh").args(["-c", "kill \"$0\"", &id]).status().unwrap().success());
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.process.try_wait().unwrap() {
+                return status;
+            }
+            assert!(begun.elapsed() < PATIENCE, "it does not stop: {}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

@@ -1,0 +1,228 @@
+//! The real program with its models in object stores: S3, Azure's and Google's.
+
+use std::time::Duration;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use object_store::{
+    ObjectStoreExt as _,
+    aws::AmazonS3Builder,
+    azure::{AzureAccessKey, AzureAuthorizer, AzureCredential, MicrosoftAzureBuilder},
+};
+use reqwest::Client;
+use serde_json::Value;
+use tagpoint::model::ModelFile;
+
+use crate::helpers::{client, models, pictures, program::Program, stores::Store};
+
+/// A server over a store, with a cache of its own.
+struct Served {
+    program: Program,
+    client: Client,
+    _cache: Option<tempfile::TempDir>,
+}
+
+impl Served {
+    /// Starts the program, and waits until it is ready.
+    async fn start(place: &str, variables: &[(&str, &str)]) -> Self {
+        let cache = tempfile::tempdir().unwrap();
+        let mut served = Self::with_cache(place, variables, cache.path());
+        served._cache = Some(cache);
+        served.wait_for("/readyz", |ready| ready["status"] == "ready").await;
+        served
+    }
+
+    fn with_cache(place: &str, variables: &[(&str, &str)], cache: &std::path::Path) -> Self {
+        let arguments = ["--models", place, "--model-cache", cache.to_str().unwrap(), "--watch-s", "0.2"];
+        Self { program: Program::serve(&arguments, variables), client: client(), _cache: None }
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        self.client.get(self.program.url(path)).send().await.unwrap().json().await.unwrap()
+    }
+
+    /// Asks until the answer is as it should be.
+    async fn wait_for(&self, path: &str, is_so: impl Fn(&Value) -> bool) {
+        let begun = std::time::Instant::now();
+        loop {
+            let found = self.get(path).await;
+            if is_so(&found) {
+                return;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(60), "{path}: {found}\n{}", self.program.log());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// The version that answers a red picture, and its score for red.
+    async fn answers(&self) -> (String, f64) {
+        let url = self.program.url("/v1/models/colours/predict?all=true");
+        let red = pictures::plain(4, 4, [255, 0, 0]);
+        let response = self.client.post(url).header("content-type", "image/png").body(red).send().await.unwrap();
+        let status = response.status();
+        let body: Value = response.json().await.unwrap();
+        assert_eq!(status, 200, "{body}");
+        assert_eq!(body["labels"][0]["label"], "red");
+        (body["version"].as_str().unwrap().to_owned(), body["labels"][0]["score"].as_f64().unwrap())
+    }
+
+    /// An admin's request, with its status.
+    async fn change(&self, path: &str) -> (u16, Value) {
+        let url = self.program.url(&format!("/v1/admin/{path}"));
+        let response = self.client.post(url).send().await.unwrap();
+        (response.status().as_u16(), response.json().await.unwrap())
+    }
+}
+
+fn sigmoid(logit: f64) -> f64 {
+    1.0 / (1.0 + (-logit).exp())
+}
+
+fn is(found: (String, f64), version: &str, logit: f64) {
+    assert!(found.0 == version && (found.1 - sigmoid(logit)).abs() < 1e-5, "{found:?}, not {version} with {logit}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn models_of_an_s3_bucket_are_served_promoted_replaced_and_taken_away_as_the_bucket_changes() {
+    let s3 = Store::s3(&[]);
+    s3.make_bucket("bucket").await;
+    let endpoint = s3.url("");
+    let variables = [
+        ("AWS_ENDPOINT", endpoint.as_str()),
+        ("AWS_ALLOW_HTTP", "true"),
+        ("AWS_ACCESS_KEY_ID", "key"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("AWS_REGION", "us-east-1"),
+    ];
+    let bucket = AmazonS3Builder::new().with_bucket_name("bucket").with_endpoint(&endpoint).with_allow_http(true);
+    let bucket = bucket.with_access_key_id("key").with_secret_access_key("secret").with_region("us-east-1");
+    let bucket = bucket.build().unwrap();
+    let object = |version: u32| format!("team/models/colours/{version}/model.onnx").into();
+    let put_bytes = async |version, bytes: Vec<u8>| {
+        bucket.put(&object(version), bytes.into()).await.unwrap();
+    };
+    let put = async |version, file: ModelFile| put_bytes(version, file.bytes).await;
+    put(1, models::colours()).await;
+    let served = Served::start("s3://bucket/team/models", &variables).await;
+    is(served.answers().await, "1", 4.0);
+
+    // A second version is loaded as it appears, and answers once it is promoted.
+    let (status, pinned) = served.change("models/colours/versions/1/promote").await;
+    assert_eq!(status, 200, "{pinned}");
+    assert!(pinned["note"].as_str().unwrap().contains("until the server stops"), "{pinned}");
+    put(2, models::shifted_colours(-5.0)).await;
+    served.wait_for("/v1/models/colours/versions/2", |version| version["state"] == "ready").await;
+    is(served.answers().await, "1", 4.0);
+    assert_eq!(served.change("models/colours/versions/2/promote").await.0, 200);
+    is(served.answers().await, "2", 3.0);
+    assert_eq!(served.change("models/colours/rollback").await.0, 200);
+    is(served.answers().await, "1", 4.0);
+
+    // What was replaced in the bucket is taken when it is loaded anew.
+    put(2, models::shifted_colours(-6.0)).await;
+    assert_eq!(served.change("models/colours/versions/2/unload").await.0, 200);
+    assert_eq!(served.change("models/colours/versions/2/promote").await.0, 200);
+    is(served.answers().await, "2", 2.0);
+
+    // What is no model is refused, and the one before goes on.
+    put_bytes(3, b"this is no model".to_vec()).await;
+    served.wait_for("/v1/models/colours/versions/3", |version| version["state"] == "refused").await;
+    let refusal = served.program.log().lines().any(|line| {
+        line.contains("model refused") && line.contains("\"version\":\"3\"") && line.contains("not an ONNX file")
+    });
+    assert!(refusal, "{}", served.program.log());
+    is(served.answers().await, "2", 2.0);
+
+    // What is gone from the bucket is no longer served.
+    assert_eq!(served.change("models/colours/rollback").await.0, 200);
+    for version in [2, 3] {
+        bucket.delete(&object(version)).await.unwrap();
+    }
+    let only_the_first = |models: &Value| {
+        models["models"][0]["version"] == "1" && models["models"][0]["versions"].as_array().unwrap().len() == 1
+    };
+    served.wait_for("/v1/models", only_the_first).await;
+    is(served.answers().await, "1", 4.0);
+
+    // Another server with the same cache downloads nothing.
+    let cache = served._cache.as_ref().unwrap().path();
+    let again = Served::with_cache("s3://bucket/team/models", &variables, cache);
+    again.wait_for("/readyz", |ready| ready["status"] == "ready").await;
+    is(again.answers().await, "1", 4.0);
+    assert!(served.program.log().contains("downloading") && !again.program.log().contains("downloading"));
+
+    // Without the store, what is loaded goes on answering, and the server stays ready.
+    drop(s3);
+    let (status, refused) = served.change("rescan").await;
+    assert!(status == 503 && refused["detail"].as_str().unwrap().contains("does not answer"), "{refused}");
+    assert_eq!(served.get("/readyz").await["status"], "ready");
+    is(served.answers().await, "1", 4.0);
+    // One that starts without it says why it has nothing.
+    let late = Served::with_cache("s3://bucket/team/models", &variables, cache);
+    let says_why = |ready: &Value| ready["detail"].as_str().is_some_and(|why| why.contains("s3://bucket/team/models"));
+    late.wait_for("/readyz", says_why).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn models_of_an_azure_container_are_served() {
+    let (account, key) = ("tagpoint", BASE64.encode([7; 64]));
+    let azure = Store::azure(account, &key);
+    let endpoint = azure.url(&format!("/{account}"));
+
+    // A container is made by the store's own call, signed.
+    let request = http::Request::put(format!("{endpoint}/models?restype=container")).header("content-length", "0");
+    let mut request = request.body(object_store::client::HttpRequestBody::empty()).unwrap();
+    let credential = AzureCredential::AccessKey(AzureAccessKey::try_new(&key).unwrap());
+    AzureAuthorizer::new(&credential, account).try_authorize(&mut request).unwrap();
+    let made = client().put(request.uri().to_string()).headers(request.headers().clone()).send().await.unwrap();
+    assert_eq!(made.status(), 201, "{}", made.text().await.unwrap());
+    let container =
+        MicrosoftAzureBuilder::new().with_account(account).with_access_key(&key).with_container_name("models");
+    let container = container.with_endpoint(endpoint.clone()).with_allow_http(true).build().unwrap();
+    let put = async |version: u32, file: ModelFile| {
+        let path = format!("team/colours/{version}/model.onnx").into();
+        container.put(&path, file.bytes.into()).await.unwrap();
+    };
+    put(1, models::colours()).await;
+
+    let variables = [
+        ("AZURE_STORAGE_ACCOUNT_NAME", account),
+        ("AZURE_STORAGE_ACCOUNT_KEY", &key),
+        ("AZURE_STORAGE_ENDPOINT", &endpoint),
+        ("AZURE_ALLOW_HTTP", "true"),
+    ];
+    let served = Served::start("az://models/team", &variables).await;
+    is(served.answers().await, "1", 4.0);
+    put(2, models::shifted_colours(-5.0)).await;
+    served.wait_for("/v1/models/colours", |model| model["version"] == "2").await;
+    is(served.answers().await, "2", 3.0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn models_of_a_google_bucket_are_served() {
+    let google = Store::google();
+    let post = async |path: &str, body: Vec<u8>| {
+        let response = client().post(google.url(path)).body(body).send().await.unwrap();
+        assert!(response.status().is_success(), "{}: {}", response.status(), response.text().await.unwrap());
+    };
+    post("/storage/v1/b?project=p", br#"{"name": "bucket"}"#.to_vec()).await;
+    let put = async |version: u32, file: ModelFile| {
+        let name = format!("team%2Fcolours%2F{version}%2Fmodel.onnx");
+        let upload = format!("/upload/storage/v1/b/bucket/o?uploadType=media&name={name}");
+        post(&upload, file.bytes).await;
+    };
+    put(1, models::colours()).await;
+
+    // As Google's own account file, for a server that gives out no tokens.
+    let folder = tempfile::tempdir().unwrap();
+    let account = folder.path().join("account.json");
+    let text = serde_json::json!({
+        "gcs_base_url": google.url(""), "disable_oauth": true, "client_email": "", "private_key": "", "private_key_id": "",
+    });
+    std::fs::write(&account, text.to_string()).unwrap();
+    let variables = [("GOOGLE_SERVICE_ACCOUNT", account.to_str().unwrap())];
+    let served = Served::start("gs://bucket/team", &variables).await;
+    is(served.answers().await, "1", 4.0);
+    put(2, models::shifted_colours(-5.0)).await;
+    served.wait_for("/v1/models/colours", |model| model["version"] == "2").await;
+    is(served.answers().await, "2", 3.0);
+}

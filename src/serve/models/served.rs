@@ -12,7 +12,7 @@ use super::super::{
     statistics::Statistics,
 };
 use crate::{
-    infer::{GoldenError, InferError, Runtime, Session, SessionOptions, Tolerance, check_golden},
+    infer::{GoldenError, InferError, MemoryAccount, Runtime, Session, SessionOptions, Tolerance, check_golden},
     model::{Digest, Manifest, ModelError, ModelFile, ModelVersion, VersionFolder},
     onnx::trust::TrustLimits,
 };
@@ -34,6 +34,8 @@ pub(in crate::serve) struct ServedModel {
     pub(in crate::serve) metrics: Metrics,
     /// Whether there were golden samples to check it by.
     pub(in crate::serve) checked: bool,
+    /// Of each session, what ONNX Runtime holds for it.
+    pub(in crate::serve) memory: Vec<MemoryAccount>,
     /// How its answers as a shadow differ from the default's.
     pub(in crate::serve) shadow_report: Report,
     /// Holds a token for each of its threads.
@@ -75,6 +77,19 @@ impl ServedModel {
                 "the model has no golden samples: nothing was checked; `tagpoint import` records some"
             );
         }
+        let options = SessionOptions {
+            provider: settings.provider,
+            intra_threads: settings.intra_threads,
+            ..SessionOptions::default()
+        };
+        let tolerance = options.provider.tolerance();
+        let sessions = (0..settings.instances).map(|_| {
+            let mut session = Session::open(runtime, &file, &options)?;
+            check_golden(&mut session, &file.manifest, tolerance)?;
+            Ok(session)
+        });
+        // All of them before the first thread starts.
+        let sessions = sessions.collect::<Result<Vec<_>, Refusal>>()?;
         let rule = BatchRule {
             max_batch: settings.max_batch,
             max_delay: settings.max_delay,
@@ -90,22 +105,12 @@ impl ServedModel {
             statistics: Arc::default(),
             metrics: metrics.clone(),
             checked: file.can_be_checked(),
+            memory: sessions.iter().map(Session::memory_account).collect::<Result<_, _>>()?,
             shadow_report: Report::default(),
             threads: TaskTracker::new(),
         };
-        let options = SessionOptions {
-            provider: settings.provider,
-            intra_threads: settings.intra_threads,
-            ..SessionOptions::default()
-        };
-        let sessions = (0..settings.instances).map(|_| {
-            let mut session = Session::open(runtime, &file, &options)?;
-            check_golden(&mut session, &served.manifest, options.provider.tolerance())?;
-            Ok(session)
-        });
-        // All of them before the first thread starts.
-        for session in sessions.collect::<Result<Vec<_>, Refusal>>()? {
-            served.start_worker(session, options.provider.tolerance(), all_threads)?;
+        for session in sessions {
+            served.start_worker(session, tolerance, all_threads)?;
         }
         Ok(served)
     }
@@ -177,6 +182,7 @@ impl ServedModel {
             statistics: Arc::default(),
             metrics: Metrics::default(),
             checked: true,
+            memory: Vec::new(),
             shadow_report: Report::default(),
             threads: TaskTracker::new(),
         }

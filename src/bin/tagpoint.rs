@@ -8,7 +8,7 @@ use tagpoint::{
     import, infer,
     picture::command,
     serve::{Application, Models, ServeArgs, Settings, init_logging},
-    tools::{bench, models, predict},
+    tools::{bench, models, predict, tune},
 };
 use tokio::net::TcpListener;
 
@@ -38,6 +38,8 @@ enum Command {
     Predict(predict::PredictArgs),
     /// Put load on a server that runs, and tell how fast it answers
     Bench(bench::BenchArgs),
+    /// Find the instances, threads and waiting that suit this host and a model, and write them as settings
+    Tune(Box<tune::TuneArgs>),
     /// Make somebody else's ONNX file a model that can be served, and write OUT/NEXT-VERSION/model.onnx
     Import(Box<import::ImportArgs>),
     /// Show the pixels that a model sees of a picture
@@ -56,6 +58,9 @@ fn main() -> anyhow::Result<()> {
         Command::Models(args) => models::run(&args, &mut std::io::stdout().lock()),
         Command::Predict(args) => predict::run(&args, &mut std::io::stdout().lock()),
         Command::Bench(args) => bench(&args),
+        Command::Tune(args) => {
+            tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(tune::run(*args))
+        }
         Command::Import(args) => import::run(&args),
         Command::Pixels(args) => command::run(&args).map(|_| ()),
     }

@@ -47,8 +47,33 @@ impl MemoryAccount {
     /// What ONNX Runtime says.
     pub fn now(&self) -> Result<MemoryUse, InferError> {
         let stats = raw::allocator_stats(&self.allocator.lock().unwrap_or_else(PoisonError::into_inner))?;
-        eprintln!("{stats:?}");
         let bytes = |name| stats.get(name).copied().and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0);
         Ok(MemoryUse { held: bytes("TotalAllocated"), used: bytes("InUse"), peak: bytes("MaxInUse") })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::infer::{MemoryUse, Runtime, Session, SessionOptions, provider::tests::model};
+
+    #[test]
+    fn a_session_tells_what_its_arena_holds_and_a_larger_batch_needs_more() {
+        let mut session = Session::open(&Runtime::load(None).unwrap(), &model(), &SessionOptions::default()).unwrap();
+        let account = session.memory_account().unwrap();
+        session.run(&[7; 48]).unwrap();
+        let one = account.now().unwrap();
+        assert!(0 < one.peak && one.used <= one.peak && one.peak <= one.held, "{one:?}");
+        session.run(&[7; 48 * 4096]).unwrap();
+        let many = account.now().unwrap();
+        assert!(many.peak > one.peak + 4096 * 48 && many.held > one.held, "{one:?}, then {many:?}");
+        assert!(many.used < many.peak, "what a batch needed is free after it: {many:?}");
+    }
+
+    #[test]
+    fn without_an_arena_there_is_nothing_to_tell() {
+        let options = SessionOptions { arena: false, ..SessionOptions::default() };
+        let mut session = Session::open(&Runtime::load(None).unwrap(), &model(), &options).unwrap();
+        session.run(&[7; 48]).unwrap();
+        assert_eq!(session.memory_account().unwrap().now().unwrap(), MemoryUse::default());
     }
 }

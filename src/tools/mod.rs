@@ -3,3 +3,4 @@
 pub mod bench;
 pub mod models;
 pub mod predict;
+pub mod tune;

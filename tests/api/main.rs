@@ -16,9 +16,12 @@ mod json;
 mod keys;
 mod labels;
 mod lifecycle;
+#[cfg(target_os = "linux")]
+mod memory;
 mod metrics;
 mod models;
 mod points;
+mod precision;
 mod protocol;
 mod queue;
 mod sdk;

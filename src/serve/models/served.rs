@@ -4,17 +4,19 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::task::TaskTracker;
 
-use super::super::{
-    metrics::Metrics,
-    queue::{BatchRule, Health, Queue, Worker},
-    settings::Settings,
-    shadow::Report,
-    statistics::Statistics,
+use super::{
+    super::{
+        metrics::Metrics,
+        queue::{BatchRule, Health, Queue, Worker},
+        settings::Settings,
+        shadow::Report,
+        statistics::Statistics,
+    },
+    variant::{Opener, Variant},
 };
 use crate::{
-    infer::{GoldenError, InferError, MemoryAccount, Runtime, Session, SessionOptions, Tolerance, check_golden},
-    model::{Digest, Manifest, ModelError, ModelFile, ModelVersion, VersionFolder},
-    onnx::trust::TrustLimits,
+    infer::{GoldenError, InferError, MemoryAccount, Precision, Runtime, Session, Tolerance},
+    model::{Digest, Manifest, ModelError, ModelVersion, VersionFolder},
 };
 
 /// A version that takes pictures.
@@ -34,6 +36,9 @@ pub(in crate::serve) struct ServedModel {
     pub(in crate::serve) metrics: Metrics,
     /// Whether there were golden samples to check it by.
     pub(in crate::serve) checked: bool,
+    /// What it computes with, and why.
+    pub(in crate::serve) precision: Precision,
+    pub(in crate::serve) precision_reason: String,
     /// Of each session, what ONNX Runtime holds for it.
     pub(in crate::serve) memory: Vec<MemoryAccount>,
     /// How its answers as a shadow differ from the default's.
@@ -64,12 +69,7 @@ impl ServedModel {
         metrics: &Metrics,
         all_threads: &TaskTracker,
     ) -> Result<Self, Refusal> {
-        let limits = TrustLimits {
-            max_bytes: settings.storage.max_bytes,
-            batch: settings.max_batch as u64,
-            ..TrustLimits::default()
-        };
-        let file = ModelFile::read_within(&folder.file, &limits)?;
+        let Variant { file, precision, reason, tolerance, sessions } = Opener { runtime, settings }.open(folder)?;
         if !file.can_be_checked() {
             tracing::warn!(
                 model = folder.name.as_str(),
@@ -77,19 +77,6 @@ impl ServedModel {
                 "the model has no golden samples: nothing was checked; `tagpoint import` records some"
             );
         }
-        let options = SessionOptions {
-            provider: settings.provider,
-            intra_threads: settings.intra_threads,
-            ..SessionOptions::default()
-        };
-        let tolerance = options.provider.tolerance();
-        let sessions = (0..settings.instances).map(|_| {
-            let mut session = Session::open(runtime, &file, &options)?;
-            check_golden(&mut session, &file.manifest, tolerance)?;
-            Ok(session)
-        });
-        // All of them before the first thread starts.
-        let sessions = sessions.collect::<Result<Vec<_>, Refusal>>()?;
         let rule = BatchRule {
             max_batch: settings.max_batch,
             max_delay: settings.max_delay,
@@ -105,6 +92,8 @@ impl ServedModel {
             statistics: Arc::default(),
             metrics: metrics.clone(),
             checked: file.can_be_checked(),
+            precision,
+            precision_reason: reason,
             memory: sessions.iter().map(Session::memory_account).collect::<Result<_, _>>()?,
             shadow_report: Report::default(),
             threads: TaskTracker::new(),
@@ -182,6 +171,8 @@ impl ServedModel {
             statistics: Arc::default(),
             metrics: Metrics::default(),
             checked: true,
+            precision: Precision::Float32,
+            precision_reason: String::new(),
             memory: Vec::new(),
             shadow_report: Report::default(),
             threads: TaskTracker::new(),

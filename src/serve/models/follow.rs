@@ -96,10 +96,11 @@ impl Models {
         };
         let (wanted, choices) = self.register(&folders);
         let present: BTreeSet<_> = folders.iter().map(|folder| (folder.name.to_string(), folder.version)).collect();
-        let lacking = folders.into_iter().filter(|folder| {
+        let is_lacking = |folder: &StoredVersion| {
             let key = (folder.name.to_string(), folder.version);
             wanted.contains(&key) && !self.state(&key).is_some_and(|state| state.is_ready())
-        });
+        };
+        let lacking: Vec<_> = folders.into_iter().filter(is_lacking).collect();
         let open = |folder| async move {
             if !self.stopping.is_cancelled() {
                 self.open(folder).await;

@@ -4,14 +4,22 @@
 
 mod drawn;
 mod golden;
+mod memory;
+mod precision;
 mod provider;
+mod race;
+mod raw;
 mod runtime;
 mod session;
 
 pub use drawn::{choose_golden, draw_pictures, spread};
 pub use golden::{GoldenError, Tolerance, check_golden, golden_outputs};
+pub use memory::{MemoryAccount, MemoryUse};
+pub use precision::{Precision, PrecisionChoice};
 pub use provider::Provider;
-pub use runtime::{Runtime, disable_telemetry};
+pub use race::race;
+pub use raw::disable_telemetry;
+pub use runtime::Runtime;
 pub use session::{Session, SessionOptions};
 
 /// Why a model cannot run.

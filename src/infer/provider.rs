@@ -89,7 +89,7 @@ impl std::str::FromStr for Provider {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::{
         infer::{Runtime, Session, SessionOptions},
@@ -115,7 +115,7 @@ mod tests {
     }
 
     /// The means of red, green and blue.
-    fn model() -> ModelFile {
+    pub(in crate::infer) fn model() -> ModelFile {
         let mut builder = GraphBuilder::default();
         builder.input("x", DataType::Float, &[-1, 3, 4, 4]);
         let mean = builder.node("ReduceMean", "mean", &["x"], vec![ints("axes", &[2, 3])]);

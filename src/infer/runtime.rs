@@ -59,16 +59,3 @@ fn default_library() -> PathBuf {
         .flat_map(|folder| ["", "lib", ".deps/onnxruntime"].map(|below| folder.join(below).join(FILE_NAME)));
     candidates.into_iter().find(|path| path.is_file()).unwrap_or_else(|| FILE_NAME.into())
 }
-
-/// Turns ONNX Runtime's telemetry off for this process. Call it first thing in `main`.
-///
-/// ONNX Runtime 1.29 and later sends telemetry on Linux unless `ORT_DISABLE_TELEMETRY=1` stands in the environment
-/// when it initialises.
-///
-/// # Safety
-/// No other thread may run yet: the process environment is not synchronised.
-#[allow(unsafe_code, reason = "the environment variable is the only switch that ONNX Runtime reads")]
-pub unsafe fn disable_telemetry() {
-    // SAFETY: the caller promises that no other thread runs.
-    unsafe { std::env::set_var("ORT_DISABLE_TELEMETRY", "1") };
-}

@@ -7,5 +7,6 @@ pub mod keys;
 pub mod models;
 pub mod predict;
 pub mod thresholds;
+pub mod tune;
 
 pub use database::DatabaseArgs;

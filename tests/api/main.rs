@@ -17,10 +17,13 @@ mod json;
 mod keys;
 mod labels;
 mod lifecycle;
+#[cfg(target_os = "linux")]
+mod memory;
 mod metrics;
 mod models;
 mod page;
 mod points;
+mod precision;
 mod protocol;
 mod queue;
 mod sdk;

@@ -3,6 +3,10 @@
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 use crate::helpers::{App, models, pictures, problem};
 
@@ -82,4 +86,43 @@ async fn clients_that_go_away_leave_the_queue_to_the_others() {
     }
     // Were their pictures still waiting, this one would find the queue full.
     app.answer("slow/predict", &picture).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_queue_refuses_at_once_even_where_there_is_no_memory_for_the_body() {
+    let app = App::start_with(&[("slow", &models::slow(1))], |settings| {
+        (settings.max_batch, settings.queue_limit, settings.body_budget) = (1, 1, 1 << 20);
+    })
+    .await;
+    // A client that announces a body takes nearly all of the memory for bodies, and the server asks it for the body.
+    let mut stream = TcpStream::connect(app.address).await.unwrap();
+    let head =
+        "POST /v1/models/slow/predict HTTP/1.1\r\nhost: test\r\ncontent-length: 983040\r\nexpect: 100-continue\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.read_exact(&mut [0; 25]).await.unwrap();
+    let busy: Vec<_> = (0..8)
+        .map(|_| {
+            let (client, url) = (app.client.clone(), app.url("/v1/models/slow/predict"));
+            tokio::spawn(async move {
+                loop {
+                    let _ = client.post(&url).body(pictures::pattern(64, 1)).send().await;
+                }
+            })
+        })
+        .collect();
+    // A place may be free for a moment; then this one waits a second for memory, in vain, and asks again.
+    let large = vec![0; 100_000];
+    for attempt in 0.. {
+        let began = Instant::now();
+        let response = app.predict("slow/predict", &large).send().await.unwrap();
+        let took = began.elapsed();
+        assert_eq!(response.status(), 503);
+        let body: Value = response.json().await.unwrap();
+        if body["type"] == "urn:tagpoint:problem:queue-full" {
+            assert!(took < Duration::from_millis(500), "{took:?}");
+            break;
+        }
+        assert!(attempt < 20, "{body}");
+    }
+    busy.iter().for_each(tokio::task::JoinHandle::abort);
 }

@@ -66,25 +66,88 @@ fn config_prints_each_setting_with_its_source() {
     assert!(said.contains("listen = \"127.0.0.1:8000\" # default"), "{said}");
 }
 
+/// What `tagpoint bench` measures of an application's address with one small picture.
+async fn bench(app: &App, path: &str, more: &[&str]) -> Value {
+    let picture = app.folder.path().join("red.png");
+    std::fs::write(&picture, pictures::plain(4, 4, [255, 0, 0])).unwrap();
+    let url = app.url(path);
+    let fixed = ["bench", &url, picture.to_str().unwrap(), "--warm-up", "0.1", "--json"];
+    let arguments: Vec<String> = fixed.iter().chain(more).map(|text| (*text).to_owned()).collect();
+    let run = move || tagpoint(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    let output = tokio::task::spawn_blocking(run).await.unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    serde_json::from_str::<Value>(text(&output.stdout)).unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bench_counts_answers_by_status() {
     let app = App::start(&[("colours", &models::colours())]).await;
-    let picture = app.folder.path().join("red.png");
-    std::fs::write(&picture, pictures::plain(4, 4, [255, 0, 0])).unwrap();
-    let bench = async |path: &str| {
-        let (url, picture) = (app.url(path), picture.to_str().unwrap().to_owned());
-        let arguments =
-            ["bench", &url, &picture, "--seconds", "0.3", "--warm-up", "0.1", "--connections", "3", "--json"];
-        let arguments = arguments.map(str::to_owned);
-        let run = move || tagpoint(&arguments.each_ref().map(String::as_str));
-        let output = tokio::task::spawn_blocking(run).await.unwrap();
-        assert!(output.status.success(), "{}", text(&output.stderr));
-        serde_json::from_str::<Value>(text(&output.stdout)).unwrap()
-    };
-    let summary = bench("/v1/models/colours/predict").await;
+    let few = ["--seconds", "0.3", "--connections", "3"];
+    let summary = bench(&app, "/v1/models/colours/predict", &few).await;
     assert!(summary["answered_per_second"].as_f64().unwrap() > 0.0, "{summary}");
     assert_eq!(summary["statuses"].as_object().unwrap().keys().collect::<Vec<_>>(), ["200"]);
-    let summary = bench("/v1/models/nothing/predict").await;
+    let summary = bench(&app, "/v1/models/nothing/predict", &few).await;
     assert_eq!(summary["answered_per_second"], 0.0);
     assert!(summary["statuses"]["404"]["count"].as_u64().unwrap() > 0, "{summary}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_a_rate_bench_sends_on_time_and_tells_accepted_from_refused() {
+    let app = App::start_with(&[("slow", &models::slow(1))], |settings| {
+        (settings.max_batch, settings.queue_limit, settings.intra_threads) = (1, 2, 1);
+    })
+    .await;
+    let rate = ["--seconds", "1", "--connections", "64", "--rate", "1000"];
+    let summary = bench(&app, "/v1/models/slow/predict", &rate).await;
+    let count = |status: &str| summary["statuses"][status]["count"].as_u64().unwrap_or(0);
+    // The model answers fewer than so many, and all the same as many are asked as the rate says.
+    assert!(count("200") > 0 && count("503") > 0, "{summary}");
+    assert!((999..=1001).contains(&(count("200") + count("503"))), "{summary}");
+    assert!(summary["statuses"]["503"]["p99_ms"].as_f64().unwrap() > 0.0, "{summary}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_that_find_no_free_connection_leave_late_and_their_wait_counts() {
+    let app = App::start_with(&[("slow", &models::slow(1))], |settings| settings.intra_threads = 1).await;
+    let rate = ["--seconds", "0.5", "--connections", "1", "--rate", "400"];
+    let summary = bench(&app, "/v1/models/slow/predict", &rate).await;
+    assert!(summary["left_late"].as_u64().unwrap() > 100, "{summary}");
+    // The last of them left when all those before it had been answered, one by one.
+    assert!(summary["statuses"]["200"]["max_ms"].as_f64().unwrap() > 300.0, "{summary}");
+}
+
+#[test]
+fn bench_refuses_an_address_or_a_rate_that_is_none() {
+    for (arguments, said) in [
+        (["bench", "ftp://127.0.0.1/", "Cargo.toml", "--rate", "1"], "ftp is not http or https"),
+        (["bench", "http://127.0.0.1:1/", "Cargo.toml", "--rate", "0"], "0.001 to 1000000"),
+    ] {
+        let output = tagpoint(&arguments);
+        assert!(!output.status.success() && text(&output.stderr).contains(said), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn tune_writes_settings_that_the_server_reads() {
+    let folder = tempfile::tempdir().unwrap();
+    put(folder.path(), "colours", &models::colours());
+    let (picture, written) = (folder.path().join("red.png"), folder.path().join("tuned.toml"));
+    std::fs::write(&picture, pictures::plain(4, 4, [255, 0, 0])).unwrap();
+    let (models, picture, written) =
+        (folder.path().to_str().unwrap(), picture.to_str().unwrap(), written.to_str().unwrap());
+    let tune = |model: &str| tagpoint(&["tune", model, picture, "--models", models, "--seconds", "0.2", "-o", written]);
+    let output = tune("colours");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let cores = std::thread::available_parallelism().unwrap().get();
+    let config = tagpoint(&["config", "--config", written]);
+    let said = text(&config.stdout);
+    let value = |name: &str| {
+        let line = said.lines().find_map(|line| line.strip_prefix(&format!("{name} = "))).unwrap();
+        assert!(line.ends_with("tuned.toml"), "{line}");
+        line.split(' ').next().unwrap().to_owned()
+    };
+    let [instances, threads] = ["instances", "intra_threads"].map(|name| value(name).parse::<usize>().unwrap());
+    assert_eq!(instances * threads, cores);
+    value("spinning");
+    assert!(text(&tune("nothing").stderr).contains("no model \"nothing\""));
 }

@@ -27,6 +27,10 @@ pub(in crate::serve) struct RequestId(Arc<str>);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Started(pub(super) Instant);
 
+/// Marks an answer that the log passes over, unless it is to tell everything.
+#[derive(Clone, Copy, Debug)]
+struct Uncommented;
+
 impl RequestId {
     /// The client's id, where it is one that a log line and an address can hold; else a new one.
     pub(super) fn from_headers(headers: &HeaderMap) -> Self {
@@ -48,12 +52,17 @@ impl RequestId {
 pub(super) fn wrap(router: Router, around: impl FnOnce(Router) -> Router) -> Router {
     let trace = TraceLayer::new_for_http().make_span_with(request_span).on_request(()).on_failure(()).on_response(
         |response: &Response, latency: Duration, span: &Span| {
-            let status = response.status();
+            let (status, total_ms) = (response.status(), milliseconds(latency));
             span.record("status", status.as_u16());
             if status.is_server_error() {
                 span.record("otel.status_code", "ERROR");
             }
-            tracing::info!(status = status.as_u16(), total_ms = milliseconds(latency), "answered");
+            // Whoever is overloaded has better to do than to write that down for each request: /metrics counts them.
+            if response.extensions().get::<Uncommented>().is_some() {
+                tracing::debug!(status = status.as_u16(), total_ms, "refused");
+            } else {
+                tracing::info!(status = status.as_u16(), total_ms, "answered");
+            }
         },
     );
     let router = router.layer(CatchPanicLayer::custom(panicked)).layer(middleware::from_fn(render_errors));
@@ -121,6 +130,9 @@ async fn render_errors(request: Request, next: Next) -> Response {
     let (problem, body) = rendered.into_parts();
     parts.status = problem.status;
     parts.headers.extend(problem.headers);
+    if matches!(*error, Error::QueueFull { .. }) {
+        parts.extensions.insert(Uncommented);
+    }
     Response::from_parts(parts, body)
 }
 

@@ -7,6 +7,7 @@ mod annotated;
 mod budget;
 pub(super) mod context;
 mod document;
+mod early;
 mod feedback;
 pub(super) mod form;
 mod guarded;
@@ -80,6 +81,7 @@ pub(super) fn router(app: App) -> Router {
     let (router, _) = described_routes().split_for_parts();
     let (max_body, origins) = (app.settings.max_body, app.settings.access.origins.clone());
     let admit = from_fn_with_state(app.clone(), budget::admit);
+    let refuse = from_fn_with_state(app.clone(), early::refuse);
     let check = from_fn_with_state(app.clone(), access::check);
     let count = from_fn_with_state(app.metrics.clone(), count_request);
     let (grpc_path, grpc) = oip::grpc::route(&app);
@@ -92,6 +94,7 @@ pub(super) fn router(app: App) -> Router {
         .method_not_allowed_fallback(async |request: Request| Error::MethodNotAllowed(request.method().to_string()))
         .layer(DefaultBodyLimit::max(max_body))
         .layer(admit)
+        .layer(refuse)
         .layer(check)
         .layer(count);
     context::wrap(router, |router| headers::secure(headers::allow_origins(router, &origins)))

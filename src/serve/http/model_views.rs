@@ -66,6 +66,14 @@ struct VersionSummary {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = true)]
     checked: Option<bool>,
+    /// What it computes with: `fp32` or `int8`, once it is ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "int8")]
+    precision: Option<String>,
+    /// Why it computes with that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "a picture takes 5.9 ms in int8 and 21.1 ms in fp32 here")]
+    precision_reason: Option<String>,
 }
 
 /// What a model answers.
@@ -213,8 +221,10 @@ struct InputView {
           "reason": "golden check failed: golden sample 0, output 3: 0.2 here, 0.7 when the model was made (difference 5.00e-1, tolerance 1e-3)"}]},
         {"name": "scenes", "version": "1", "state": "ready",
          "digest": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "task": "multi_label", "checked": true,
+          "precision": "fp32", "precision_reason": "it has no INT8 file",
          "versions": [{"version": "2", "state": "unloaded"}, {"version": "1", "state": "ready",
-          "digest": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "task": "multi_label", "checked": true}]}]})))
+          "digest": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "task": "multi_label", "checked": true,
+          "precision": "fp32", "precision_reason": "it has no INT8 file"}]}]})))
 )]
 pub(super) async fn list_models(State(app): State<App>, parameters: Parameters) -> Result<Json<ModelList>, Error> {
     parameters.none()?;
@@ -237,8 +247,10 @@ pub(super) async fn list_models(State(app): State<App>, parameters: Parameters) 
     responses((status = 200, description = "The model.", body = ModelDetail, example = json!({
         "name": "scenes", "version": "1", "state": "ready",
         "digest": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "task": "multi_label", "checked": true,
+          "precision": "fp32", "precision_reason": "it has no INT8 file",
         "versions": [{"version": "1", "state": "ready",
-            "digest": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "task": "multi_label", "checked": true}],
+            "digest": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "task": "multi_label", "checked": true,
+            "precision": "fp32", "precision_reason": "it has no INT8 file"}],
         "labels": [{"name": "beach", "threshold": 0.41, "thresholds": {"balanced": 0.41}, "train_count": 300, "valid_count": 60}],
         "input": {"width": 224, "height": 224, "resize": "squish"},
         "metrics": {"fp32": {"map": 0.912}}, "architecture": "mobilenet_v2", "created": "2026-05-04T12:00:00Z",
@@ -265,7 +277,8 @@ pub(super) async fn get_model(
     responses((status = 200, description = "The version.", body = ModelDetail, example = json!({
         "name": "scenes", "version": "2", "state": "unloaded",
         "versions": [{"version": "2", "state": "unloaded"}, {"version": "1", "state": "ready",
-            "digest": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "task": "multi_label", "checked": true}]})))
+            "digest": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "task": "multi_label", "checked": true,
+          "precision": "fp32", "precision_reason": "it has no INT8 file"}]})))
 )]
 pub(super) async fn get_model_version(
     State(app): State<App>,
@@ -355,6 +368,8 @@ fn version_summary(version: ModelVersion, state: &LoadState) -> VersionSummary {
         digest: model.map(|model| format!("sha256:{}", model.digest)),
         task: model.map(|model| model.manifest.task.kind().to_owned()),
         checked: model.map(|model| model.checked),
+        precision: model.map(|model| model.precision.to_string()),
+        precision_reason: model.map(|model| model.precision_reason.clone()),
     }
 }
 

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    serve::{models::ServedModel, pipeline::check_place, queue::Priority},
+    serve::{models::ServedModel, queue::Priority},
 };
 
 /// Answer one picture, or the pictures of a form
@@ -161,8 +161,6 @@ async fn answer_request(
     request: Request,
 ) -> Result<Response, Error> {
     let asked = parameters.asked(&model.manifest.task, started, app.settings.request_timeout)?;
-    // Refused before the body is read, where there is no place for it anyway.
-    check_place(model)?;
     let by = AnsweredBy {
         model: model.name.clone(),
         version: model.version.to_string(),

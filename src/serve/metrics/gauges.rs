@@ -6,10 +6,23 @@ use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric as _},
     metrics::{MetricType, gauge::ConstGauge},
+    registry::Unit,
 };
 
 use super::VersionLabels;
-use crate::serve::models::Models;
+use crate::{
+    infer::{MemoryAccount, MemoryUse},
+    serve::models::{Models, ServedModel},
+};
+
+/// Name, help and value of what ONNX Runtime's arenas hold.
+const MEMORY: [(&str, &str, fn(&MemoryUse) -> u64); 3] = [
+    ("onnxruntime_held_memory", "Memory that ONNX Runtime's arenas hold, used or kept for the next batch", |it| {
+        it.held
+    }),
+    ("onnxruntime_used_memory", "Memory of ONNX Runtime's arenas that is used now", |it| it.used),
+    ("onnxruntime_peak_memory", "The most that was used at a time", |it| it.peak),
+];
 
 /// Queue length and readiness of each version that takes pictures.
 #[derive(Debug)]
@@ -30,8 +43,22 @@ impl Collector for ModelGauges {
             ConstGauge::new(i64::from(model.ailment().is_none()))
                 .encode(family.encode_family(&VersionLabels::of(model))?)?;
         }
+        let memory: Vec<_> =
+            catalog.served().filter_map(|model| Some((VersionLabels::of(model), memory_of(model)?))).collect();
+        for (name, help, bytes) in MEMORY {
+            let mut family = encoder.encode_descriptor(name, help, Some(&Unit::Bytes), MetricType::Gauge)?;
+            for (labels, memory) in &memory {
+                ConstGauge::new(i64::try_from(bytes(memory)).unwrap_or(i64::MAX))
+                    .encode(family.encode_family(labels)?)?;
+            }
+        }
         let help = "1 where every model answers, as /readyz says, else 0";
         let ready = ConstGauge::new(i64::from(catalog.hindrances().is_empty()));
         ready.encode(encoder.encode_descriptor("ready", help, None, MetricType::Gauge)?)
     }
+}
+
+/// What all sessions of a version hold together; nothing where ONNX Runtime does not say.
+fn memory_of(model: &ServedModel) -> Option<MemoryUse> {
+    model.memory.iter().map(MemoryAccount::now).sum::<Result<_, _>>().ok()
 }

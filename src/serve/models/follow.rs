@@ -7,8 +7,14 @@ use std::{
     time::SystemTime,
 };
 
+use futures_util::{StreamExt as _, stream};
+
 use super::{Entry, Models, State, choice::Choice};
 use crate::model::{ModelVersion, StoredVersion};
+
+/// Versions that are opened together: most of that is the work of one thread, and each needs its file several times in
+/// memory meanwhile.
+const OPENED_AT_ONCE: usize = 2;
 
 /// A model's name and one of its versions.
 type Key = (String, ModelVersion);
@@ -90,15 +96,19 @@ impl Models {
         };
         let (wanted, choices) = self.register(&folders);
         let present: BTreeSet<_> = folders.iter().map(|folder| (folder.name.to_string(), folder.version)).collect();
-        for folder in folders {
-            if self.stopping.is_cancelled() {
-                return Ok(());
-            }
+        let is_lacking = |folder: &StoredVersion| {
             let key = (folder.name.to_string(), folder.version);
-            let is_ready = self.state(&key).is_some_and(|state| state.is_ready());
-            if wanted.contains(&key) && !is_ready {
+            wanted.contains(&key) && !self.state(&key).is_some_and(|state| state.is_ready())
+        };
+        let lacking: Vec<_> = folders.into_iter().filter(is_lacking).collect();
+        let open = |folder| async move {
+            if !self.stopping.is_cancelled() {
                 self.open(folder).await;
             }
+        };
+        stream::iter(lacking).for_each_concurrent(OPENED_AT_ONCE, open).await;
+        if self.stopping.is_cancelled() {
+            return Ok(());
         }
         self.settle(choices);
         let served: Vec<_> =

@@ -1,4 +1,5 @@
-//! The models that are served: which there are ([`catalog`]), a version in memory ([`served`]), which of them answer
+//! The models that are served: which there are ([`catalog`]), a version in memory ([`served`]) and which of its files
+//! runs ([`variant`]), which of them answer
 //! ([`choice`]), and how all of that changes while the server runs ([`change`], [`follow`]).
 
 mod catalog;
@@ -6,6 +7,7 @@ mod change;
 mod choice;
 mod follow;
 mod served;
+mod variant;
 
 use std::sync::Arc;
 

@@ -4,18 +4,20 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::task::TaskTracker;
 
-use super::super::{
-    metrics::Metrics,
-    queue::{BatchRule, Health, Queue, Worker},
-    settings::Settings,
-    shadow::Report,
-    statistics::Statistics,
-    thresholds::{Revisions, Thresholds},
+use super::{
+    super::{
+        metrics::Metrics,
+        queue::{BatchRule, Health, Queue, Worker},
+        settings::Settings,
+        shadow::Report,
+        statistics::Statistics,
+        thresholds::{Revisions, Thresholds},
+    },
+    variant::{Opener, Variant},
 };
 use crate::{
-    infer::{GoldenError, InferError, Runtime, Session, SessionOptions, Tolerance, check_golden},
-    model::{Digest, Manifest, ModelError, ModelFile, ModelVersion, VersionFolder},
-    onnx::trust::TrustLimits,
+    infer::{GoldenError, InferError, MemoryAccount, Precision, Runtime, Session, Tolerance},
+    model::{Digest, Manifest, ModelError, ModelVersion, VersionFolder},
     store::predictions::ModelRow,
 };
 
@@ -38,6 +40,11 @@ pub(in crate::serve) struct ServedModel {
     pub(in crate::serve) metrics: Metrics,
     /// Whether there were golden samples to check it by.
     pub(in crate::serve) checked: bool,
+    /// What it computes with, and why.
+    pub(in crate::serve) precision: Precision,
+    pub(in crate::serve) precision_reason: String,
+    /// Of each session, what ONNX Runtime holds for it.
+    pub(in crate::serve) memory: Vec<MemoryAccount>,
     /// How its answers as a shadow differ from the default's.
     pub(in crate::serve) shadow_report: Report,
     /// Holds a token for each of its threads.
@@ -72,12 +79,7 @@ impl ServedModel {
     /// Opens and checks a version and starts its threads. Blocking.
     pub(super) fn open(folder: &VersionFolder, opening: &Opening) -> Result<Self, Refusal> {
         let Opening { runtime, settings, metrics, revisions, all_threads } = opening;
-        let limits = TrustLimits {
-            max_bytes: settings.storage.max_bytes,
-            batch: settings.max_batch as u64,
-            ..TrustLimits::default()
-        };
-        let file = ModelFile::read_within(&folder.file, &limits)?;
+        let Variant { file, precision, reason, tolerance, sessions } = Opener { runtime, settings }.open(folder)?;
         if !file.can_be_checked() {
             tracing::warn!(
                 model = folder.name.as_str(),
@@ -101,22 +103,14 @@ impl ServedModel {
             statistics: Arc::default(),
             metrics: metrics.clone(),
             checked: file.can_be_checked(),
+            precision,
+            precision_reason: reason,
+            memory: sessions.iter().map(Session::memory_account).collect::<Result<_, _>>()?,
             shadow_report: Report::default(),
             threads: TaskTracker::new(),
         };
-        let options = SessionOptions {
-            provider: settings.provider,
-            intra_threads: settings.intra_threads,
-            ..SessionOptions::default()
-        };
-        let sessions = (0..settings.instances).map(|_| {
-            let mut session = Session::open(runtime, &file, &options)?;
-            check_golden(&mut session, &served.manifest, options.provider.tolerance())?;
-            Ok(session)
-        });
-        // All of them before the first thread starts.
-        for session in sessions.collect::<Result<Vec<_>, Refusal>>()? {
-            served.start_worker(session, options.provider.tolerance(), all_threads)?;
+        for session in sessions {
+            served.start_worker(session, tolerance, all_threads)?;
         }
         Ok(served)
     }
@@ -197,6 +191,9 @@ impl ServedModel {
             statistics: Arc::default(),
             metrics: Metrics::default(),
             checked: true,
+            precision: Precision::Float32,
+            precision_reason: String::new(),
+            memory: Vec::new(),
             shadow_report: Report::default(),
             threads: TaskTracker::new(),
         }

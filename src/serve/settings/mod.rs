@@ -23,7 +23,13 @@ pub use record::RecordSettings;
 use reader::Reader;
 use table::TABLE;
 
-use crate::{infer::Provider, model::StorageOptions, picture::Limits, serve::fetch::FetchRules, store::Database};
+use crate::{
+    infer::{PrecisionChoice, Provider},
+    model::StorageOptions,
+    picture::Limits,
+    serve::fetch::FetchRules,
+    store::Database,
+};
 
 /// What the server is told, checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,12 +54,16 @@ pub struct Settings {
     pub request_timeout: Duration,
     /// What models run on.
     pub provider: Provider,
+    /// Which precision runs where a version has both.
+    pub precision: PrecisionChoice,
     /// Sessions of each version.
     pub instances: usize,
     /// Threads that decode pictures.
     pub decode_threads: usize,
     /// Threads that work on one batch of one model together.
     pub intra_threads: usize,
+    /// Whether threads of a session that wait for work spin.
+    pub spinning: bool,
     /// What one picture may cost.
     pub picture: Limits,
     /// The most bytes of a request's body.
@@ -127,9 +137,11 @@ impl Default for Settings {
             queue_limit: 256,
             request_timeout: Duration::from_secs(60),
             provider: Provider::Cpu,
+            precision: PrecisionChoice::Auto,
             instances: 1,
             decode_threads: cores,
             intra_threads: cores,
+            spinning: false,
             picture: Limits::default(),
             max_body: 32 << 20,
             max_pictures: 32,
@@ -187,9 +199,11 @@ impl Settings {
             queue_limit: reader.number("queue_limit", 1..=1_000_000, defaults.queue_limit),
             request_timeout: reader.seconds("request_timeout_s", 0.001..=86_400.0, defaults.request_timeout),
             provider: reader.provider(),
+            precision: reader.parsed("precision", "auto, fp32 or int8", defaults.precision),
             instances: reader.number("instances", 1..=256, defaults.instances),
             decode_threads: reader.number("decode_threads", 1..=1024, defaults.decode_threads),
             intra_threads: reader.number("intra_threads", 1..=1024, defaults.intra_threads),
+            spinning: reader.parsed("spinning", "true or false", defaults.spinning),
             picture: Limits {
                 max_bytes: reader.number("max_picture_bytes", 1..=1 << 30, limits.max_bytes),
                 max_side: reader.number("max_picture_side", 1..=65_535, limits.max_side),

@@ -10,13 +10,20 @@ use serde::Serialize;
 
 use super::Answered;
 
+/// The timer is exact to a millisecond; what leaves later than this was kept waiting.
+const LATE: Duration = Duration::from_millis(10);
+
 /// What was measured.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
     /// Seconds from the first request that counts to the last answer.
     pub seconds: f64,
-    /// Pictures answered with 200, per second.
+    /// Requests, per second.
+    pub asked_per_second: f64,
+    /// Requests answered with 200, per second.
     pub answered_per_second: f64,
+    /// Requests that left more than 10 ms after they were due: no connection was free, or no processor.
+    pub left_late: usize,
     /// By status; 0 stands for no answer.
     pub statuses: BTreeMap<u16, Latencies>,
 }
@@ -45,7 +52,13 @@ impl Summary {
         let seconds = measured.as_secs_f64();
         let answered = by_status.get(&200).map_or(0, Vec::len);
         let statuses = by_status.into_iter().map(|(status, took)| (status, Latencies::of(took))).collect();
-        Self { seconds, answered_per_second: answered as f64 / seconds, statuses }
+        Self {
+            seconds,
+            asked_per_second: answers.len() as f64 / seconds,
+            answered_per_second: answered as f64 / seconds,
+            left_late: answers.iter().filter(|answer| answer.late > LATE).count(),
+            statuses,
+        }
     }
 }
 
@@ -63,7 +76,14 @@ impl Latencies {
 
 impl Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:.1} pictures answered a second, over {:.1} s", self.answered_per_second, self.seconds)?;
+        let Self { seconds, asked_per_second: asked, answered_per_second: answered, left_late, .. } = self;
+        writeln!(f, "{answered:.1} of {asked:.1} requests answered a second, over {seconds:.1} s")?;
+        if *left_late > 0 {
+            writeln!(
+                f,
+                "{left_late} requests left late: more connections, or fewer requests a second, would change that"
+            )?;
+        }
         writeln!(
             f,
             "{:>9} {:>9} {:>10} {:>10} {:>10} {:>10}",
@@ -83,14 +103,15 @@ mod tests {
 
     #[test]
     fn percentiles_are_by_nearest_rank_and_statuses_apart() {
-        let answer = |status, ms| Answered { status, took: Duration::from_millis(ms) };
-        let mut answers: Vec<_> = (1..=100).map(|ms| answer(200, ms)).collect();
-        answers.push(answer(503, 7));
+        let answer =
+            |status, ms, late| Answered { status, took: Duration::from_millis(ms), late: Duration::from_millis(late) };
+        let mut answers: Vec<_> = (1..=100).map(|ms| answer(200, ms, 10)).collect();
+        answers.push(answer(503, 7, 11));
         let summary = Summary::of(&answers, Duration::from_secs(4));
-        assert_eq!(summary.answered_per_second, 25.0);
+        assert_eq!((summary.answered_per_second, summary.asked_per_second, summary.left_late), (25.0, 25.25, 1));
         let expected = Latencies { count: 100, p50_ms: 50.0, p90_ms: 90.0, p99_ms: 99.0, max_ms: 100.0 };
         assert_eq!(summary.statuses[&200], expected);
         assert_eq!(summary.statuses[&503].p99_ms, 7.0);
-        assert!(summary.to_string().contains("25.0 pictures answered a second"));
+        assert!(summary.to_string().contains("25.0 of 25.2 requests answered a second"));
     }
 }

@@ -18,6 +18,13 @@ pub fn colours() -> ModelProto {
     shifted_colours(-4.0)
 }
 
+/// The colour model for pictures of the slow model's size.
+pub fn quick() -> ModelProto {
+    let mut model = colours();
+    model.graph.as_mut().unwrap().input = vec![picture_input(SLOW_SIDE)];
+    model
+}
+
 /// The colour model with another bias: higher or lower scores.
 pub fn shifted_colours(bias: f32) -> ModelProto {
     let mut nodes = mean_colours();
@@ -115,6 +122,24 @@ pub fn slow() -> ModelProto {
     model(nodes, initializers, SLOW_SIDE, "scores", &[3])
 }
 
+/// `scores` [N, 3] by way of 64 MiB of weights.
+pub fn heavy() -> ModelProto {
+    const WIDTH: i64 = 2048;
+    let mut nodes = mean_colours();
+    let widths = [3, WIDTH, WIDTH, WIDTH, WIDTH, WIDTH, 3];
+    let mut initializers = Vec::new();
+    let mut before = "means".to_owned();
+    for (layer, width) in widths.windows(2).enumerate() {
+        let (weights, after) = (format!("weights_{layer}"), format!("features_{layer}"));
+        initializers.push(pattern(&weights, &[width[0], width[1]]));
+        nodes.push(node("MatMul", &[&before, &weights], &after, &[]));
+        before = format!("bounded_{layer}");
+        nodes.push(node("Tanh", &[&after], &before, &[]));
+    }
+    nodes.push(node("Sigmoid", &[&before], "scores", &[]));
+    model(nodes, initializers, SIDE, "scores", &[3])
+}
+
 /// `image` uint8 [N, H, W, 3] → `means` [N, 3].
 fn mean_colours() -> Vec<NodeProto> {
     vec![
@@ -131,12 +156,11 @@ fn pattern(name: &str, dims: &[i64]) -> TensorProto {
 }
 
 fn model(nodes: Vec<NodeProto>, initializer: Vec<TensorProto>, side: u32, output: &str, shape: &[i64]) -> ModelProto {
-    let side = i64::from(side);
     let graph = GraphProto {
         name: Some("test".to_owned()),
         node: nodes,
         initializer,
-        input: vec![value("image", DataType::Uint8, &[side, side, 3])],
+        input: vec![picture_input(side)],
         output: vec![value(output, DataType::Float, shape)],
         ..GraphProto::default()
     };
@@ -146,6 +170,10 @@ fn model(nodes: Vec<NodeProto>, initializer: Vec<TensorProto>, side: u32, output
         graph: Some(graph),
         ..ModelProto::default()
     }
+}
+
+fn picture_input(side: u32) -> ValueInfoProto {
+    value("image", DataType::Uint8, &[side.into(), side.into(), 3])
 }
 
 /// A graph's input or output of shape [N, …].

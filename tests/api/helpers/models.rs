@@ -78,6 +78,16 @@ pub fn slow(golden_samples: usize) -> ModelFile {
     seal(graphs::slow(), colour_task(), rule(graphs::SLOW_SIDE), golden_samples)
 }
 
+/// A model with the slow one's labels and pictures that takes no time.
+pub fn quick() -> ModelFile {
+    seal(graphs::quick(), colour_task(), rule(graphs::SLOW_SIDE), 2)
+}
+
+/// A model of 64 MiB.
+pub fn heavy() -> ModelFile {
+    seal(graphs::heavy(), colour_task(), rule(graphs::SIDE), 1)
+}
+
 /// A session of a model, one thread wide.
 pub fn session(file: &ModelFile) -> Session {
     let options = SessionOptions { intra_threads: 1, ..SessionOptions::default() };

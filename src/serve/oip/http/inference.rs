@@ -6,7 +6,7 @@ use axum::{
 };
 
 use super::{
-    super::{find_free, infer},
+    super::{find, infer},
     body::{json_length, read},
     pages::ModelPath,
     parse::parse,
@@ -65,7 +65,7 @@ pub(super) async fn infer(
     Path(path): Path<ModelPath>,
     request: Request,
 ) -> Result<Response, Error> {
-    let model = find_free(&app, &path.name, &path.version)?;
+    let model = find(&app, &path.name, &path.version)?;
     let json_length = json_length(request.headers())?;
     let body = read(request, app.settings.max_body).await?;
     let request = if json_length.unwrap_or(body.len()) <= QUICK {

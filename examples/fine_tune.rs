@@ -13,6 +13,7 @@ use tagpoint::{
         dataset::{DataOptions, TaskKind, read},
         environment,
         learner::Learner,
+        loader::Resources,
         progress::Progress,
         recipe::Recipe,
         save::{SaveSettings, save},
@@ -36,7 +37,7 @@ fn main() -> anyhow::Result<()> {
         epochs: 3,
         ..Recipe::default()
     };
-    let mut learner = Learner::new(dataset, task, recipe, 2)?;
+    let mut learner = Learner::new(dataset, task, recipe, Resources::default())?;
     let evaluation = learner.fine_tune(&mut Progress::new())?;
     let saved = save(&mut learner, evaluation, SaveSettings::default(), &Runtime::load(None)?, &out)?;
     println!("{}", saved.path.display());

@@ -10,7 +10,7 @@ use tagpoint::{
     train::{
         augment::{Augmentation, Erasing, Mixing, RandomCrop},
         dataset::{DataOptions, TaskKind, read},
-        loader::{Loader, LoaderOptions},
+        loader::{Loader, LoaderOptions, Resources},
     },
 };
 
@@ -39,9 +39,10 @@ fn main() -> Result<()> {
         ("and erasing", erase, none),
         ("and mixup", usual, mixup),
     ];
+    let resources = Resources { workers, ..Resources::default() };
     let resize = ResizeRule { method: ResizeMethod::Squish, size: PictureSize { width: 128, height: 128 } };
     for (name, augmentation, mixing) in settings {
-        let options = LoaderOptions { augmentation, mixing, workers, batch_size: 32, ..LoaderOptions::new(resize) };
+        let options = LoaderOptions { augmentation, mixing, resources, batch_size: 32, ..LoaderOptions::new(resize) };
         let loader = Loader::new(Arc::clone(&dataset), options);
         let epoch =
             |epoch| loader.train_epoch(epoch, 0).map(|batch| batch.map_or(0, |batch| batch.items.len())).sum::<usize>();

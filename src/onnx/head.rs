@@ -14,6 +14,8 @@ pub const LOGITS: &str = "logits";
 pub const HEAD_PREFIX: &str = "head.";
 /// Initializers whose names start so are constants that confine outputs to a range.
 pub const Y_RANGE_PREFIX: &str = "y_range.";
+/// The head's first layer.
+const FIRST: &str = "head.norm1";
 /// Width of the head's hidden layer (fastai's `lin_ftrs`).
 const HIDDEN: i64 = 512;
 
@@ -53,7 +55,7 @@ pub fn replace_classifier(graph: GraphProto, task: &Task, settings: HeadSettings
     let name = graph.name().to_owned();
     let mut builder = GraphBuilder::extend(without_output(graph));
     let (features, channels) = pool(&mut builder, &cut);
-    let x = builder.batch_norm("head.norm1", &features, channels);
+    let x = builder.batch_norm(FIRST, &features, channels);
     let x = dropout(&mut builder, "head.dropout1", &x, settings.dropout / 2.0);
     let x = builder.linear("head.linear1", &x, (channels, HIDDEN), false);
     let x = builder.node("Relu", "head.relu", &[&x], vec![]);
@@ -66,6 +68,12 @@ pub fn replace_classifier(graph: GraphProto, task: &Task, settings: HeadSettings
     let mut graph = builder.finish(&name);
     prune(&mut graph);
     Ok(graph)
+}
+
+/// The tensor that the head takes from the body, pooled and flat: [N, elements]; `None` where there is no head.
+pub fn features_of(graph: &GraphProto) -> Option<&str> {
+    let first = graph.node.iter().find(|node| node.output.first().is_some_and(|output| output == FIRST))?;
+    first.input.first().map(String::as_str)
 }
 
 /// The outputs of the old classifier go; a tensor that would clash with the new `logits` is dead and goes with them.

@@ -15,7 +15,7 @@ use super::{
     loader::Loader,
     metrics::{ConfusionMatrix, Counts, ScoreTable},
     network::{Mode, Network, to_f32},
-    objective::Objective,
+    objective::{Fed, Objective},
 };
 use crate::{model::Task, picture::ResizeRule};
 
@@ -60,12 +60,24 @@ pub fn evaluate(
     objective: &Objective,
     judge: &Judge<'_>,
 ) -> Result<Evaluation, TrainError> {
+    let batches = loader.valid().map(|batch| Ok(Fed::from(batch?)));
+    evaluate_on(network, task, batches, objective, judge)
+}
+
+/// Judges a network on what it is fed: the validation split, in order.
+pub(super) fn evaluate_on(
+    network: &mut Network,
+    task: &Task,
+    batches: impl Iterator<Item = Result<Fed, TrainError>>,
+    objective: &Objective,
+    judge: &Judge<'_>,
+) -> Result<Evaluation, TrainError> {
     let (mut outputs, mut total, mut count) = (Vec::new(), 0.0, 0);
-    for batch in loader.valid() {
-        let batch = batch?;
-        let (loss, output) = no_grad(|| objective.run(network, judge.rule.size, &batch, &Mode::Evaluate))?;
-        total += loss.double_value(&[]) * batch.items.len() as f64;
-        count += batch.items.len();
+    for fed in batches {
+        let fed = fed?;
+        let (loss, output) = no_grad(|| objective.run(network, judge.rule.size, &fed, &Mode::Evaluate))?;
+        total += loss.double_value(&[]) * fed.batch.items.len() as f64;
+        count += fed.batch.items.len();
         outputs.extend(to_f32(&output)?);
     }
     Ok(Evaluation::of(task, outputs, total / count.max(1) as f64, judge))

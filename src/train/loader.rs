@@ -11,6 +11,7 @@ mod targets;
 use std::sync::Arc;
 
 use rand::seq::SliceRandom as _;
+use tch::{TchError, Tensor};
 
 pub use self::batches::Batches;
 use self::frames::{Frames, Shape};
@@ -18,7 +19,7 @@ use super::augment::{Augmentation, Draw, Mixing, Source};
 use super::dataset::{Dataset, Example};
 use super::random::{Purpose, draws};
 use crate::model::{Task, YRange};
-use crate::picture::{Limits, PictureError, ResizeRule};
+use crate::picture::{Limits, PictureError, PictureSize, ResizeRule};
 
 /// What a loader makes of a data set.
 #[derive(Clone, Debug)]
@@ -39,16 +40,30 @@ pub struct LoaderOptions {
     pub y_range: YRange,
     /// Pairs of points that change places in a mirrored picture.
     pub flip_pairs: Vec<(usize, usize)>,
-    /// Worker threads, at least 1.
-    pub workers: usize,
+    /// Worker threads and memory for pictures.
+    pub resources: Resources,
     /// Finished batches that may wait for the loop, for each worker.
     pub prefetch: usize,
+}
+
+/// What a loader may take of the machine; no batch depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resources {
+    /// Worker threads, at least 1.
+    pub workers: usize,
     /// Decoded and resized pictures are kept in memory as far as this many bytes go; the others are decoded each time.
     pub cache_bytes: u64,
 }
 
+impl Default for Resources {
+    /// A worker for each core, and 2 GiB.
+    fn default() -> Self {
+        Self { workers: std::thread::available_parallelism().map_or(1, usize::from), cache_bytes: 2 << 30 }
+    }
+}
+
 impl LoaderOptions {
-    /// Batches of 64, fastai's augmentation, nothing mixed, points up to the frame's edges, a worker for each core, a cache of 2 GiB.
+    /// Batches of 64, fastai's augmentation, nothing mixed, points up to the frame's edges, the usual resources.
     pub fn new(resize: ResizeRule) -> Self {
         Self {
             resize,
@@ -59,9 +74,8 @@ impl LoaderOptions {
             mixing: Mixing::default(),
             y_range: YRange { low: -1.0, high: 1.0 },
             flip_pairs: Vec::new(),
-            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            resources: Resources::default(),
             prefetch: 2,
-            cache_bytes: 2 << 30,
         }
     }
 
@@ -88,6 +102,16 @@ pub struct Batch {
     pub mask: Vec<f32>,
     /// The pictures' places in their split.
     pub items: Vec<u64>,
+}
+
+impl Batch {
+    /// The pixels as a tensor, [B, H, W, 3].
+    ///
+    /// # Errors
+    /// Pixels of another size, and libtorch's.
+    pub fn image(&self, size: PictureSize) -> Result<Tensor, TchError> {
+        Tensor::f_from_slice(&self.pixels)?.f_view([-1, i64::from(size.height), i64::from(size.width), 3])
+    }
 }
 
 /// Why a picture that was read when the data set was checked has no pixels now.
@@ -142,9 +166,9 @@ impl Loader {
     /// A loader with an empty cache; the training split has the cache first.
     pub fn new(dataset: Arc<Dataset>, mut options: LoaderOptions) -> Self {
         options.batch_size = options.batch_size.max(1);
-        options.workers = options.workers.max(1);
+        options.resources.workers = options.resources.workers.max(1);
         let whole = options.augmentation.crop.is_some();
-        let mut room = options.cache_bytes;
+        let mut room = options.resources.cache_bytes;
         let shape = if whole { Shape::Whole } else { Shape::Model };
         let train = Frames::new(&dataset.train, shape, options.resize, &mut room);
         let valid = Frames::new(&dataset.valid, Shape::Model, options.resize, &mut room);

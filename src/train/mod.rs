@@ -26,6 +26,7 @@ pub mod objective;
 pub mod observer;
 pub mod operating_points;
 pub mod optimiser;
+pub mod precision;
 pub mod progress;
 pub mod random;
 pub mod recipe;

@@ -15,6 +15,22 @@ use crate::{
     picture::PictureSize,
 };
 
+/// A batch on its way into a network.
+#[derive(Debug)]
+pub struct Fed {
+    /// Targets, and pixels where there are no features.
+    pub batch: Batch,
+    /// The tensor of the graph that the head takes from the body, and its value for the batch, [N, elements]; the head
+    /// alone runs then.
+    pub features: Option<(String, Tensor)>,
+}
+
+impl From<Batch> for Fed {
+    fn from(batch: Batch) -> Self {
+        Self { batch, features: None }
+    }
+}
+
 /// A task's loss.
 ///
 /// The loss of values is in units of their deviations over the training split, so that none outweighs the others by
@@ -49,15 +65,17 @@ impl Objective {
         &self,
         network: &mut Network,
         frame: PictureSize,
-        batch: &Batch,
+        fed: &Fed,
         mode: &Mode<'_>,
     ) -> Result<(Tensor, Tensor), TrainError> {
-        let (height, width) = (i64::from(frame.height), i64::from(frame.width));
-        let pixels = Tensor::f_from_slice(&batch.pixels)?.f_view([-1, height, width, 3])?;
-        let outputs = network.forward(&pixels, &[LOGITS, self.task.output_name()], mode)?;
+        let wanted = [LOGITS, self.task.output_name()];
+        let outputs = match &fed.features {
+            Some((name, features)) => network.run([(name.clone(), features.shallow_clone())].into(), &wanted, mode)?,
+            None => network.forward(&fed.batch.image(frame)?, &wanted, mode)?,
+        };
         let [logits, output] =
             <[Tensor; 2]>::try_from(outputs).map_err(|_| TrainError::Recipe("the graph has no logits".into()))?;
-        let loss = self.loss(&logits, &output, batch)?;
+        let loss = self.loss(&logits, &output, &fed.batch)?;
         Ok((loss, output))
     }
 

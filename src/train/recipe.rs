@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::{
     augment::{Augmentation, Mixing},
     backbone::Backbone,
+    learner::FrozenBody,
     losses::LossSettings,
     metrics,
+    precision::Precision,
     schedule::{FineTune, PhasePlan, one_cycle},
     weights::WeightsSource,
 };
@@ -44,8 +46,11 @@ pub struct Recipe {
     pub normalisation: Normalisation,
     /// How pictures become the model's pixels.
     pub resize: ResizeRule,
-    /// Epochs with the backbone frozen (its batch norm trains all the same, as in fastai).
+    /// Epochs with the backbone frozen.
     pub freeze_epochs: usize,
+    /// What of the backbone trains in the frozen epochs.
+    #[serde(default)]
+    pub frozen: FrozenBody,
     /// Epochs with everything trained.
     pub epochs: usize,
     /// fastai's `base_lr`.
@@ -85,6 +90,9 @@ pub struct Recipe {
     pub dropout: f32,
     /// Pictures a step.
     pub batch_size: usize,
+    /// What convolutions and matrix products compute in while training.
+    #[serde(default)]
+    pub precision: Precision,
     /// Decides every random draw of the run.
     pub seed: u64,
     /// Augmentation of the training pictures.
@@ -112,6 +120,7 @@ impl Default for Recipe {
             normalisation: Normalisation::default(),
             resize: ResizeRule { method: ResizeMethod::Squish, size },
             freeze_epochs: 1,
+            frozen: FrozenBody::Norms,
             epochs: 5,
             learning_rate: 2e-3,
             lr_mult: 100.0,
@@ -127,6 +136,7 @@ impl Default for Recipe {
             weight_decay: 0.01,
             dropout: 0.5,
             batch_size: 64,
+            precision: Precision::Float32,
             seed: 1,
             augmentation: Augmentation::default(),
             mixing: Mixing::default(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tagpoint::picture::{Detail, Limits, Picture, PictureSize, ResizeMethod, ResizeRule};
 use tagpoint::train::augment::{Augmentation, Erasing, Mixing, RandomCrop};
 use tagpoint::train::dataset::{DataOptions, Dataset, TaskKind, read};
-use tagpoint::train::loader::{Batch, Loader, LoaderError, LoaderOptions};
+use tagpoint::train::loader::{Batch, Loader, LoaderError, LoaderOptions, Resources};
 
 const FRAME: PictureSize = PictureSize { width: 16, height: 12 };
 
@@ -36,7 +36,12 @@ fn drawn(task: TaskKind) -> (tempfile::TempDir, Arc<Dataset>) {
 }
 
 fn options() -> LoaderOptions {
-    LoaderOptions { batch_size: 4, workers: 2, seed: 5, ..LoaderOptions::new(rule(ResizeMethod::Squish)) }
+    let resources = Resources { workers: 2, ..Resources::default() };
+    LoaderOptions { batch_size: 4, resources, seed: 5, ..LoaderOptions::new(rule(ResizeMethod::Squish)) }
+}
+
+fn alone() -> Resources {
+    Resources { workers: 1, ..Resources::default() }
 }
 
 fn all(batches: impl Iterator<Item = Result<Batch, LoaderError>>) -> Vec<Batch> {
@@ -47,11 +52,15 @@ fn all(batches: impl Iterator<Item = Result<Batch, LoaderError>>) -> Vec<Batch> 
 fn the_number_of_workers_and_the_cache_change_no_bit() {
     for task in [TaskKind::MultiLabel, TaskKind::Points] {
         let (_folder, dataset) = drawn(task);
-        let reference = Loader::new(Arc::clone(&dataset), LoaderOptions { workers: 1, prefetch: 0, ..options() });
+        let reference =
+            Loader::new(Arc::clone(&dataset), LoaderOptions { resources: alone(), prefetch: 0, ..options() });
         let expected = (all(reference.train_epoch(3, 0)), all(reference.valid()));
         // Room for two frames, for none, and for all.
         for (workers, cache_bytes) in [(2, 16 * 12 * 3 * 2), (3, 0), (8, 1 << 20)] {
-            let loader = Loader::new(Arc::clone(&dataset), LoaderOptions { workers, cache_bytes, ..options() });
+            let loader = Loader::new(
+                Arc::clone(&dataset),
+                LoaderOptions { resources: Resources { workers, cache_bytes }, ..options() },
+            );
             for _pass in 0..2 {
                 assert_eq!(all(loader.train_epoch(3, 0)), expected.0);
                 assert_eq!(all(loader.valid()), expected.1);
@@ -76,13 +85,16 @@ fn everything() -> LoaderOptions {
 fn cropped_erased_and_mixed_batches_do_not_depend_on_workers_or_cache_either() {
     for task in [TaskKind::MultiLabel, TaskKind::Points] {
         let (_folder, dataset) = drawn(task);
-        let reference = Loader::new(Arc::clone(&dataset), LoaderOptions { workers: 1, ..everything() });
+        let reference = Loader::new(Arc::clone(&dataset), LoaderOptions { resources: alone(), ..everything() });
         let expected = (all(reference.train_epoch(3, 0)), all(reference.valid()));
         assert_ne!(expected.0, all(reference.train_epoch(4, 0)));
         assert_eq!(expected.0[1..], all(reference.train_epoch(3, 1)), "a resumed epoch");
         // Room for one kept picture of 16 · 12 · 4 pixels or none, and for all.
         for (workers, cache_bytes) in [(2, 16 * 12 * 3 * 5), (8, 1 << 20)] {
-            let loader = Loader::new(Arc::clone(&dataset), LoaderOptions { workers, cache_bytes, ..everything() });
+            let loader = Loader::new(
+                Arc::clone(&dataset),
+                LoaderOptions { resources: Resources { workers, cache_bytes }, ..everything() },
+            );
             for _pass in 0..2 {
                 assert_eq!(all(loader.train_epoch(3, 0)), expected.0);
                 assert_eq!(all(loader.valid()), expected.1);

@@ -9,10 +9,12 @@ use tagpoint::{
     train::{
         augment::Augmentation,
         dataset::{DataOptions, Dataset, Target, TaskKind, read},
-        learner::Learner,
+        learner::{FrozenBody, Learner},
+        loader::Resources,
         lr_find::suggest,
         network::Snapshot,
         observer::Silent,
+        precision::Precision,
         recipe::Recipe,
         task::{PointSettings, task_of},
         weights::WeightsSource,
@@ -37,7 +39,8 @@ pub(crate) fn few(csv: &std::path::Path, task: TaskKind, count: usize) -> Datase
 
 pub(crate) fn learner(dataset: Dataset, recipe: &Recipe, workers: usize) -> Learner {
     let task = task_of(&dataset, &recipe.y_range, &PointSettings::default()).unwrap();
-    Learner::new(Arc::new(dataset), task, recipe.clone(), workers).unwrap()
+    let resources = Resources { workers, ..Resources::default() };
+    Learner::new(Arc::new(dataset), task, recipe.clone(), resources).unwrap()
 }
 
 /// A recipe without anything that keeps a network from learning its pictures by heart.
@@ -82,6 +85,43 @@ fn it_learns_32_photos_by_heart() {
     let mut learner = learner(few(&csv, TaskKind::MultiLabel, 32), &recipe, 2);
     let evaluation = learner.fine_tune(&mut Silent).unwrap();
     assert!(evaluation.loss < 0.05, "loss {}", evaluation.loss);
+}
+
+#[test]
+fn it_learns_32_drawn_pictures_by_heart_in_bfloat16_and_is_judged_in_float32() {
+    let folder = shapes(60);
+    let csv = folder.path().join("labels.csv");
+    let recipe = Recipe { precision: Precision::Bfloat16, ..by_heart() };
+    let mut learner = learner(few(&csv, TaskKind::MultiLabel, 32), &recipe, 2);
+    let evaluation = learner.fine_tune(&mut Silent).unwrap();
+    assert!(evaluation.loss < 0.05, "loss {}", evaluation.loss);
+    assert_eq!(learner.evaluate().unwrap().outputs, evaluation.outputs);
+}
+
+#[test]
+fn on_kept_features_the_head_learns_and_the_body_stays_as_it_was() {
+    let folder = shapes(60);
+    let recipe = Recipe {
+        freeze_epochs: 12,
+        epochs: 0,
+        learning_rate: 2e-2,
+        frozen: FrozenBody::Features { views: 2 },
+        augmentation: Augmentation::default(),
+        ..by_heart()
+    };
+    let mut learner = learner(few(&folder.path().join("labels.csv"), TaskKind::MultiLabel, 48), &recipe, 2);
+    let before = learner.network().snapshot().unwrap();
+    let first = learner.evaluate().unwrap();
+    let evaluation = learner.fine_tune(&mut Silent).unwrap();
+    assert!(evaluation.loss < 0.9 * first.loss, "{} after {}", evaluation.loss, first.loss);
+    let after = learner.network().snapshot().unwrap();
+    for ((name, before), (_, after)) in before.values.iter().zip(&after.values) {
+        assert_eq!(before.equal(after), !name.starts_with("head."), "{name}");
+    }
+    // The head alone gave the same figures for the features as the whole network gives for the pictures.
+    let judged: Vec<f64> = learner.progress().epochs.iter().map(|epoch| epoch.valid_loss).collect();
+    assert_eq!(judged.len(), 12);
+    assert!(judged[10] < first.loss, "{judged:?}");
 }
 
 #[test]

@@ -14,6 +14,7 @@ use tagpoint::{
     train::{
         dataset::{DataOptions, TaskKind, read},
         learner::Learner,
+        loader::Resources,
         network::{Mode, Network},
         recipe::Recipe,
         task::{PointSettings, task_of},
@@ -96,7 +97,7 @@ fn kept_labels_score_as_before_when_labels_are_reordered_added_and_removed() {
         resize: rule,
         ..Recipe::default()
     };
-    let mut learner = Learner::new(Arc::new(dataset), task, recipe, 1).unwrap();
+    let mut learner = Learner::new(Arc::new(dataset), task, recipe, Resources::default()).unwrap();
     assert_eq!(learner.notes(), ["model.onnx: 4 labels kept, 1 new: dog; 1 dropped: car"]);
     assert_eq!(learner.base_weights(), Some(old.digest));
     let mut before = Network::new(&graph_of(&old), OPSET_VERSION, Device::Cpu, Kind::Float).unwrap();

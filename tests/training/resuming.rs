@@ -12,8 +12,9 @@ use tagpoint::{
     onnx::GraphProto,
     train::{
         dataset::TaskKind,
-        learner::{Companions, Learner, Outcome},
+        learner::{Companions, FrozenBody, Learner, Outcome},
         observer::{EpochReport, Observer, Silent, StepReport},
+        precision::Precision,
         recipe::Recipe,
     },
 };
@@ -87,6 +88,24 @@ fn a_run_that_was_stopped_anywhere_comes_to_the_same_bits() {
         };
         assert_eq!(losses(&resumed), losses(&expected));
         assert_eq!(resumed.progress().steps, expected.progress().steps);
+    }
+}
+
+#[test]
+fn on_kept_features_and_in_bfloat16_it_comes_to_the_same_bits_as_well() {
+    let folder = shapes(60);
+    let csv = folder.path().join("labels.csv");
+    let recipe = Recipe {
+        freeze_epochs: 3,
+        frozen: FrozenBody::Features { views: 2 },
+        precision: Precision::Bfloat16,
+        ..recipe()
+    };
+    let expected = straight(&csv, &recipe);
+    // Within the first view's epoch, within the one that takes it again, and after the phase.
+    for steps in [1, 5, 7] {
+        let resumed = interrupted(&csv, &recipe, steps, &folder.path().join("run/checkpoint"));
+        assert!(graph(&resumed) == graph(&expected), "stopped after {steps} steps, it came to other weights");
     }
 }
 

@@ -190,7 +190,7 @@ fn prepare(args: &NewRunArgs, recipe: &Recipe) -> anyhow::Result<Ready> {
 
 impl Ready {
     fn learner(&self, args: &NewRunArgs, recipe: &Recipe) -> Result<Learner, TrainError> {
-        Learner::new(Arc::clone(&self.dataset), self.task.clone(), recipe.clone(), args.learn.workers())
+        Learner::new(Arc::clone(&self.dataset), self.task.clone(), recipe.clone(), args.learn.resources())
     }
 }
 

@@ -1,6 +1,6 @@
 //! What to learn, and how: the flags of every command that trains.
 
-use std::{num::NonZero, str::FromStr, thread::available_parallelism};
+use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 
@@ -14,6 +14,9 @@ use crate::{
         TrainError,
         backbone::Backbone,
         dataset::Dataset,
+        learner::FrozenBody,
+        loader::Resources,
+        precision::Precision,
         recipe::{Recipe, Schedule},
         task::{PointSettings, task_of},
         weights::WeightsSource,
@@ -111,6 +114,10 @@ pub struct LearnArgs {
     /// Epochs with the backbone frozen.
     #[arg(long, default_value_t = 1)]
     pub freeze_epochs: usize,
+    /// What of the backbone trains in the frozen epochs: `norms`: its normalisations, as in fastai; `features`: nothing,
+    /// so that its outputs are computed once and the epochs take moments; `features:4`: for four augmented views.
+    #[arg(long, default_value = "norms", value_name = "WHAT")]
+    pub frozen: FrozenBody,
     /// Epochs with everything trained.
     #[arg(long, default_value_t = 5)]
     pub epochs: usize,
@@ -156,6 +163,10 @@ pub struct LearnArgs {
     /// The metric by which --keep-best and --patience go [default: map, accuracy, nme or point_error_px, rmse].
     #[arg(long)]
     pub metric: Option<String>,
+    /// What convolutions and matrix products compute in: float32, bfloat16, or `auto`: bfloat16 where the processor has
+    /// instructions for it (AVX512-BF16, AMX). Weights, statistics, loss, optimiser and the last judgement are float32.
+    #[arg(long, default_value = "auto")]
+    pub precision: Precision,
     /// Decides every random draw.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -174,6 +185,9 @@ pub struct LearnArgs {
     /// Threads that prepare pictures [default: one for each core].
     #[arg(long)]
     pub workers: Option<usize>,
+    /// Memory for decoded pictures, in MiB; those that find no room are decoded in each epoch [default: 2048].
+    #[arg(long, value_parser = clap::value_parser!(u64).range(..=1 << 30))]
+    pub cache_mib: Option<u64>,
 }
 
 impl LearnArgs {
@@ -192,6 +206,7 @@ impl LearnArgs {
             },
             resize: ResizeRule { method: self.method, size: self.size },
             freeze_epochs: if self.schedule == Schedule::OneCycle { 0 } else { self.freeze_epochs },
+            frozen: self.frozen,
             epochs: self.epochs,
             schedule: self.schedule,
             learning_rate: if let LearningRate::Fixed(lr) = self.lr { lr } else { default.learning_rate },
@@ -207,6 +222,7 @@ impl LearnArgs {
             weight_decay: self.weight_decay,
             dropout: self.dropout,
             batch_size: self.batch_size,
+            precision: self.precision,
             seed: self.seed,
             augmentation: self.augment.augmentation(),
             mixing: self.augment.mixing(),
@@ -224,9 +240,13 @@ impl LearnArgs {
         self.targets.task_of(dataset, self.augment.augmentation().flip, self.nme_pair.clone())
     }
 
-    /// Threads that prepare pictures.
-    pub fn workers(&self) -> usize {
-        self.workers.unwrap_or_else(|| available_parallelism().map_or(1, NonZero::get))
+    /// What preparing pictures may take of the machine.
+    pub fn resources(&self) -> Resources {
+        let usual = Resources::default();
+        Resources {
+            workers: self.workers.unwrap_or(usual.workers),
+            cache_bytes: self.cache_mib.map_or(usual.cache_bytes, |mib| mib << 20),
+        }
     }
 }
 

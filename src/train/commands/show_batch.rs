@@ -14,7 +14,7 @@ use crate::{
     picture::{PictureSize, ResizeMethod, ResizeRule},
     train::{
         augment::Augmentation,
-        loader::{Loader, LoaderOptions},
+        loader::{Loader, LoaderOptions, Resources},
         report::batch_grid,
     },
 };
@@ -69,7 +69,7 @@ pub(super) fn run(args: &ShowBatchArgs) -> anyhow::Result<()> {
         seed: args.seed,
         augmentation,
         mixing,
-        workers: 1,
+        resources: Resources { workers: 1, ..Resources::default() },
         prefetch: 1,
         ..LoaderOptions::new(resize).of_task(&task)
     };

@@ -16,10 +16,12 @@ use crate::{
         TrainError,
         dropout::DropoutMasks,
         evaluate::Evaluation,
-        loader::{Batch, Loader},
+        loader::Loader,
         network::Mode,
+        objective::Fed,
         observer::{EpochReport, Observer, StepReport},
         optimiser::Update,
+        precision::Precision,
         schedule::{Hyper, PhasePlan},
     },
 };
@@ -85,7 +87,7 @@ impl Learner {
                 match self.epoch(plan, phase, companions)? {
                     EpochEnd::Done(judged) => evaluation = Some(judged),
                     EpochEnd::NoLongerBetter(judged) => {
-                        evaluation = Some(judged);
+                        evaluation = (self.recipe.precision == Precision::Float32).then_some(judged);
                         break 'plan;
                     }
                     EpochEnd::Stopped => return Ok(Outcome::Stopped),
@@ -115,8 +117,11 @@ impl Learner {
     /// Chooses what trains in a phase, with a cleared optimiser.
     pub(super) fn begin(&mut self, phase: &PhasePlan) -> Result<(), TrainError> {
         let frozen = phase.frozen_groups;
-        self.optimiser
-            .set_trainable(&mut self.network, |group, parameter| group >= frozen || parameter.role.is_norm())?;
+        let norms_train = self.views_of(phase).is_none();
+        self.features = None;
+        self.optimiser.set_trainable(&mut self.network, |group, parameter| {
+            group >= frozen || norms_train && parameter.role.is_norm()
+        })?;
         Ok(())
     }
 
@@ -133,14 +138,14 @@ impl Learner {
         self.use_size(self.recipe.size_of_epoch(number as usize, epochs));
         let micro = self.recipe.accumulate;
         let steps = (self.train_loader().train_batches() / micro).max(1);
-        let mut batches = self.train_loader().train_epoch(number, self.progress.step * micro);
+        let mut batches = self.feeds(phase, number, self.progress.step * micro)?;
         let mut saved = Instant::now();
         let mut pictures = 0;
         while self.progress.step < steps {
             let hyper = phase.at(self.progress.epoch, self.progress.step, steps);
-            let taken = batches.by_ref().take(micro).collect::<Result<Vec<Batch>, _>>()?;
+            let taken = batches.by_ref().take(micro).collect::<Result<Vec<Fed>, _>>()?;
             let loss = self.step(&taken, number, &hyper)?;
-            let count: u64 = taken.iter().map(|batch| batch.items.len() as u64).sum();
+            let count: u64 = taken.iter().map(|fed| fed.batch.items.len() as u64).sum();
             pictures += count;
             self.progress.step += 1;
             let report = StepReport {
@@ -165,7 +170,10 @@ impl Learner {
         }
         let (training, waited) = (start.elapsed(), batches.waited());
         drop(batches);
-        let evaluation = self.judge()?;
+        // The last one is of the model as it is served.
+        let last = self.progress.phase + 1 == plan.len() && self.progress.epoch + 1 == phase.epochs;
+        let evaluation =
+            if last { self.judge(None)? } else { self.in_training_precision(|learner| learner.judge(Some(phase)))? };
         let report = EpochReport {
             epoch: number + 1,
             epochs: epochs as u64,
@@ -187,7 +195,7 @@ impl Learner {
     }
 
     /// One update: forward, loss and backward for each batch, then the optimiser. Returns the mean loss.
-    fn step(&mut self, batches: &[Batch], epoch: u64, hyper: &Hyper) -> Result<f64, TrainError> {
+    fn step(&mut self, batches: &[Fed], epoch: u64, hyper: &Hyper) -> Result<f64, TrainError> {
         let mut total = 0.0;
         for batch in batches {
             total += self.backward(batch, epoch)?;
@@ -213,12 +221,13 @@ impl Learner {
     }
 
     /// Forward, loss and backward of one batch. Returns the loss.
-    pub(super) fn backward(&mut self, batch: &Batch, epoch: u64) -> Result<f64, TrainError> {
-        let masks = DropoutMasks::new(self.recipe.seed, epoch, &batch.items);
+    pub(super) fn backward(&mut self, fed: &Fed, epoch: u64) -> Result<f64, TrainError> {
+        let masks = DropoutMasks::new(self.recipe.seed, epoch, &fed.batch.items);
         let dropout = |_: &str, shape: &[i64], ratio: f64| masks.next(shape, ratio);
         let mode = Mode::Train { dropout: &dropout };
         let frame = self.smaller.as_ref().map_or(self.recipe.resize.size, |(size, _)| *size);
-        let (loss, _) = self.objective.run(&mut self.network, frame, batch, &mode)?;
+        let (loss, _) =
+            self.in_training_precision(|learner| learner.objective.run(&mut learner.network, frame, fed, &mode))?;
         let value = loss.double_value(&[]);
         if value.is_finite() {
             self.optimiser.backward(&loss)?;
@@ -226,12 +235,25 @@ impl Learner {
         Ok(value)
     }
 
+    /// Lets the network compute in the recipe's precision for the time of `work`.
+    pub(super) fn in_training_precision<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        self.network.compute_in(self.recipe.precision.kind());
+        let done = work(self);
+        self.network.compute_in(self.network.kind());
+        done
+    }
+
     /// Judges what would be kept: the averaged weights where there are such, else the present ones.
-    fn judge(&mut self) -> Result<Evaluation, TrainError> {
-        let Some(average) = &self.average else { return self.evaluate() };
+    /// Within a phase on kept features the head alone runs.
+    fn judge(&mut self, phase: Option<&PhasePlan>) -> Result<Evaluation, TrainError> {
+        let evaluate = |learner: &mut Self| match phase.and_then(|phase| learner.views_of(phase)) {
+            Some(_) => learner.valid_features().and_then(|fed| learner.evaluate_on(std::iter::once(Ok(fed)))),
+            None => learner.evaluate(),
+        };
+        let Some(average) = &self.average else { return evaluate(self) };
         let present = self.network.snapshot()?;
         self.network.restore(average)?;
-        let evaluation = self.evaluate();
+        let evaluation = evaluate(self);
         self.network.restore(&present)?;
         evaluation
     }
@@ -266,7 +288,7 @@ impl Learner {
             self.smaller = None;
         } else if self.smaller.as_ref().is_none_or(|(now, _)| *now != size) {
             let rule = ResizeRule { size, ..self.recipe.resize };
-            let options = loader_options(&self.recipe, &self.task, self.workers, rule);
+            let options = loader_options(&self.recipe, &self.task, self.resources, rule);
             self.smaller = Some((size, Loader::new(Arc::clone(&self.dataset), options)));
         }
     }

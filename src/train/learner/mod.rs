@@ -7,6 +7,7 @@
 //! use tagpoint::train::{
 //!     dataset::{DataOptions, TaskKind, read},
 //!     learner::Learner,
+//!     loader::Resources,
 //!     progress::Progress,
 //!     recipe::Recipe,
 //!     save::{SaveSettings, save},
@@ -17,7 +18,7 @@
 //! let dataset = Arc::new(read(&DataOptions::new("photos.csv", TaskKind::MultiLabel))?);
 //! let task = task_of(&dataset, &[], &PointSettings::default())?;
 //! let recipe = Recipe { weights: WeightsSource::Imagenet(None), epochs: 3, ..Recipe::default() };
-//! let mut learner = Learner::new(dataset, task, recipe, 2)?;
+//! let mut learner = Learner::new(dataset, task, recipe, Resources::default())?;
 //! let evaluation = learner.fine_tune(&mut Progress::new())?;
 //! let saved = save(&mut learner, evaluation, SaveSettings::default(), &Runtime::load(None)?, Path::new("models/mine"))?;
 //! println!("{}", saved.path.display());
@@ -30,6 +31,8 @@
 //! training changes, so that a run goes on where it was to the same bits.
 
 mod checkpoint;
+mod features;
+mod feeds;
 mod fit;
 mod lr_find;
 mod progress;
@@ -41,6 +44,7 @@ use tch::{Device, Kind};
 
 pub use self::{
     checkpoint::CheckpointError,
+    features::FrozenBody,
     fit::{Companions, Outcome},
     progress::{Best, Progress},
 };
@@ -48,11 +52,11 @@ use super::{
     TrainError,
     backbone::{Backbone, check_batch},
     dataset::Dataset,
-    evaluate::{Evaluation, Judge, evaluate},
+    evaluate::{Evaluation, Judge, evaluate_on},
     groups::parameter_groups,
-    loader::{Loader, LoaderOptions},
+    loader::{Loader, LoaderOptions, Resources},
     network::{Network, Snapshot},
-    objective::Objective,
+    objective::{Fed, Objective},
     observer::Observer,
     optimiser::Optimiser,
     recipe::Recipe,
@@ -78,7 +82,7 @@ pub struct Learner {
     loader: Loader,
     /// Training batches of an earlier, smaller size, where the running epoch has one.
     smaller: Option<(PictureSize, Loader)>,
-    workers: usize,
+    resources: Resources,
     objective: Objective,
     base_weights: Option<Digest>,
     progress: Progress,
@@ -86,6 +90,8 @@ pub struct Learner {
     average: Option<Snapshot>,
     /// The weights of the best epoch so far, where the recipe keeps them.
     best: Option<Snapshot>,
+    /// What the body gives, where it stays as it is for a phase.
+    features: Option<features::KeptFeatures>,
 }
 
 impl Learner {
@@ -94,11 +100,11 @@ impl Learner {
     /// # Errors
     /// A recipe that contradicts itself, a weight file that cannot be read or does not fit, an architecture that the
     /// interpreter cannot run.
-    pub fn new(dataset: Arc<Dataset>, task: Task, recipe: Recipe, workers: usize) -> Result<Self, TrainError> {
+    pub fn new(dataset: Arc<Dataset>, task: Task, recipe: Recipe, resources: Resources) -> Result<Self, TrainError> {
         recipe.validate().and_then(|()| recipe.mixing.suits(&task)).map_err(TrainError::Recipe)?;
         let objective = Objective::new(&task, &dataset, &recipe.loss)?;
         let Start { mut source, base_weights, mut notes } = starting_graph(&recipe, &task, objective.standards())?;
-        let loader = Loader::new(Arc::clone(&dataset), loader_options(&recipe, &task, workers, recipe.resize));
+        let loader = Loader::new(Arc::clone(&dataset), loader_options(&recipe, &task, resources, recipe.resize));
         if base_weights.is_some() && is_unit_scale(&source.graph)? {
             notes.push(refit(&mut source, &loader, recipe.resize.size)?.to_string());
         }
@@ -119,12 +125,13 @@ impl Learner {
             optimiser,
             dataset,
             smaller: None,
-            workers,
+            resources,
             objective,
             base_weights,
             progress: Progress::default(),
             average: None,
             best: None,
+            features: None,
         };
         learner.average = learner.recipe.ema.map(|_| learner.network.snapshot()).transpose()?;
         Ok(learner)
@@ -147,11 +154,20 @@ impl Learner {
     /// Judges the network as it is now on the validation split.
     ///
     /// # Errors
-    /// As [`evaluate()`].
+    /// As [`evaluate`](super::evaluate::evaluate).
     pub fn evaluate(&mut self) -> Result<Evaluation, TrainError> {
+        let batches = self.loader.valid().map(|batch| Ok(Fed::from(batch?)));
+        self.evaluate_on(batches)
+    }
+
+    /// The same on what the network is fed: the validation split, in order.
+    fn evaluate_on(
+        &mut self,
+        batches: impl Iterator<Item = Result<Fed, TrainError>>,
+    ) -> Result<Evaluation, TrainError> {
         let judge =
             Judge { dataset: &self.dataset, rule: self.recipe.resize, threshold: self.recipe.accuracy_threshold };
-        evaluate(&mut self.network, &self.task, &self.loader, &self.objective, &judge)
+        evaluate_on(&mut self.network, &self.task, batches, &self.objective, &judge)
     }
 
     /// The graph with the weights as they are now.
@@ -210,13 +226,13 @@ impl Learner {
     }
 }
 
-fn loader_options(recipe: &Recipe, task: &Task, workers: usize, resize: ResizeRule) -> LoaderOptions {
+fn loader_options(recipe: &Recipe, task: &Task, resources: Resources, resize: ResizeRule) -> LoaderOptions {
     LoaderOptions {
         batch_size: recipe.batch_size,
         seed: recipe.seed,
         augmentation: recipe.augmentation,
         mixing: recipe.mixing,
-        workers,
+        resources,
         ..LoaderOptions::new(resize).of_task(task)
     }
 }

@@ -24,7 +24,7 @@ pub struct Batches {
 impl Batches {
     pub(super) fn start(work: Arc<Work>, split: Split, order: Vec<u64>) -> Self {
         let total = order.len().div_ceil(work.options.batch_size);
-        let workers = work.options.workers.min(total.max(1));
+        let workers = work.options.resources.workers.min(total.max(1));
         let order = Arc::new(order);
         let (mut queues, mut threads) = (Vec::new(), Vec::new());
         for worker in 0..workers {

@@ -6,6 +6,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::{
     Mode, NetworkError,
+    casts::Casts,
     convert::{is_float, to_tensor},
     operators::{self, Call, Operator, Spec},
 };
@@ -23,6 +24,7 @@ pub(super) struct Node {
     /// Whether the first input is fresh memory that no gradient needs and no other node takes, so that it may be
     /// overwritten, unless the caller wants it.
     takes_fresh: bool,
+    casts: Casts,
 }
 
 /// Operators whose output is new memory that their own gradient does not look at.
@@ -144,10 +146,12 @@ impl Program {
         let operator = build(&spec).map_err(|error| error.at(name, operator_name))?;
         let outputs = proto.output.iter().map(|output| (!output.is_empty()).then(|| self.slot(output))).collect();
         let operator_name = operator_name.to_owned();
-        let node = Node { name: name.to_owned(), operator_name, operator, inputs, outputs, takes_fresh: false };
+        let casts = Casts::of(proto, name);
+        let node = Node { name: name.to_owned(), operator_name, operator, inputs, outputs, takes_fresh: false, casts };
         let never_changes = node.inputs.iter().flatten().all(|&slot| self.constants[slot].is_some());
         if never_changes && !matches!(proto.op_type(), "Dropout" | "BatchNormalization") {
-            let values = node.run(|slot| self.constants[slot].as_ref(), &[], &Mode::Evaluate)?;
+            let values =
+                node.run(|slot| self.constants[slot].as_ref(), &[], &Mode::Evaluate, (target.kind, target.kind))?;
             for (slot, value) in values {
                 self.constants[slot] = Some(value);
             }
@@ -169,12 +173,14 @@ impl Program {
 }
 
 impl Node {
-    /// Runs the node; gives the slots of its outputs with their values. `last_uses` are slots that nobody needs later.
+    /// Runs the node; gives the slots of its outputs with their values. `last_uses` are slots that nobody needs later;
+    /// `precisions` are the network's own and the one that it computes in.
     pub(super) fn run<'a>(
         &'a self,
         value: impl Fn(usize) -> Option<&'a Tensor>,
         last_uses: &[usize],
         mode: &'a Mode<'a>,
+        precisions: (Kind, Kind),
     ) -> Result<Vec<(usize, Tensor)>, NetworkError> {
         let mut inputs = Vec::with_capacity(self.inputs.len());
         for slot in &self.inputs {
@@ -185,6 +191,13 @@ impl Node {
                 })?),
             });
         }
+        let (full, computes) = precisions;
+        let cast = |input: &Option<&Tensor>| match input {
+            Some(tensor) if full != computes => self.casts.apply(tensor, full, computes),
+            _ => Ok(None),
+        };
+        let changed = inputs.iter().map(cast).collect::<Result<Vec<_>, _>>()?;
+        let inputs = inputs.into_iter().zip(&changed).map(|(input, changed)| changed.as_ref().or(input)).collect();
         let first = self.inputs.first().copied().flatten();
         let overwrite = self.takes_fresh && first.is_some_and(|slot| last_uses.contains(&slot));
         let call = Call { name: &self.name, inputs, overwrite, mode };

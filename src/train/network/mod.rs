@@ -6,8 +6,9 @@
 //! has the operators by family, `compile` puts both together.
 //!
 //! Floats are in the network's precision on its device; integers stay in host memory, because they are shapes, axes
-//! and indices. Behind an NHWC picture features are channels-last, and so are the kernels, see [`Layout`].
+//! and indices. [`Network::compute_in`] lets the heavy operators run in bfloat16, see `casts`. Behind an NHWC picture features are channels-last, and so are the kernels, see [`Layout`].
 
+mod casts;
 mod compile;
 mod convert;
 mod error;
@@ -84,6 +85,8 @@ pub struct Network {
     /// The names of the graph's inputs that are no initializers.
     inputs: Vec<String>,
     target: Target,
+    /// What convolutions and matrix products compute in; the target's kind, or a shorter one.
+    computes: Kind,
 }
 
 impl Network {
@@ -115,7 +118,7 @@ impl Network {
         let initializers: Vec<&str> = graph.initializer.iter().map(TensorProto::name).collect();
         let inputs = graph.input.iter().map(|input| input.name().to_owned());
         let inputs = inputs.filter(|name| !initializers.contains(&name.as_str())).collect();
-        Ok(Self { program, parameters, parameter_slots, statistics, inputs, target })
+        Ok(Self { program, parameters, parameter_slots, statistics, inputs, target, computes: kind })
     }
 
     /// The operators of the standard domain that the interpreter knows.
@@ -141,6 +144,12 @@ impl Network {
     /// The precision of float tensors.
     pub fn kind(&self) -> Kind {
         self.target.kind
+    }
+
+    /// Lets convolutions and matrix products compute in another precision from now on: [`Kind::BFloat16`], or the
+    /// network's own again. Parameters, statistics, the head and so the outputs stay in the network's own.
+    pub fn compute_in(&mut self, kind: Kind) {
+        self.computes = kind;
     }
 
     /// Puts another tensor in a parameter's place, such as a view into an optimiser's buffer.
@@ -196,9 +205,10 @@ impl Network {
             let slot = *slots.get(&name).ok_or_else(|| missing(&name))?;
             values[slot] = Some(tensor);
         }
+        let precisions = (self.target.kind, self.computes);
         for step in schedule(&self.program.nodes, &wanted, &values) {
             let node = &self.program.nodes[step.node];
-            let results = node.run(|slot| self.value(&values, slot), &step.last_uses, mode)?;
+            let results = node.run(|slot| self.value(&values, slot), &step.last_uses, mode, precisions)?;
             for slot in step.last_uses {
                 values[slot] = None;
             }

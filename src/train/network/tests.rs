@@ -186,3 +186,35 @@ fn memory_is_reused_only_where_nobody_needs_it() {
     let sum = network.forward(&image(), &["again"], &Mode::Evaluate).unwrap()[0].sum(Kind::Float);
     assert!(Tensor::f_run_backward(&[sum], &[&network.parameters()[0].tensor], false, false).is_ok());
 }
+
+/// The outputs of a small net with a head, the gradient of its kernel, and what the body gave, computed in `kind`.
+fn computed_in(kind: Kind) -> (Tensor, Tensor, Kind) {
+    let graph = graph(|builder| {
+        let kernel: Vec<f32> = (0..4 * 3 * 9).map(|i| (i as f32 * 0.37).sin()).collect();
+        builder.constant("kernel", &[4, 3, 3, 3], &kernel);
+        let body = builder.node("Conv", "stem", &["x", "kernel"], vec![]);
+        let pooled = builder.node("GlobalAveragePool", "head.pool", &[&body], vec![]);
+        let flat = builder.node("Flatten", "head.flat", &[&pooled], vec![int("axis", 1)]);
+        builder.constant("head.weight", &[2, 4], &[0.3, -0.2, 0.7, 0.1, 0.5, -0.4, 0.2, 0.9]);
+        builder.node("Gemm", "head.linear", &[&flat, "head.weight"], vec![int("transB", 1)]);
+    });
+    let mut network = network(&graph).unwrap();
+    network.compute_in(kind);
+    let outputs = network.forward(&image(), &["head.linear", "stem"], &Mode::Evaluate).unwrap();
+    let parameter = &network.parameters()[0];
+    assert_eq!((parameter.name.as_str(), parameter.tensor.kind()), ("kernel", Kind::Float));
+    let gradients = Tensor::run_backward(&[outputs[0].sum(Kind::Float)], &[&parameter.tensor], false, false);
+    (outputs[0].detach(), gradients[0].shallow_clone(), outputs[1].kind())
+}
+
+#[test]
+fn in_bfloat16_the_body_rounds_and_the_head_and_the_gradients_are_float32() {
+    let (full, gradient, _) = computed_in(Kind::Float);
+    let (reduced, rounded, body) = computed_in(Kind::BFloat16);
+    assert_eq!(body, Kind::BFloat16);
+    assert_eq!((reduced.kind(), rounded.kind()), (Kind::Float, Kind::Float));
+    for (exact, near) in [(full, reduced), (gradient, rounded)] {
+        let error = (&exact - &near).abs().max().double_value(&[]) / exact.abs().max().double_value(&[]);
+        assert!(error > 1e-6 && error < 0.02, "relative error {error}");
+    }
+}

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Digest, ModelError, ModelFile, Sidecar,
+    Digest, INT8_FILE, ModelError, ModelFile, Sidecar,
     file::{io_error, manifest_entry},
 };
 use crate::onnx::{
@@ -20,9 +20,10 @@ pub const SIDECAR_FILE: &str = "manifest.json";
 /// Bytes of a sidecar; golden samples are most of it.
 const MAX_SIDECAR: u64 = 16 << 20;
 
-/// The sidecar beside a model file, if there is one.
+/// The sidecar beside a model file, if there is one. An INT8 file beside somebody else's is ours, with its own manifest.
 pub(super) fn sidecar_of(model: &Path) -> Option<PathBuf> {
-    Some(model.with_file_name(SIDECAR_FILE)).filter(|path| path.exists())
+    let ours = model.file_name().is_some_and(|name| name == INT8_FILE);
+    Some(model.with_file_name(SIDECAR_FILE)).filter(|path| !ours && path.exists())
 }
 
 /// Makes a model of ours of a file's bytes and the sidecar beside it.

@@ -19,7 +19,7 @@ pub use manifest::{
     YRange,
 };
 pub(crate) use repository::MODEL_FILE;
-pub use repository::{ModelName, ModelVersion, VersionFolder, list_versions, next_version};
+pub use repository::{INT8_FILE, ModelName, ModelVersion, VersionFolder, list_versions, next_version};
 pub use sidecar::{
     Activation, Coordinates, Sidecar, SidecarInput, SidecarLabel, SidecarOutput, SidecarSource, SidecarTask,
 };

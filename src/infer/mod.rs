@@ -4,12 +4,16 @@
 
 mod drawn;
 mod golden;
+mod probe;
 mod provider;
+#[cfg(test)]
+mod quantised_tests;
 mod runtime;
 mod session;
 
 pub use drawn::{choose_golden, draw_pictures, spread};
 pub use golden::{GoldenError, Tolerance, check_golden, golden_outputs};
+pub use probe::Probe;
 pub use provider::Provider;
 pub use runtime::{Runtime, disable_telemetry};
 pub use session::{Session, SessionOptions};

@@ -27,6 +27,7 @@ pub mod observer;
 pub mod operating_points;
 pub mod optimiser;
 pub mod progress;
+pub mod quantize;
 pub mod random;
 pub mod recipe;
 mod refit;

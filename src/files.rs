@@ -10,6 +10,21 @@ use std::{
 /// # Errors
 /// Whatever the file system says; then nothing stands at `path` that was not there before.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    temporary(path, bytes)?.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// As [`write_whole`], but a file that is there already stays as it is, and that is an error.
+///
+/// # Errors
+/// As [`write_whole`].
+pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    temporary(path, bytes)?.persist_noclobber(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// The bytes in a temporary file in the folder of `path`.
+fn temporary(path: &Path, bytes: &[u8]) -> std::io::Result<tempfile::NamedTempFile> {
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -19,8 +34,7 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     make_readable(file.as_file())?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
+    Ok(file)
 }
 
 /// The folder that this user's programs keep what can be fetched again in: `$XDG_CACHE_HOME`, or `~/.cache`.

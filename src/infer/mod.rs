@@ -6,7 +6,10 @@ mod drawn;
 mod golden;
 mod memory;
 mod precision;
+mod probe;
 mod provider;
+#[cfg(test)]
+mod quantised_tests;
 mod race;
 mod raw;
 mod runtime;
@@ -16,6 +19,7 @@ pub use drawn::{choose_golden, draw_pictures, spread};
 pub use golden::{GoldenError, Tolerance, check_golden, golden_outputs};
 pub use memory::{MemoryAccount, MemoryUse};
 pub use precision::{Precision, PrecisionChoice};
+pub use probe::Probe;
 pub use provider::Provider;
 pub use race::race;
 pub use raw::disable_telemetry;

@@ -5,7 +5,7 @@ use std::path::Path;
 use prost::Message as _;
 
 use super::{Digest, Manifest, foreign};
-use crate::files::write_whole;
+use crate::files::{write_new, write_whole};
 use crate::onnx::{
     GraphProto, ModelProto, OnnxError,
     proto::StringStringEntryProto,
@@ -161,6 +161,14 @@ impl ModelFile {
     /// Whatever the file system says; then nothing stands at `path` that was not there before.
     pub fn write(&self, path: &Path) -> Result<(), ModelError> {
         write_whole(path, &self.bytes).map_err(|source| io_error(path, source))
+    }
+
+    /// As [`ModelFile::write`], but never over a file that is there already: model files do not change.
+    ///
+    /// # Errors
+    /// As [`ModelFile::write`], and a file that is there already.
+    pub fn write_new(&self, path: &Path) -> Result<(), ModelError> {
+        write_new(path, &self.bytes).map_err(|source| io_error(path, source))
     }
 }
 

@@ -14,6 +14,7 @@ pub mod external;
 pub mod foreign;
 pub mod head;
 pub mod proto;
+pub mod quantize;
 mod source;
 pub mod tensor;
 pub mod trust;

@@ -28,6 +28,7 @@ pub mod operating_points;
 pub mod optimiser;
 pub mod precision;
 pub mod progress;
+pub mod quantize;
 pub mod random;
 pub mod recipe;
 mod refit;

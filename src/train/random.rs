@@ -29,6 +29,8 @@ pub enum Purpose {
     TestTime = 11,
     /// The pictures of a report; item 0.
     Report = 12,
+    /// Which pictures calibrate, choose and judge a quantised model, and the bootstrap; each has an epoch of its own.
+    Quantize = 13,
 }
 
 /// The stream of random numbers for one purpose, epoch and item.

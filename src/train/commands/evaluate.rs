@@ -47,7 +47,7 @@ pub struct EvaluateArgs {
     pub json: Option<PathBuf>,
 }
 
-/// Judges a model file with the interpreter, whose outputs are ONNX Runtime's to 1e-4.
+/// Judges a model file with the interpreter, whose outputs are ONNX Runtime's to 1e-4, or a quantised one with the latter.
 pub(super) fn run(args: &EvaluateArgs) -> anyhow::Result<()> {
     let mut subject = Subject::read(&args.model)?;
     let mut task = subject.file.manifest.task.clone();
@@ -72,7 +72,9 @@ pub(super) fn run(args: &EvaluateArgs) -> anyhow::Result<()> {
 /// Figures of the whole split by name, then a table of the labels, then the confusion matrix.
 #[allow(clippy::print_stdout, reason = "the output of the program")]
 fn print(task: &Task, evaluation: &Evaluation) {
-    println!("{:<24} {:.6}", "loss", evaluation.loss);
+    if evaluation.loss.is_finite() {
+        println!("{:<24} {:.6}", "loss", evaluation.loss);
+    }
     let labels = task.labels();
     for (name, value) in evaluation.metrics.iter().chain(&evaluation.details) {
         // Those of single labels stand in the table.

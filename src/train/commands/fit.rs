@@ -13,6 +13,7 @@ use super::{
     Cli, Command,
     data::{self, DataArgs},
     learn_args::{LearnArgs, LearningRate},
+    quantize::{judged, write},
     stop, tables,
 };
 use crate::{
@@ -28,6 +29,7 @@ use crate::{
         observer::Many,
         operating_points,
         progress::Progress,
+        quantize,
         recipe::Recipe,
         report::{self, Events, ReportInputs},
         run_folder::{RunFolder, RunRecord},
@@ -105,6 +107,10 @@ pub struct NewRunArgs {
     /// one of them: NAME=GOAL, a goal being f1, f2, f0.5, precision:.95, recall:.8 and the like.
     #[arg(long = "operating-point", value_name = "NAME=GOAL")]
     pub operating_points: Vec<OperatingPoint>,
+    /// Write the model's INT8 form beside it, as `quantize` does with its defaults; one that loses too much is not
+    /// written, and that is said.
+    #[arg(long)]
+    pub int8: bool,
     /// The data set.
     #[command(flatten)]
     pub data: DataArgs,
@@ -269,6 +275,17 @@ fn finish(args: &NewRunArgs, mut run: Run, evaluation: Evaluation) -> anyhow::Re
         .with_context(|| format!("the model is written to {}, but its report is not", saved.path.display()))?;
     println!("{}", run.folder.path().join("report.html").display());
     println!("{}  {:.1} MB  sha256:{}", saved.path.display(), saved.file.bytes.len() as f64 / 1e6, saved.file.digest);
+    if args.int8 {
+        let recipe = run.learner.recipe();
+        let settings = quantize::Settings {
+            accuracy_threshold: recipe.accuracy_threshold,
+            seed: recipe.seed,
+            ..quantize::Settings::default()
+        };
+        judged(&run.ready.runtime, &saved.file, &run.ready.dataset, &settings)
+            .and_then(|quantized| write(&quantized, &saved.path, false))
+            .with_context(|| format!("{} is written, but has no INT8 form", saved.path.display()))?;
+    }
     Ok(())
 }
 

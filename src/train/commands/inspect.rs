@@ -16,6 +16,7 @@ use crate::{
         calibrate::{self, Calibration},
         cut::find_cut,
         proto::{DataType, DimensionValue, TypeValue, ValueInfoProto},
+        quantize::is_quantised,
     },
     train::network::Network,
 };
@@ -53,7 +54,7 @@ pub(super) fn run(args: &InspectArgs) -> anyhow::Result<()> {
         Err(ModelError::NoManifest) => (found(None), None),
         Err(error) => return Err(error).context(path),
     };
-    let check = args.check.then(|| golden_check(file.as_ref()));
+    let check = args.check.then(|| golden_check(file.as_ref(), &found.graph()));
     if args.json {
         let mut document = found.document();
         document["golden_check"] = json!(check.as_ref().map(|result| match result {
@@ -71,11 +72,12 @@ pub(super) fn run(args: &InspectArgs) -> anyhow::Result<()> {
     check.map_or(Ok(()), |result| result.map(drop))
 }
 
-fn golden_check(file: Option<&ModelFile>) -> anyhow::Result<String> {
+fn golden_check(file: Option<&ModelFile>, graph: &GraphProto) -> anyhow::Result<String> {
+    let tolerance = if is_quantised(graph) { Tolerance::INT8 } else { Tolerance::FLOAT32 };
     let file = file.context("the file has no manifest, so it has no golden samples to check")?;
     let mut session = Session::open(&Runtime::load(None)?, file, &SessionOptions::default())?;
-    check_golden(&mut session, &file.manifest, Tolerance::FLOAT32).context("golden check failed")?;
-    Ok(format!("passed, within {:e} of the outputs that the model gave when it was made", Tolerance::FLOAT32.0))
+    check_golden(&mut session, &file.manifest, tolerance).context("golden check failed")?;
+    Ok(format!("passed, within {:e} of the outputs that the model gave when it was made", tolerance.0))
 }
 
 fn line(what: &str, text: impl std::fmt::Display) {

@@ -8,8 +8,9 @@ use tch::{Device, Kind};
 
 use super::data::{self, DataArgs};
 use crate::{
+    infer::Runtime,
     model::{ModelFile, Points, Task, Values},
-    onnx::{GraphProto, ModelProto, OPSET_VERSION},
+    onnx::{GraphProto, ModelProto, OPSET_VERSION, quantize::is_quantised},
     train::{
         dataset::{Dataset, Target, Targets},
         evaluate::{Evaluation, Judge, evaluate},
@@ -17,6 +18,7 @@ use crate::{
         losses::LossSettings,
         network::Network,
         objective::Objective,
+        quantize,
         tta::{TestTime, outputs_of_views},
     },
 };
@@ -91,8 +93,11 @@ impl Subject {
             SplitArg::All => dataset.valid = [dataset.train.as_slice(), &dataset.valid].concat(),
         }
         let dataset = Arc::new(dataset);
-        let mut network = self.network()?;
         let rule = self.file.manifest.input.resize;
+        if is_quantised(self.graph()) {
+            return self.judge_in_integers(task, dataset, options);
+        }
+        let mut network = self.network()?;
         let of_rule = LoaderOptions { batch_size: options.batch_size, ..LoaderOptions::new(rule) };
         let loader = Loader::new(Arc::clone(&dataset), of_rule.of_task(task));
         let threshold = options.threshold.unwrap_or_else(|| self.accuracy_threshold());
@@ -108,8 +113,26 @@ impl Subject {
     }
 }
 
+impl Subject {
+    /// The interpreter has no integer operators, so a quantised graph is judged with ONNX Runtime; there is no loss.
+    fn judge_in_integers(
+        &self,
+        task: &Task,
+        dataset: Arc<Dataset>,
+        options: &Options,
+    ) -> anyhow::Result<(Arc<Dataset>, Evaluation)> {
+        anyhow::ensure!(options.views == 0, "augmented views (--tta) are for float32 models");
+        let rule = self.file.manifest.input.resize;
+        let threshold = options.threshold.unwrap_or_else(|| self.accuracy_threshold());
+        let outputs = quantize::outputs(&Runtime::load(None)?, &self.file, &dataset)?;
+        let judge = Judge { dataset: &dataset, rule, threshold };
+        let evaluation = Evaluation::of(task, outputs, f64::NAN, &judge);
+        Ok((dataset, evaluation))
+    }
+}
+
 /// Gives the data set's targets the model's labels and their order; labels that the data set lacks have no example.
-fn fit_vocabulary(dataset: &mut Dataset, task: &Task) -> anyhow::Result<()> {
+pub(super) fn fit_vocabulary(dataset: &mut Dataset, task: &Task) -> anyhow::Result<()> {
     let labels = match task {
         Task::MultiLabel { labels } | Task::SingleLabel { labels } => labels,
         Task::Points(Points { names, .. }) | Task::Values(Values { names, .. }) => {

@@ -12,6 +12,7 @@ mod learn_args;
 mod loss_args;
 mod lr_find;
 mod predict;
+mod quantize;
 mod show_batch;
 mod stop;
 mod tables;
@@ -34,6 +35,7 @@ pub use self::{
     loss_args::{LossArgs, PositiveWeight},
     lr_find::LrFindArgs,
     predict::{FormatArg, PredictArgs},
+    quantize::QuantizeArgs,
     show_batch::ShowBatchArgs,
     thresholds::ThresholdsArgs,
 };
@@ -64,6 +66,8 @@ pub enum Command {
     Predict(PredictArgs),
     /// Show a model's operating points, or fit them anew on a data set and write the next version.
     Thresholds(ThresholdsArgs),
+    /// Write a model's INT8 form beside it, judged on validation pictures.
+    Quantize(QuantizeArgs),
     /// Say what is in a model file, or in any other ONNX file.
     Inspect(InspectArgs),
     /// Draw a data set of circles, squares and triangles, to try the trainer without photos.
@@ -83,6 +87,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Evaluate(args) => evaluate::run(args)?,
         Command::Predict(args) => predict::run(args)?,
         Command::Thresholds(args) => thresholds::run(args)?,
+        Command::Quantize(args) => return quantize::run(args),
         Command::Inspect(args) => inspect::run(args)?,
         Command::DrawShapes(args) => draw_shapes::run(args)?,
     }

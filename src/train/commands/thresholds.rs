@@ -15,7 +15,7 @@ use super::{
 use crate::{
     infer::{Runtime, Session, SessionOptions, Tolerance, check_golden},
     model::{Label, ModelFile, Task, next_version},
-    onnx::calibrate,
+    onnx::{calibrate, quantize::is_quantised},
     thresholds::{LabelThreshold, OperatingPoint, Outcome},
     train::{
         dataset::Dataset,
@@ -97,6 +97,10 @@ fn worth(labels: &[Label], table: &ScoreTable) -> Vec<(String, Vec<LabelThreshol
 #[allow(clippy::print_stdout, reason = "the output of the program")]
 fn fit(args: &ThresholdsArgs, subject: &mut Subject, task: &Task) -> anyhow::Result<()> {
     let out = args.out.as_ref().context("give the model's folder with --out")?;
+    anyhow::ensure!(
+        !is_quantised(subject.graph()),
+        "thresholds are fitted on the float32 model, whose next version can then be quantised"
+    );
     let runtime = Runtime::load(None)?;
     if args.calibrate {
         calibrate::remove(subject.graph());

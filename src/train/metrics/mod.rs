@@ -61,6 +61,17 @@ impl ScoreTable {
         self.truth.extend(targets[..rows * self.labels].iter().map(|&target| target > 0.5));
     }
 
+    /// Some of the pictures by their places, each as often as it is named.
+    pub fn of_pictures(&self, places: &[usize]) -> Self {
+        let labels = self.labels;
+        let rows = |place: &usize| place * labels..(place + 1) * labels;
+        Self {
+            labels,
+            scores: places.iter().flat_map(|place| &self.scores[rows(place)]).copied().collect(),
+            truth: places.iter().flat_map(|place| &self.truth[rows(place)]).copied().collect(),
+        }
+    }
+
     /// The number of labels.
     pub fn labels(&self) -> usize {
         self.labels
@@ -275,5 +286,7 @@ mod tests {
         assert_eq!((table.labels(), table.pictures()), (2, 2));
         assert_eq!(table.column(1).collect::<Vec<_>>(), [(0.2, true), (0.4, false)]);
         assert_eq!(table.cells().last(), Some((1, 0.4, false)));
+        let drawn = table.of_pictures(&[1, 1, 0]);
+        assert_eq!(drawn.column(0).collect::<Vec<_>>(), [(0.3, true), (0.3, true), (0.1, false)]);
     }
 }

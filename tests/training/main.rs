@@ -19,6 +19,7 @@ mod judging;
 mod learning;
 mod own_model;
 mod program;
+mod quantizing;
 mod refit;
 mod resuming;
 mod runs;

@@ -1,8 +1,8 @@
 //! INT8: rewriting a float32 graph for integer kernels, and the arithmetic of calibration.
 //!
-//! In reading order: [`simplify`] folds batch norms into convolutions; [`units`] finds what can be computed in integers;
-//! [`probe`] makes their activations outputs, whose values a [`Histogram`] collects for each; a [`Method`] turns it into
-//! a [`Range`]; [`rewrite`] puts QuantizeLinear and DequantizeLinear around every unit that is not left in float32.
+//! In reading order: [`simplify()`] folds batch norms into convolutions; [`units()`] finds what can be computed in integers;
+//! [`probe()`] makes their activations outputs, whose values a [`Histogram`] collects for each; a [`Method`] turns it into
+//! a [`Range`]; [`rewrite()`] puts QuantizeLinear and DequantizeLinear around every unit that is not left in float32.
 //!
 //! The graphs are made for ONNX Runtime's kernels on processors: weights are signed, symmetric, with a scale for each
 //! output channel; activations are unsigned with one scale and zero point; biases are int32. ONNX Runtime fuses each unit

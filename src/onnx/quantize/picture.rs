@@ -163,9 +163,8 @@ mod tests {
         let means = [0.485, 0.456, 0.406];
         let deviations = [0.229, 0.224, 0.225];
         let mut expected = f64::from(bias[0]);
-        for channel in 0..3 {
-            let normalised = (f64::from(bytes[channel]) / 255.0 - means[channel]) / deviations[channel];
-            expected += f64::from(weights[channel]) * normalised;
+        for (((byte, mean), deviation), weight) in bytes.iter().zip(means).zip(deviations).zip(&weights) {
+            expected += f64::from(*weight) * (f64::from(*byte) / 255.0 - mean) / deviation;
         }
         way.absorb(&mut weights, &mut bias);
         let terms = bytes.iter().zip(&weights).map(|(byte, weight)| way.params.dequantise(*byte) * weight);

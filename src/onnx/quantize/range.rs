@@ -56,9 +56,9 @@ impl Method {
 impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::MinMax => f.write_str("minmax"),
-            Self::Percentile(percent) => write!(f, "percentile:{percent}"),
-            Self::Entropy => f.write_str("entropy"),
+            Self::MinMax => f.pad("minmax"),
+            Self::Percentile(percent) => f.pad(&format!("percentile:{percent}")),
+            Self::Entropy => f.pad("entropy"),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! From a trained float32 model to its INT8 form, which is judged before it is written.
 //!
-//! In reading order: [`collect`] gathers activations over training pictures; [`lab`] makes quantised graphs and runs them;
-//! [`search`] chooses, on one half of the validation pictures, the method of calibration and the layers that stay in
-//! float32; [`criterion`] judges on the other half; [`save`] records what was done and writes the file.
+//! In reading order: `collect` gathers activations over training pictures; `lab` makes quantised graphs and runs them;
+//! `search` chooses, on one half of the validation pictures, the method of calibration and the layers that stay in
+//! float32; `criterion` judges on the other half; `save` records what was done and writes the file.
 
 mod collect;
 mod criterion;

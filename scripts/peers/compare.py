@@ -76,7 +76,8 @@ def tagpoint(task, seed, shared, out, kind):
     plan = TASKS[task]
     name = f"{task}-{kind}-{seed}"
     run = out / f"{name}-run-{int(time.time())}"
-    schedule = {"--freeze-epochs": plan["freeze"], "--epochs": plan["epochs"], "--lr": plan["lr"], "--size": SIZE}
+    schedule = {"--freeze-epochs": plan["freeze"], "--epochs": plan["epochs"], "--lr": plan["lr"], "--size": SIZE,
+                "--precision": "float32"}
     extras = EXTRAS[task] if kind == "extras" else {}
     flags = [part for flag, value in (schedule | extras).items() for part in (flag, str(value)) if part != ""]
     command = [

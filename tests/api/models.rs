@@ -10,7 +10,10 @@ async fn the_list_names_every_model_by_name() {
     let (colours, redness) = (models::colours(), models::redness());
     let app = App::start(&[("redness", &redness), ("colours", &colours)]).await;
     let list: Value = app.get("/v1/models").await.json().await.unwrap();
-    let version = |file: &ModelFile, task: &str| json!({"version": "1", "state": "ready", "digest": format!("sha256:{}", file.digest), "task": task, "checked": true});
+    let version = |file: &ModelFile, task: &str| {
+        json!({"version": "1", "state": "ready", "digest": format!("sha256:{}", file.digest), "task": task, "checked": true,
+        "precision": "fp32", "precision_reason": "it has no INT8 file"})
+    };
     let model = |name: &str, version: Value| {
         let mut model = json!({"name": name, "versions": [version.clone()]});
         model.as_object_mut().unwrap().extend(version.as_object().unwrap().clone());

@@ -62,6 +62,7 @@ async function operatingPoints(page) {
 async function promoteAndRollBack(page) {
     await page.getByRole("link", { name: "Models" }).click();
     const colours = page.getByRole("article", { name: "colours" }).getByRole("row", { name: /^red/ });
+    await colours.waitFor();
     assert.deepEqual(await colours.getByRole("cell").allTextContents(), ["0.800", "0.500", "0.615", "0.50", "0.70", "30", "10"]);
     const card = page.getByRole("article", { name: "scenes" });
     await card.getByRole("table").waitFor();

@@ -116,7 +116,7 @@ impl Pass {
         let length: f64 = reference.gradients.values().map(|[norm, ..]| norm.powi(2)).sum();
         Differences {
             logits: logits.double_value(&[]),
-            gradient: worst(names.zip(&self.gradients), &reference.gradients, 1e-9 * length.sqrt()),
+            gradient: worst(names.zip(&self.gradients), &reference.gradients, 1e-8 * length.sqrt()),
             gradient_length: ((own / length).sqrt() - 1.0).abs(),
             statistic: worst(statistics, &reference.statistics, 0.0),
         }

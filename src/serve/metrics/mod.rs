@@ -108,6 +108,8 @@ pub(super) enum Lost {
 }
 
 impl Lost {
+    const ALL: [Self; 3] = [Self::TooMany, Self::Database, Self::Picture];
+
     fn name(self) -> &'static str {
         match self {
             Self::TooMany => "too_many",
@@ -219,6 +221,10 @@ impl Metrics {
         registry.register("pictures_rejected", "Sound pictures that went without an answer", self.rejected.clone());
         registry.register("predictions_recorded", "Predictions that the database took", self.recorded.clone());
         let help = "Predictions, or pictures of them, that were to be remembered and are not";
+        // Each from 0 on, so that its first rise is seen.
+        for reason in Lost::ALL {
+            self.lost(reason, 0);
+        }
         registry.register("predictions_dropped", help, self.lost.clone());
         registry.register_collector(Box::new(gauges::ModelGauges(models)));
         registry.register_collector(Box::new(process::Process));

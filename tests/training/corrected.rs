@@ -104,7 +104,8 @@ async fn corrections_of_real_pictures_become_the_version_that_answers() {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     };
     assert_eq!((&report["failed"], &report["dropped"]), (&json!(0), &json!(0)), "{report}");
-    assert!(report["outputs"]["cat"]["max"].as_f64().unwrap() > 0.0, "{report}");
+    let mut outputs = report["outputs"].as_object().unwrap().values();
+    assert!(outputs.any(|output| output["max"].as_f64().unwrap() > 0.0), "{report}");
     post(&server, "/v1/admin/models/scenes/versions/2/promote", &json!({})).await;
     let answer = server.predict("scenes/predict?all=true", cats[0].clone()).await;
     assert_eq!(answer["version"], "2");

@@ -79,10 +79,11 @@ pub async fn run(args: &ThresholdsArgs, out: &mut impl Write) -> anyhow::Result<
             let refit = feedback::refit(&store, &row, &points, !args.dry_run, None).await?;
             show(&refit, out)?;
             let what = format!("{} version {}", row.model, row.version);
-            Ok(match refit.revision {
+            match refit.revision {
                 Some(revision) => writeln!(out, "{what}: revision {revision} is in force; servers take it within 2 s")?,
                 None => writeln!(out, "{what}: nothing was changed")?,
-            })
+            }
+            Ok(())
         }
         ThresholdsCommand::Rollback(args) => {
             let (store, row) = args.model.open().await?;

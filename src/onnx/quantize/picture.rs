@@ -111,9 +111,9 @@ fn constants_of(
     let Some(found) = links.constant(constant) else { return Ok(None) };
     let values = found.to_f32()?;
     let by_channel = if is_turned { found.dims.ends_with(&[3, 1, 1]) } else { found.dims.last() == Some(&3) };
-    Ok(match values.as_slice() {
-        &[all] => Some([f64::from(all); 3]),
-        &[a, b, c] if by_channel => Some([a, b, c].map(f64::from)),
+    Ok(match *values.as_slice() {
+        [all] => Some([f64::from(all); 3]),
+        [a, b, c] if by_channel => Some([a, b, c].map(f64::from)),
         _ => None,
     })
 }

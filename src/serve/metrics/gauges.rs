@@ -15,8 +15,11 @@ use crate::{
     serve::models::{Models, ServedModel},
 };
 
-/// Name, help and value of what ONNX Runtime's arenas hold.
-const MEMORY: [(&str, &str, fn(&MemoryUse) -> u64); 3] = [
+/// Name, help and value of a gauge.
+type MemoryGauge = (&'static str, &'static str, fn(&MemoryUse) -> u64);
+
+/// What ONNX Runtime's arenas hold.
+const MEMORY: [MemoryGauge; 3] = [
     ("onnxruntime_held_memory", "Memory that ONNX Runtime's arenas hold, used or kept for the next batch", |it| {
         it.held
     }),

@@ -45,7 +45,7 @@ impl Prepare {
         let Ok(digest) = digest else { return self.metrics.lost(Lost::TooMany, 1) };
         let picture = self.keep(&answered).await;
         let row = row::prediction(&answered, digest, picture);
-        if self.rows.try_send(Entry::Prediction(row, answered.model)).is_err() {
+        if self.rows.try_send(Entry::Prediction(Box::new(row), answered.model)).is_err() {
             self.metrics.lost(Lost::TooMany, 1);
         }
     }

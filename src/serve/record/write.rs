@@ -27,7 +27,7 @@ const PERSISTENCE: Duration = Duration::from_secs(60);
 /// What is to be written.
 #[derive(Debug)]
 pub(super) enum Entry {
-    Prediction(PredictionRow, AnsweringModel),
+    Prediction(Box<PredictionRow>, AnsweringModel),
     Shadow(ShadowRow),
 }
 
@@ -112,7 +112,7 @@ impl Batch {
                     if batch.models.iter().all(|known| known.digest != model.digest) {
                         batch.models.push(model);
                     }
-                    batch.predictions.push(row);
+                    batch.predictions.push(*row);
                 }
                 Entry::Shadow(row) => batch.shadows.push(row),
             }

@@ -93,7 +93,8 @@ async fn a_review_lists_what_is_most_worth_a_look_and_nobody_has_corrected(datab
     rows(&database, "shadow_outputs", 4).await;
     let review = async |query: &str| -> Vec<Value> {
         let body: Value = app.get(&format!("/v1/review?model=colours{query}")).await.json().await.unwrap();
-        body["predictions"].as_array().unwrap_or_else(|| panic!("{body}")).clone()
+        assert!(body["predictions"].is_array(), "{body}");
+        body["predictions"].as_array().unwrap().clone()
     };
     let of = |found: &[Value]| -> Vec<Value> { found.iter().map(|item| item["prediction_id"].clone()).collect() };
     let uncertain = review("").await;

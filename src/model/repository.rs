@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// The model's file in the folder of its version.
 pub(crate) const MODEL_FILE: &str = "model.onnx";
-/// The same model for integer kernels, beside [`MODEL_FILE`] where there is one: a whole model file of its own.
+/// The same model for integer kernels, beside `model.onnx` where there is one: a whole model file of its own.
 pub const INT8_FILE: &str = "model.int8.onnx";
 
 /// A model's name: 1 to 64 of `a-z A-Z 0-9 _ - .`, not starting with a dot. It is a folder's name and part of addresses.

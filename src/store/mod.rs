@@ -1,6 +1,6 @@
 //! The database: what outlives a server and is shared by its replicas.
 //!
-//! [`Store::open`] takes a SQLite file or a PostgreSQL server, creates or migrates the schema ([`migrations`]), and gives
+//! [`Store::open`] takes a SQLite file or a PostgreSQL server, creates or migrates the schema (`migrations`), and gives
 //! what each part of the store is asked through: [`keys`], [`predictions`], [`feedback`],
 //! [`thresholds`]. [`Pictures`] is beside it, in a folder or in
 //! object storage. Every statement stands in [`statements`]. Nothing here knows

@@ -140,7 +140,7 @@ pub enum Error {
         model: String,
         /// The queue's limit in pictures.
         limit: usize,
-        /// Pictures that wait.
+        /// Pictures that are decoded, wait or run.
         waiting: usize,
         /// Seconds that those will take, about.
         retry_after: u32,

@@ -166,10 +166,10 @@ pub(super) fn check_place(model: &ServedModel) -> Result<(), Error> {
 /// The error of a queue that takes no picture, which is counted.
 fn no_place(model: &ServedModel, reason: NoPlace) -> Error {
     match reason {
-        NoPlace::Full { limit, waiting, retry_after } => {
+        NoPlace::Full { limit, taken, retry_after } => {
             model.metrics.rejected(model, Rejected::QueueFull);
             let retry_after = (retry_after.as_secs_f64().ceil() as u32).max(1);
-            Error::QueueFull { model: model.name.clone(), limit, waiting, retry_after }
+            Error::QueueFull { model: model.name.clone(), limit, waiting: taken, retry_after }
         }
         NoPlace::Closed => Error::Unhealthy(model.name.clone()),
     }

@@ -8,6 +8,7 @@ use std::{
 use tokio::sync::oneshot;
 use tracing::Span;
 
+use super::Place;
 use crate::infer::InferError;
 
 /// Which pictures go first: all of a higher priority before any of a lower one.
@@ -55,6 +56,8 @@ pub(super) struct Job {
     pub(super) reply: oneshot::Sender<Result<Output, Failure>>,
     /// The request's span, which the batch's span follows from.
     pub(super) span: Span,
+    /// Free again once the picture is answered.
+    pub(super) place: Place,
 }
 
 /// What the model gave for one picture.

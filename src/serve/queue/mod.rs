@@ -4,8 +4,9 @@
 //! there, up to the largest batch, and runs it ([`worker`]). So a lone picture never waits for company unless a delay is
 //! set, and under load batches form by themselves while the one before runs.
 //!
-//! Places bound it: a request takes one before its picture is decoded and gives it back when a worker takes the
-//! picture, or when the request goes away. More urgent pictures go first; within a priority the order is that of arrival.
+//! Places bound it: a request takes one before its picture is decoded, and it is free again when the picture has its
+//! answer, or the request goes away. So the limit times the time of a picture bounds how long anybody waits. More urgent
+//! pictures go first; within a priority the order is that of arrival.
 
 mod job;
 mod load;
@@ -14,7 +15,10 @@ mod waiting;
 mod worker;
 
 use std::{
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -33,7 +37,7 @@ pub(super) struct BatchRule {
     pub(super) max_batch: usize,
     /// How long the first picture waits for company.
     pub(super) max_delay: Duration,
-    /// The most pictures that wait, being decoded or decoded.
+    /// The most pictures that are in hand: being decoded, waiting or running.
     pub(super) queue_limit: usize,
 }
 
@@ -49,14 +53,16 @@ struct Shared {
     state: Mutex<State>,
     /// Tells sleeping workers that a picture came or that the queue was closed. Only they wait for it.
     changed: Condvar,
+    /// Places taken: pictures being decoded, waiting or running.
+    places: AtomicUsize,
+    /// Those of them that run.
+    running: AtomicUsize,
     load: Load,
 }
 
 #[derive(Debug, Default)]
 struct State {
     waiting: Waiting,
-    /// Places taken: pictures being decoded, and pictures that wait.
-    places: usize,
     /// Set when the requests' side is dropped: no picture comes any more.
     closed: bool,
     /// Workers that have not ended.
@@ -75,31 +81,38 @@ enum Next {
 
 impl Queue {
     pub(super) fn new(rule: BatchRule) -> Self {
-        Self(Arc::new(Shared { rule, state: Mutex::default(), changed: Condvar::new(), load: Load::default() }))
+        Self(Arc::new(Shared {
+            rule,
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            places: AtomicUsize::new(0),
+            running: AtomicUsize::new(0),
+            load: Load::default(),
+        }))
     }
 
     /// Takes a place, at once or not at all.
     pub(super) fn reserve(&self) -> Result<Place, NoPlace> {
-        let mut state = self.0.lock();
-        self.admit(&state)?;
-        state.places += 1;
+        self.open()?;
+        let limit = self.0.rule.queue_limit;
+        let one_more = |taken: usize| (taken < limit).then_some(taken + 1);
+        self.0.places.fetch_update(Relaxed, Relaxed, one_more).map_err(|taken| self.full(taken))?;
         Ok(Place::new(Arc::clone(&self.0)))
     }
 
     /// Whether there is a place now: lets a request be refused before its body is read.
     pub(super) fn check(&self) -> Result<(), NoPlace> {
-        self.admit(&self.0.lock())
+        self.open()?;
+        let taken = self.0.places.load(Relaxed);
+        if taken < self.0.rule.queue_limit { Ok(()) } else { Err(self.full(taken)) }
     }
 
-    fn admit(&self, state: &State) -> Result<(), NoPlace> {
-        let limit = self.0.rule.queue_limit;
-        if state.workers == 0 {
-            Err(NoPlace::Closed)
-        } else if state.places >= limit {
-            Err(NoPlace::Full { limit, waiting: state.places, retry_after: self.0.load.time_for(state.places) })
-        } else {
-            Ok(())
-        }
+    fn open(&self) -> Result<(), NoPlace> {
+        if self.is_closed() { Err(NoPlace::Closed) } else { Ok(()) }
+    }
+
+    fn full(&self, taken: usize) -> NoPlace {
+        NoPlace::Full { limit: self.0.rule.queue_limit, taken, retry_after: self.0.load.time_for(taken) }
     }
 
     /// Whether every worker has ended, which only a reload mends.
@@ -109,7 +122,7 @@ impl Queue {
 
     /// Pictures that wait or are being decoded.
     pub(super) fn len(&self) -> usize {
-        self.0.lock().places
+        self.0.places.load(Relaxed).saturating_sub(self.0.running.load(Relaxed))
     }
 
     /// The way in for one more worker; the queue is open from the first one on.
@@ -175,10 +188,14 @@ impl WorkerEnd {
         }
         let mut batch = Vec::with_capacity(rule.max_batch.min(state.waiting.len()));
         while batch.len() < rule.max_batch
-            && let Some(job) = state.waiting.take_first()
+            && let Some(mut job) = state.waiting.take_first()
         {
-            state.places -= 1;
-            if job.is_expired(now) { job.expire() } else { batch.push(job) }
+            if job.is_expired(now) {
+                job.expire();
+            } else {
+                job.place.runs();
+                batch.push(job);
+            }
         }
         (!batch.is_empty()).then_some(batch)
     }
@@ -194,7 +211,6 @@ impl Drop for WorkerEnd {
         let mut state = self.0.lock();
         state.workers -= 1;
         if state.workers == 0 {
-            state.places -= state.waiting.len();
             state.waiting = Waiting::default();
         }
     }

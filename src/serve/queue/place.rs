@@ -1,7 +1,7 @@
 //! A place in the queue, and the wait for a picture's output.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
@@ -20,20 +20,21 @@ pub(in crate::serve) enum NoPlace {
     /// Its limit is reached.
     Full {
         limit: usize,
-        /// Pictures that wait.
-        waiting: usize,
-        /// About how long those that wait will take.
+        /// Pictures in hand: being decoded, waiting or running.
+        taken: usize,
+        /// About how long they will take.
         retry_after: Duration,
     },
     /// Its workers have ended.
     Closed,
 }
 
-/// A place in the queue. Dropping it gives the place back.
+/// A place in the queue: a request's at first, then its picture's until that is answered. Dropping it gives it back.
 #[derive(Debug)]
 pub(in crate::serve) struct Place {
-    /// None once the place has become a picture's that waits.
-    queue: Option<Arc<Shared>>,
+    queue: Arc<Shared>,
+    /// Whether a worker has its picture.
+    running: bool,
 }
 
 /// A picture that waits. Dropping it takes the picture out of the queue, if no worker has it yet.
@@ -46,18 +47,24 @@ struct Ticket {
 
 impl Place {
     pub(super) fn new(queue: Arc<Shared>) -> Self {
-        Self { queue: Some(queue) }
+        Self { queue, running: false }
+    }
+
+    /// A worker has taken the picture.
+    pub(super) fn runs(&mut self) {
+        self.running = true;
+        self.queue.running.fetch_add(1, Relaxed);
     }
 
     /// Puts a picture into the queue and waits for its output. Dropping the future takes the picture out again.
-    pub(in crate::serve) async fn run(mut self, pixels: Vec<u8>, terms: Terms) -> Result<Output, Failure> {
-        let Some(queue) = self.queue.take() else { return Err(Failure::Ended) };
+    pub(in crate::serve) async fn run(self, pixels: Vec<u8>, terms: Terms) -> Result<Output, Failure> {
+        let queue = Arc::clone(&self.queue);
         let (reply, answer) = oneshot::channel();
-        let job = Job { pixels, queued: Instant::now(), deadline: terms.deadline, reply, span: Span::current() };
+        let (queued, span) = (Instant::now(), Span::current());
+        let job = Job { pixels, queued, deadline: terms.deadline, reply, span, place: self };
         let turn = {
             let mut state = queue.lock();
             if state.workers == 0 {
-                state.places -= 1;
                 return Err(Failure::Ended);
             }
             state.waiting.put(terms.priority, job)
@@ -72,20 +79,17 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if let Some(queue) = &self.queue {
-            queue.lock().places -= 1;
+        self.queue.places.fetch_sub(1, Relaxed);
+        if self.running {
+            self.queue.running.fetch_sub(1, Relaxed);
         }
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if self.answered {
-            return;
-        }
-        let mut state = self.queue.lock();
-        if state.waiting.remove(self.turn) {
-            state.places -= 1;
+        if !self.answered {
+            self.queue.lock().waiting.remove(self.turn);
         }
     }
 }

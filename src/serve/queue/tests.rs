@@ -61,12 +61,24 @@ async fn a_client_that_has_gone_leaves_its_place_at_once() {
     let (queue, worker) = open(BatchRule { queue_limit: 2, ..RULE });
     let gone = put(&queue, 0, Terms::default()).await;
     put(&queue, 1, Terms::default()).await;
-    assert!(matches!(queue.reserve(), Err(NoPlace::Full { limit: 2, waiting: 2, .. })));
+    assert!(matches!(queue.reserve(), Err(NoPlace::Full { limit: 2, taken: 2, .. })));
     gone.abort();
     let _ = gone.await;
     assert_eq!(queue.len(), 1);
     assert!(queue.reserve().is_ok());
     assert_eq!(values(worker.next(None)), [1]);
+}
+
+#[tokio::test]
+async fn a_picture_keeps_its_place_while_it_runs() {
+    let (queue, worker) = open(BatchRule { queue_limit: 2, ..RULE });
+    put(&queue, 0, Terms::default()).await;
+    put(&queue, 1, Terms::default()).await;
+    let Next::Batch(batch) = worker.next(None) else { panic!("two pictures wait") };
+    assert!(matches!(queue.reserve(), Err(NoPlace::Full { limit: 2, taken: 2, .. })));
+    assert_eq!(queue.len(), 0, "none waits");
+    drop(batch);
+    assert!(queue.reserve().is_ok());
 }
 
 #[tokio::test]
@@ -111,7 +123,7 @@ async fn a_closed_queue_is_emptied_before_it_ends() {
 async fn a_place_is_counted_until_it_is_used_up_or_dropped() {
     let (queue, worker) = open(BatchRule { queue_limit: 1, ..RULE });
     let place = queue.reserve().unwrap();
-    assert!(matches!(queue.check(), Err(NoPlace::Full { waiting: 1, .. })));
+    assert!(matches!(queue.check(), Err(NoPlace::Full { taken: 1, .. })));
     assert!(matches!(queue.reserve(), Err(NoPlace::Full { .. })));
     drop(place);
     assert_eq!(queue.len(), 0);
@@ -141,7 +153,7 @@ fn a_full_queue_tells_how_long_it_will_take() {
     worker.record(4, Duration::from_secs(2));
     let _places = (queue.reserve(), queue.reserve());
     let retry_after = Duration::from_secs(1);
-    assert_eq!(queue.reserve().err(), Some(NoPlace::Full { limit: 2, waiting: 2, retry_after }));
+    assert_eq!(queue.reserve().err(), Some(NoPlace::Full { limit: 2, taken: 2, retry_after }));
     for _ in 0..40 {
         worker.record(1, Duration::from_secs(1));
     }

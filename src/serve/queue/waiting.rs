@@ -34,10 +34,11 @@ impl Waiting {
         Some(job)
     }
 
-    /// Takes one out whose client has gone; false where a worker has it already.
-    pub(super) fn remove(&mut self, turn: Turn) -> bool {
-        let Some(job) = self.jobs.remove(&turn) else { return false };
-        self.arrivals.remove(&(job.queued, turn.1))
+    /// Takes one out whose client has gone, unless a worker has it already.
+    pub(super) fn remove(&mut self, turn: Turn) {
+        if let Some(job) = self.jobs.remove(&turn) {
+            self.arrivals.remove(&(job.queued, turn.1));
+        }
     }
 
     /// Since when the one that has waited longest waits.

@@ -48,7 +48,7 @@ pub struct Settings {
     pub max_batch: usize,
     /// How long a picture waits for company; 0 takes what is there and never waits.
     pub max_delay: Duration,
-    /// The most pictures that wait for one version, being decoded or decoded; more are refused.
+    /// The most pictures of one version that are being decoded, wait or run; more are refused.
     pub queue_limit: usize,
     /// How long a request may take that does not say; none may ask for more.
     pub request_timeout: Duration,

@@ -22,6 +22,7 @@ pub mod infer;
 pub mod model;
 pub mod onnx;
 pub mod picture;
+mod raw;
 pub mod serve;
 pub mod store;
 pub mod thresholds;

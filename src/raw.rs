@@ -1,11 +1,11 @@
-//! All of this library's unsafe code: what neither std nor `ort` offers safely.
+//! All of this library's unsafe code: what neither std nor `ort` nor `tch` offers safely.
 #![allow(unsafe_code, reason = "each place says why it is sound")]
 
 use std::{collections::BTreeMap, ffi::CStr, ptr, slice};
 
 use ort::{AsPointer as _, memory::Allocator};
 
-use super::InferError;
+use crate::infer::InferError;
 
 /// Turns ONNX Runtime's telemetry off for this process. Call it first thing in `main`.
 ///
@@ -19,12 +19,31 @@ pub unsafe fn disable_telemetry() {
     unsafe { std::env::set_var("ORT_DISABLE_TELEMETRY", "1") };
 }
 
+/// Loads a shared library for as long as the process lives, so that all others see its symbols.
+///
+/// # Errors
+/// What the system's loader says.
+#[cfg(feature = "train")]
+pub(crate) fn load_library(name: &str) -> Result<(), libloading::Error> {
+    #[cfg(unix)]
+    let library = {
+        use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
+        // SAFETY: the library is one of libtorch's, whose initialisers are made to run in any program that uses libtorch.
+        unsafe { Library::open(Some(name), RTLD_NOW | RTLD_GLOBAL) }?
+    };
+    #[cfg(not(unix))]
+    // SAFETY: as above.
+    let library = unsafe { libloading::Library::new(name) }?;
+    std::mem::forget(library);
+    Ok(())
+}
+
 /// What an allocator of ONNX Runtime tells of itself, by the names of its own: `InUse`, `TotalAllocated`, …; nothing where
 /// it keeps no account. What is not a number is left out.
 ///
 /// # Errors
 /// What ONNX Runtime says.
-pub(super) fn allocator_stats(allocator: &Allocator) -> Result<BTreeMap<String, i64>, InferError> {
+pub(crate) fn allocator_stats(allocator: &Allocator) -> Result<BTreeMap<String, i64>, InferError> {
     let api = ort::api();
     let mut pairs = ptr::null_mut();
     // SAFETY: the allocator's pointer is valid while `allocator` is borrowed, and `pairs` is a place to write to.

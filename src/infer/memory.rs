@@ -4,7 +4,8 @@ use std::sync::{Mutex, PoisonError};
 
 use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
 
-use super::{InferError, Provider, raw};
+use super::{InferError, Provider};
+use crate::raw;
 
 /// A session's memory on its device, as ONNX Runtime counts it: weights as they are in the graph, and what batches need.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,21 +25,28 @@ impl std::iter::Sum for MemoryUse {
     }
 }
 
-/// Tells a session's memory at any time, while the session runs on another thread. Keeps the arena, not the session.
+/// Tells a session's memory at any time, while the session runs on another thread. Keeps the arenas, not the session.
 #[derive(Debug)]
 pub struct MemoryAccount {
-    /// ONNX Runtime's allocators may be asked by one thread at a time.
-    allocator: Mutex<Allocator>,
+    /// Of each of ONNX Runtime's sessions. Its allocators may be asked by one thread at a time.
+    allocators: Mutex<Vec<Allocator>>,
 }
 
 impl MemoryAccount {
-    pub(super) fn open(session: &ort::session::Session, provider: Provider) -> Result<Self, InferError> {
+    pub(super) fn open<'a>(
+        sessions: impl Iterator<Item = &'a ort::session::Session>,
+        provider: Provider,
+    ) -> Result<Self, InferError> {
         let (device, number) = match provider {
             Provider::Cpu => (AllocationDevice::CPU, 0),
             Provider::Cuda { device, .. } => (AllocationDevice::CUDA, i32::from(device)),
         };
-        let info = MemoryInfo::new(device, number, AllocatorType::Arena, MemoryType::Default)?;
-        Ok(Self { allocator: Mutex::new(Allocator::new(session, info)?) })
+        let open = |session| {
+            let info = MemoryInfo::new(device.clone(), number, AllocatorType::Arena, MemoryType::Default)?;
+            Allocator::new(session, info)
+        };
+        let allocators = sessions.map(open).collect::<Result<_, _>>()?;
+        Ok(Self { allocators: Mutex::new(allocators) })
     }
 
     /// What the session holds now; nothing where it has no arena.
@@ -46,10 +54,14 @@ impl MemoryAccount {
     /// # Errors
     /// What ONNX Runtime says.
     pub fn now(&self) -> Result<MemoryUse, InferError> {
-        let stats = raw::allocator_stats(&self.allocator.lock().unwrap_or_else(PoisonError::into_inner))?;
-        let bytes = |name| stats.get(name).copied().and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0);
-        Ok(MemoryUse { held: bytes("TotalAllocated"), used: bytes("InUse"), peak: bytes("MaxInUse") })
+        self.allocators.lock().unwrap_or_else(PoisonError::into_inner).iter().map(now_of).sum()
     }
+}
+
+fn now_of(allocator: &Allocator) -> Result<MemoryUse, InferError> {
+    let stats = raw::allocator_stats(allocator)?;
+    let bytes = |name| stats.get(name).copied().and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0);
+    Ok(MemoryUse { held: bytes("TotalAllocated"), used: bytes("InUse"), peak: bytes("MaxInUse") })
 }
 
 #[cfg(test)]

@@ -11,7 +11,6 @@ mod provider;
 #[cfg(test)]
 mod quantised_tests;
 mod race;
-mod raw;
 mod runtime;
 mod session;
 
@@ -22,9 +21,10 @@ pub use precision::{Precision, PrecisionChoice};
 pub use probe::Probe;
 pub use provider::Provider;
 pub use race::race;
-pub use raw::disable_telemetry;
 pub use runtime::Runtime;
 pub use session::{Session, SessionOptions};
+
+pub use crate::raw::disable_telemetry;
 
 /// Why a model cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +53,17 @@ pub enum InferError {
         provider: String,
         /// What ONNX Runtime said.
         reason: String,
+    },
+    /// The limit of the graphics card's memory is too small for the model's weights.
+    #[error(
+        "{limit} bytes of the graphics card's memory do not hold the model, which has {model_bytes}: raise \
+         cuda_memory_bytes, or set 0 for no limit"
+    )]
+    MemoryLimit {
+        /// The limit of each session, in bytes.
+        limit: usize,
+        /// The model file's size in bytes.
+        model_bytes: usize,
     },
     /// The graph's inputs or outputs are not what the manifest promises.
     #[error("the graph does not fit its manifest: {0}")]

@@ -7,7 +7,7 @@ use ort::{
     session::builder::SessionBuilder,
 };
 
-use super::{InferError, Tolerance};
+use super::{InferError, SessionOptions, Tolerance};
 
 /// An execution provider of ONNX Runtime.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,7 +19,8 @@ pub enum Provider {
     Cuda {
         /// Its number, from 0.
         device: u16,
-        /// Bytes that its arena may take; the card's memory where there is no limit. cuDNN takes some more beside it.
+        /// Bytes that each session of ONNX Runtime's may take, weights included; the card's memory where there is no
+        /// limit. cuDNN takes some more beside it.
         memory_limit: Option<usize>,
     },
 }
@@ -33,15 +34,52 @@ impl Provider {
         }
     }
 
+    /// Whether convolutions and matrix products can round to TensorFloat-32, so that golden outputs may fail for that
+    /// alone.
+    pub fn has_tensor_float32(&self) -> bool {
+        matches!(self, Self::Cuda { .. })
+    }
+
+    /// The sizes of batch, ascending, that need a session of their own; `None` alone where one takes any size.
+    ///
+    /// Powers of four and the largest: a batch is filled up to at most four times its size, and what that wastes a card
+    /// mostly has idle.
+    pub(super) fn batch_sizes(&self, max_batch: usize) -> Vec<Option<usize>> {
+        match self {
+            Self::Cpu => vec![None],
+            Self::Cuda { .. } => {
+                let max_batch = max_batch.max(1);
+                let below = std::iter::successors(Some(1_usize), |size| size.checked_mul(4));
+                below.take_while(|&size| size < max_batch).chain([max_batch]).map(Some).collect()
+            }
+        }
+    }
+
+    /// Refuses a limit that does not even hold the model: ONNX Runtime counts weights and arena together, and where the
+    /// weights alone are more than the limit its subtraction wraps around, so that there is none (seen with 1.31.1).
+    pub(super) fn check_limit(&self, model_bytes: usize) -> Result<(), InferError> {
+        match *self {
+            Self::Cuda { memory_limit: Some(limit), .. } if limit < model_bytes => {
+                Err(InferError::MemoryLimit { limit, model_bytes })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Puts the provider into a session's options. Without it there is no session: ONNX Runtime would otherwise go on
     /// with the processor, and say so in its own log alone.
-    pub(super) fn register(&self, builder: SessionBuilder, arena: bool) -> Result<SessionBuilder, InferError> {
+    pub(super) fn register(
+        &self,
+        builder: SessionBuilder,
+        options: &SessionOptions,
+    ) -> Result<SessionBuilder, InferError> {
         let provider = match *self {
-            Self::Cpu => CPU::default().with_arena_allocator(arena).build(),
+            Self::Cpu => CPU::default().with_arena_allocator(options.arena).build(),
             Self::Cuda { device, memory_limit } => {
                 let mut cuda = CUDA::default()
                     .with_device_id(i32::from(device))
-                    // The exhaustive search runs every algorithm anew for each size of a batch.
+                    .with_tf32(options.tensor_float32)
+                    // The exhaustive search takes seconds for each session, for little.
                     .with_conv_algorithm_search(ConvAlgorithmSearch::Heuristic)
                     .with_arena_extend_strategy(ArenaExtendStrategy::SameAsRequested);
                 if let Some(limit) = memory_limit {
@@ -112,6 +150,24 @@ pub(super) mod tests {
         }
         assert_eq!(Provider::Cpu.tolerance(), Tolerance(1e-3));
         assert_eq!("cuda".parse::<Provider>().unwrap().tolerance(), Tolerance(5e-3));
+    }
+
+    #[test]
+    fn a_card_has_a_session_for_a_few_sizes_of_batch_and_the_processor_one_for_all() {
+        let cuda: Provider = "cuda".parse().unwrap();
+        let sizes = |max| cuda.batch_sizes(max).into_iter().flatten().collect::<Vec<_>>();
+        assert_eq!(sizes(1), [1]);
+        assert_eq!(sizes(8), [1, 4, 8]);
+        assert_eq!(sizes(64), [1, 4, 16, 64]);
+        assert_eq!(Provider::Cpu.batch_sizes(64), [None]);
+    }
+
+    #[test]
+    fn a_limit_that_does_not_hold_the_model_is_refused() {
+        let limited = |limit| Provider::Cuda { device: 0, memory_limit: limit };
+        assert!(limited(None).check_limit(100).is_ok() && limited(Some(100)).check_limit(100).is_ok());
+        let error = limited(Some(99)).check_limit(100).unwrap_err().to_string();
+        assert!(error.contains("99 bytes") && error.contains("cuda_memory_bytes"), "{error}");
     }
 
     /// The means of red, green and blue.

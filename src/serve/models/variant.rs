@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 use super::{super::settings::Settings, served::Refusal};
 use crate::{
     files::write_whole,
-    infer::{Precision, PrecisionChoice, Runtime, Session, SessionOptions, Tolerance, check_golden, race},
+    infer::{
+        GoldenError, Precision, PrecisionChoice, Runtime, Session, SessionOptions, Tolerance, check_golden, race,
+    },
     model::{Digest, INT8_FILE, ModelFile, Task, VersionFolder},
     onnx::trust::TrustLimits,
 };
@@ -33,6 +35,8 @@ pub(super) struct Variant {
 struct Candidate {
     file: ModelFile,
     session: Session,
+    /// Why it does not compute in TensorFloat-32, where it could and does not.
+    full_float32: Option<String>,
 }
 
 /// What a version is opened with.
@@ -105,26 +109,41 @@ impl Opener<'_> {
         Ok(ModelFile::read_within(path, &limits)?)
     }
 
+    /// A session that gives the golden outputs: in TensorFloat-32 where the device has it, and in full float32 where the
+    /// model does not bear that.
     fn check(&self, file: ModelFile, precision: Precision) -> Result<Candidate, Refusal> {
-        Ok(Candidate { session: self.session(&file, precision)?, file })
+        match self.session(&file, precision, true) {
+            Err(Refusal::Golden(error @ GoldenError::Drift { .. }))
+                if precision == Precision::Float32 && self.settings.provider.has_tensor_float32() =>
+            {
+                let session = self.session(&file, precision, false)?;
+                Ok(Candidate { session, file, full_float32: Some(format!("TensorFloat-32 is off: with it, {error}")) })
+            }
+            session => Ok(Candidate { session: session?, file, full_float32: None }),
+        }
     }
 
     /// Opens the other sessions.
     fn complete(&self, candidate: Candidate, precision: Precision, reason: String) -> Result<Variant, Refusal> {
-        let Candidate { file, session } = candidate;
+        let Candidate { file, session, full_float32 } = candidate;
         let mut sessions = vec![session];
         while sessions.len() < self.settings.instances {
-            sessions.push(self.session(&file, precision)?);
+            sessions.push(self.session(&file, precision, full_float32.is_none())?);
         }
+        let reason = match full_float32 {
+            Some(why) => format!("{reason}; {why}"),
+            None => reason,
+        };
         Ok(Variant { file, precision, reason, tolerance: self.tolerance(precision), sessions })
     }
 
-    /// A session that gives the golden outputs.
-    fn session(&self, file: &ModelFile, precision: Precision) -> Result<Session, Refusal> {
+    fn session(&self, file: &ModelFile, precision: Precision, tensor_float32: bool) -> Result<Session, Refusal> {
         let options = SessionOptions {
             provider: self.settings.provider,
             intra_threads: self.settings.intra_threads,
             spinning: self.settings.spinning,
+            max_batch: self.settings.max_batch,
+            tensor_float32,
             ..SessionOptions::default()
         };
         let mut session = Session::open(self.runtime, file, &options)?;

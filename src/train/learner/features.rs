@@ -6,7 +6,7 @@
 //! What is kept is a function of the body and the seed, so a resumed run computes the same again.
 //! Memory: 4 bytes for each element of the head's input, picture and view (MobileNetV2: 10 KB a picture).
 
-use std::{fmt, str::FromStr};
+use std::{collections::HashMap, fmt, str::FromStr, sync::Arc};
 
 use rand::seq::SliceRandom as _;
 use serde::{Deserialize, Serialize};
@@ -74,13 +74,14 @@ struct Rows {
     /// [pictures, elements].
     features: Tensor,
     /// Targets, masks and places of the same pictures, without pixels.
-    targets: Batch,
+    targets: Arc<Batch>,
 }
 
-/// What has been computed in a phase.
+/// What has been computed in a phase, for pictures of one size.
 pub(super) struct KeptFeatures {
     size: PictureSize,
-    views: Vec<Option<Rows>>,
+    /// The training split by view, once it was needed.
+    views: HashMap<usize, Rows>,
     valid: Option<Rows>,
 }
 
@@ -101,16 +102,15 @@ impl Learner {
         skipped: usize,
     ) -> Result<impl Iterator<Item = Result<Fed, TrainError>> + use<>, TrainError> {
         let size = self.smaller.as_ref().map_or(self.recipe.resize.size, |(size, _)| *size);
-        if self.features.as_ref().is_none_or(|kept| kept.size != size) {
-            self.features = Some(KeptFeatures { size, views: (0..views).map(|_| None).collect(), valid: None });
-        }
         let view = epoch as usize % views;
-        if self.features.as_ref().is_none_or(|kept| kept.views[view].is_none()) {
-            let rows = self.rows(self.train_loader().train_epoch(view as u64, 0), size)?;
-            self.features.as_mut().into_iter().for_each(|kept| kept.views[view] = Some(rows.shallow_copy()));
-        }
-        let kept = self.features.as_ref().and_then(|kept| kept.views[view].as_ref());
-        let rows = kept.map(Rows::shallow_copy).ok_or_else(|| TrainError::Recipe("no features are kept".into()))?;
+        let rows = match self.kept(size).views.get(&view) {
+            Some(rows) => rows.shallow_copy(),
+            None => {
+                let rows = self.rows(self.train_loader().train_epoch(view as u64, 0), size)?;
+                self.kept(size).views.insert(view, rows.shallow_copy());
+                rows
+            }
+        };
         let mut order: Vec<usize> = (0..rows.targets.items.len()).collect();
         order.shuffle(&mut draws(self.recipe.seed, Purpose::Shuffle, epoch, 1));
         let batch_size = self.recipe.batch_size;
@@ -119,16 +119,23 @@ impl Learner {
         Ok(batches.into_iter().map(move |places| rows.fed(&places)))
     }
 
-    /// The validation split as it is, for the head alone.
+    /// The validation split as it is, for the head alone; it is judged at the model's size whatever trains.
     pub(super) fn valid_features(&mut self) -> Result<Fed, TrainError> {
-        let size = self.recipe.resize.size;
-        if self.features.as_ref().is_some_and(|kept| kept.valid.is_none()) {
-            let rows = self.rows(self.loader.valid(), size)?;
-            self.features.as_mut().into_iter().for_each(|kept| kept.valid = Some(rows.shallow_copy()));
-        }
         let kept = self.features.as_ref().and_then(|kept| kept.valid.as_ref());
-        let rows = kept.ok_or_else(|| TrainError::Recipe("no features are kept".into()))?;
-        Ok(Fed { batch: rows.targets.clone(), features: Some((rows.name.clone(), rows.features.shallow_clone())) })
+        let rows = match kept {
+            Some(rows) => rows.shallow_copy(),
+            None => self.rows(self.loader.valid(), self.recipe.resize.size)?,
+        };
+        if let Some(kept) = &mut self.features {
+            kept.valid = Some(rows.shallow_copy());
+        }
+        Ok(Fed { batch: rows.targets.as_ref().clone(), features: Some((rows.name, rows.features)) })
+    }
+
+    /// What is kept for training pictures of a size; empty at first, and when another size is trained.
+    fn kept(&mut self, size: PictureSize) -> &mut KeptFeatures {
+        let usable = self.features.take().filter(|kept| kept.size == size);
+        self.features.insert(usable.unwrap_or_else(|| KeptFeatures { size, views: HashMap::new(), valid: None }))
     }
 
     /// Runs the body on batches, as it is served, in the precision of training.
@@ -147,20 +154,21 @@ impl Learner {
             targets.mask.extend(batch.mask);
             targets.items.extend(batch.items);
         }
-        Ok(Rows { name, features: Tensor::f_cat(&parts, 0)?, targets })
+        Ok(Rows { name, features: Tensor::f_cat(&parts, 0)?, targets: Arc::new(targets) })
     }
 }
 
 impl Rows {
-    /// The same rows, their features shared.
+    /// The same rows, sharing their memory.
     fn shallow_copy(&self) -> Self {
-        Self { name: self.name.clone(), features: self.features.shallow_clone(), targets: self.targets.clone() }
+        Self { name: self.name.clone(), features: self.features.shallow_clone(), targets: Arc::clone(&self.targets) }
     }
 
     /// The batch of the rows at these places.
     fn fed(&self, places: &[usize]) -> Result<Fed, TrainError> {
         let index: Vec<i64> = places.iter().map(|&place| place as i64).collect();
-        let features = self.features.f_index_select(0, &Tensor::f_from_slice(&index)?)?;
+        let index = Tensor::f_from_slice(&index)?.f_to_device(self.features.device())?;
+        let features = self.features.f_index_select(0, &index)?;
         let count = self.targets.items.len().max(1);
         let rows = |values: &[f32]| -> Vec<f32> {
             let width = values.len() / count;

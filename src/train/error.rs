@@ -46,6 +46,19 @@ pub enum TrainError {
     /// libtorch failed.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),
+    /// Training cannot run on the device that was asked for.
+    #[error(
+        "training cannot run on {device}: {reason}; it needs the NVIDIA driver and a libtorch for CUDA (libtorch_cuda.so \
+         of PyPI's torch {torch} in the place of the libtorch that the program finds, such as LD_LIBRARY_PATH); or leave \
+         --device out",
+        torch = "2.11.0"
+    )]
+    Device {
+        /// Its name.
+        device: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// A picture that was readable when the run began no longer is.
     #[error(transparent)]
     Loader(#[from] LoaderError),

@@ -11,7 +11,7 @@ mod targets;
 use std::sync::Arc;
 
 use rand::seq::SliceRandom as _;
-use tch::{TchError, Tensor};
+use tch::{Device, TchError, Tensor};
 
 pub use self::batches::Batches;
 use self::frames::{Frames, Shape};
@@ -40,15 +40,17 @@ pub struct LoaderOptions {
     pub y_range: YRange,
     /// Pairs of points that change places in a mirrored picture.
     pub flip_pairs: Vec<(usize, usize)>,
-    /// Worker threads and memory for pictures.
+    /// Worker threads and memory for pictures; the device is not used.
     pub resources: Resources,
     /// Finished batches that may wait for the loop, for each worker.
     pub prefetch: usize,
 }
 
-/// What a loader may take of the machine; no batch depends on it.
+/// What a run may take of the machine; no batch depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Resources {
+    /// What the network runs on.
+    pub device: Device,
     /// Worker threads, at least 1.
     pub workers: usize,
     /// Decoded and resized pictures are kept in memory as far as this many bytes go; the others are decoded each time.
@@ -56,9 +58,10 @@ pub struct Resources {
 }
 
 impl Default for Resources {
-    /// A worker for each core, and 2 GiB.
+    /// The processor, a worker for each core, and 2 GiB.
     fn default() -> Self {
-        Self { workers: std::thread::available_parallelism().map_or(1, usize::from), cache_bytes: 2 << 30 }
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { device: Device::Cpu, workers, cache_bytes: 2 << 30 }
     }
 }
 

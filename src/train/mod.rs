@@ -10,6 +10,7 @@ pub mod backbone;
 pub mod calibrate;
 pub mod commands;
 pub mod dataset;
+pub mod device;
 mod dropout;
 pub mod environment;
 mod error;

@@ -80,7 +80,9 @@ impl Objective {
     }
 
     fn loss(&self, logits: &Tensor, output: &Tensor, batch: &Batch) -> Result<Tensor, TchError> {
-        let like_output = |values: &[f32]| Tensor::f_from_slice(values)?.f_view(output.size().as_slice());
+        let like_output = |values: &[f32]| {
+            Tensor::f_from_slice(values)?.f_view(output.size().as_slice())?.f_to_device(output.device())
+        };
         let targets = like_output(&batch.targets)?;
         match &self.loss {
             TaskLoss::Labels(loss) => loss.of(logits, &targets),
@@ -99,7 +101,7 @@ impl Objective {
             return loss.of(output, targets, mask);
         }
         let deviations: Vec<f32> = self.standards.iter().map(|standard| standard.deviation).collect();
-        let deviations = Tensor::f_from_slice(&deviations)?;
+        let deviations = Tensor::f_from_slice(&deviations)?.f_to_device(output.device())?;
         loss.of(&output.f_div(&deviations)?, &targets.f_div(&deviations)?, mask)
     }
 }

@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
-use tch::Kind;
+use tch::{Device, Kind};
 
 /// The precision of convolutions and matrix products in training; everything else is float32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,13 +17,14 @@ pub enum Precision {
 }
 
 impl Precision {
-    /// The fastest that this processor has instructions for.
-    pub fn of_this_machine() -> Self {
-        #[cfg(target_arch = "x86_64")]
-        if std::arch::is_x86_feature_detected!("avx512bf16") {
-            return Self::Bfloat16;
+    /// Whether a device may have instructions for it; of a graphics card that is not known before it is tried.
+    pub fn is_native(self, device: Device) -> bool {
+        match (self, device) {
+            (Self::Float32, _) | (Self::Bfloat16, Device::Cuda(_)) => true,
+            #[cfg(target_arch = "x86_64")]
+            (Self::Bfloat16, Device::Cpu) => std::arch::is_x86_feature_detected!("avx512bf16"),
+            (Self::Bfloat16, _) => false,
         }
-        Self::Float32
     }
 
     /// The type of the tensors.
@@ -44,15 +45,24 @@ impl fmt::Display for Precision {
     }
 }
 
-impl FromStr for Precision {
+/// A precision, or that it is to be found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PrecisionChoice {
+    /// The faster one for the network on the device ([`Learner::choose_precision`](super::learner::Learner)).
+    Auto,
+    /// This one.
+    Only(Precision),
+}
+
+impl FromStr for PrecisionChoice {
     type Err = String;
 
-    /// `float32`, `bfloat16`, or `auto` for the fastest here.
+    /// `auto`, `float32` or `bfloat16`.
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
-            "auto" => Ok(Self::of_this_machine()),
-            "float32" => Ok(Self::Float32),
-            "bfloat16" => Ok(Self::Bfloat16),
+            "auto" => Ok(Self::Auto),
+            "float32" => Ok(Self::Only(Precision::Float32)),
+            "bfloat16" => Ok(Self::Only(Precision::Bfloat16)),
             _ => Err("give auto, float32 or bfloat16".to_owned()),
         }
     }

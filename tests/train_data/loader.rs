@@ -59,7 +59,7 @@ fn the_number_of_workers_and_the_cache_change_no_bit() {
         for (workers, cache_bytes) in [(2, 16 * 12 * 3 * 2), (3, 0), (8, 1 << 20)] {
             let loader = Loader::new(
                 Arc::clone(&dataset),
-                LoaderOptions { resources: Resources { workers, cache_bytes }, ..options() },
+                LoaderOptions { resources: Resources { workers, cache_bytes, ..Resources::default() }, ..options() },
             );
             for _pass in 0..2 {
                 assert_eq!(all(loader.train_epoch(3, 0)), expected.0);
@@ -93,7 +93,7 @@ fn cropped_erased_and_mixed_batches_do_not_depend_on_workers_or_cache_either() {
         for (workers, cache_bytes) in [(2, 16 * 12 * 3 * 5), (8, 1 << 20)] {
             let loader = Loader::new(
                 Arc::clone(&dataset),
-                LoaderOptions { resources: Resources { workers, cache_bytes }, ..everything() },
+                LoaderOptions { resources: Resources { workers, cache_bytes, ..Resources::default() }, ..everything() },
             );
             for _pass in 0..2 {
                 assert_eq!(all(loader.train_epoch(3, 0)), expected.0);

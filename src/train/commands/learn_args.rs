@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
+use tch::Device;
 
 use super::{augment_args::AugmentArgs, data::TaskArg, loss_args::LossArgs};
 use crate::{
@@ -14,9 +15,10 @@ use crate::{
         TrainError,
         backbone::Backbone,
         dataset::Dataset,
-        learner::FrozenBody,
+        device::parse_device,
+        learner::{FrozenBody, Learner},
         loader::Resources,
-        precision::Precision,
+        precision::PrecisionChoice,
         recipe::{Recipe, Schedule},
         task::{PointSettings, task_of},
         weights::WeightsSource,
@@ -163,10 +165,14 @@ pub struct LearnArgs {
     /// The metric by which --keep-best and --patience go [default: map, accuracy, nme or point_error_px, rmse].
     #[arg(long)]
     pub metric: Option<String>,
-    /// What convolutions and matrix products compute in: float32, bfloat16, or `auto`: bfloat16 where the processor has
-    /// instructions for it (AVX512-BF16, AMX). Weights, statistics, loss, optimiser and the last judgement are float32.
+    /// What convolutions and matrix products compute in: float32, bfloat16, or `auto`: where the processor has
+    /// instructions for bfloat16 (AVX512-BF16, AMX), or on a graphics card, the one in which a trial step is faster.
+    /// Weights, statistics, loss, optimiser and the last judgement are float32.
     #[arg(long, default_value = "auto")]
-    pub precision: Precision,
+    pub precision: PrecisionChoice,
+    /// What training runs on: cpu, or cuda or cuda:N for a graphics card of NVIDIA's, with a libtorch for CUDA.
+    #[arg(long, default_value = "cpu", value_parser = parse_device)]
+    pub device: Device,
     /// Decides every random draw.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -191,7 +197,7 @@ pub struct LearnArgs {
 }
 
 impl LearnArgs {
-    /// The run's settings; fastai's default learning rate where it is to be found.
+    /// The run's settings; fastai's default learning rate and float32 where these are to be found.
     pub fn recipe(&self) -> Recipe {
         let default = Recipe::default();
         Recipe {
@@ -222,7 +228,10 @@ impl LearnArgs {
             weight_decay: self.weight_decay,
             dropout: self.dropout,
             batch_size: self.batch_size,
-            precision: self.precision,
+            precision: match self.precision {
+                PrecisionChoice::Auto => default.precision,
+                PrecisionChoice::Only(precision) => precision,
+            },
             seed: self.seed,
             augmentation: self.augment.augmentation(),
             mixing: self.augment.mixing(),
@@ -240,10 +249,26 @@ impl LearnArgs {
         self.targets.task_of(dataset, self.augment.augmentation().flip, self.nme_pair.clone())
     }
 
-    /// What preparing pictures may take of the machine.
+    /// Finds the precision, where that is to be found, and sets it.
+    ///
+    /// # Errors
+    /// As [`Learner::choose_precision`].
+    #[allow(clippy::print_stdout, reason = "the output of the program")]
+    pub fn settle_precision(&self, learner: &mut Learner, recipe: &mut Recipe) -> Result<(), TrainError> {
+        if self.precision == PrecisionChoice::Auto
+            && let Some(trial) = learner.choose_precision(&recipe.plan(learner.group_count()))?
+        {
+            recipe.precision = trial.faster();
+            println!("precision {}: {trial}", recipe.precision);
+        }
+        Ok(())
+    }
+
+    /// What the run may take of the machine.
     pub fn resources(&self) -> Resources {
         let usual = Resources::default();
         Resources {
+            device: self.device,
             workers: self.workers.unwrap_or(usual.workers),
             cache_bytes: self.cache_mib.map_or(usual.cache_bytes, |mib| mib << 20),
         }

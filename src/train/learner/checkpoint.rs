@@ -105,7 +105,7 @@ impl Learner {
         }
         self.network.restore(&snapshot(&file, "now")?)?;
         let present = |snapshot: Snapshot| (!snapshot.values.is_empty()).then_some(snapshot);
-        self.average = present(snapshot(&file, "average")?);
+        self.average = present(snapshot(&file, "average")?.on(self.network.device())?);
         self.best = present(snapshot(&file, "best")?);
         self.progress = header.progress;
         if let Some(phase) = plan.get(self.progress.phase).filter(|_| self.is_under_way()) {

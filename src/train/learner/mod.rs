@@ -37,21 +37,24 @@ mod fit;
 mod lr_find;
 mod progress;
 mod smoothed;
+mod trial;
 
 use std::sync::Arc;
 
-use tch::{Device, Kind};
+use tch::Kind;
 
 pub use self::{
     checkpoint::CheckpointError,
     features::FrozenBody,
     fit::{Companions, Outcome},
     progress::{Best, Progress},
+    trial::PrecisionTrial,
 };
 use super::{
     TrainError,
     backbone::{Backbone, check_batch},
     dataset::Dataset,
+    device,
     evaluate::{Evaluation, Judge, evaluate_on},
     groups::parameter_groups,
     loader::{Loader, LoaderOptions, Resources},
@@ -99,16 +102,17 @@ impl Learner {
     ///
     /// # Errors
     /// A recipe that contradicts itself, a weight file that cannot be read or does not fit, an architecture that the
-    /// interpreter cannot run.
+    /// interpreter cannot run, a device that is not there.
     pub fn new(dataset: Arc<Dataset>, task: Task, recipe: Recipe, resources: Resources) -> Result<Self, TrainError> {
         recipe.validate().and_then(|()| recipe.mixing.suits(&task)).map_err(TrainError::Recipe)?;
+        device::prepare(resources.device)?;
         let objective = Objective::new(&task, &dataset, &recipe.loss)?;
         let Start { mut source, base_weights, mut notes } = starting_graph(&recipe, &task, objective.standards())?;
         let loader = Loader::new(Arc::clone(&dataset), loader_options(&recipe, &task, resources, recipe.resize));
         if base_weights.is_some() && is_unit_scale(&source.graph)? {
             notes.push(refit(&mut source, &loader, recipe.resize.size)?.to_string());
         }
-        let mut network = Network::new(&source.graph, source.opset, Device::Cpu, Kind::Float)?;
+        let mut network = Network::new(&source.graph, source.opset, resources.device, Kind::Float)?;
         if let Backbone::File(path) = &recipe.architecture {
             check_batch(&mut network, path, recipe.resize.size)?;
         }

@@ -1,6 +1,6 @@
 //! Tensors of the ONNX file to libtorch's and back.
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::NetworkError;
 use crate::onnx::{OnnxError, TensorProto, proto::DataType};
@@ -23,10 +23,19 @@ pub fn to_tensor(proto: &TensorProto) -> Result<Tensor, NetworkError> {
 /// # Errors
 /// None but libtorch's own.
 pub fn to_f32(tensor: &Tensor) -> Result<Vec<f32>, NetworkError> {
-    let tensor = tensor.f_detach()?.f_to_device(tch::Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;
+    let tensor = tensor.f_detach()?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;
     let mut values = vec![0.0; tensor.numel()];
     tensor.f_copy_data(&mut values, tensor.numel())?;
     Ok(values)
+}
+
+/// A tensor on a device. From pinned memory a card fetches it by itself, while the processor goes on.
+pub(super) fn uploaded(tensor: &Tensor, device: Device) -> Result<Tensor, tch::TchError> {
+    if tensor.device() == device || !device.is_cuda() {
+        return tensor.f_to_device(device);
+    }
+    // `pin_memory` itself warns in every call that its argument is deprecated, which the binding always gives.
+    tensor.f_internal_pin_memory(device)?.f_to_device_(device, tensor.kind(), true, false)
 }
 
 /// libtorch's name of an element type.
@@ -48,7 +57,7 @@ pub(super) fn kind_of(data_type: DataType) -> Option<Kind> {
 
 /// The values of an integer tensor.
 pub(super) fn to_ints(tensor: &Tensor) -> Result<Vec<i64>, tch::TchError> {
-    let tensor = tensor.f_to_device(tch::Device::Cpu)?.f_to_kind(Kind::Int64)?.f_contiguous()?;
+    let tensor = tensor.f_to_device(Device::Cpu)?.f_to_kind(Kind::Int64)?.f_contiguous()?;
     let mut values = vec![0; tensor.numel()];
     tensor.f_copy_data(&mut values, tensor.numel())?;
     Ok(values)

@@ -181,7 +181,7 @@ impl Network {
         };
         let image =
             if convert::is_float(image.kind()) { image.f_to_kind(self.target.kind)? } else { image.shallow_clone() };
-        let inputs = HashMap::from([(input.clone(), image.f_to_device(self.target.device)?)]);
+        let inputs = HashMap::from([(input.clone(), convert::uploaded(&image, self.target.device)?)]);
         self.run(inputs, outputs, mode)
     }
 

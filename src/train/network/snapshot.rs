@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use tch::{Tensor, no_grad};
+use tch::{Device, Tensor, no_grad};
 
 use super::{Network, NetworkError, convert::copy_of};
 
@@ -21,6 +21,17 @@ impl Snapshot {
     pub fn copy(&self) -> Result<Self, NetworkError> {
         let copy = |(name, value): &(String, Tensor)| Ok((name.clone(), copy_of(value)?));
         Ok(Self { values: self.values.iter().map(copy).collect::<Result<_, NetworkError>>()? })
+    }
+
+    /// The same values on a device.
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn on(mut self, device: Device) -> Result<Self, NetworkError> {
+        for (_, value) in &mut self.values {
+            *value = value.f_to_device(device)?;
+        }
+        Ok(self)
     }
 
     /// Moves each value towards the network's by `share` of the way: 0 stays, 1 is the network.

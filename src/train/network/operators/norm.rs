@@ -2,7 +2,7 @@
 
 use tch::{Kind, Tensor};
 
-use super::{Call, Operator, Outputs, Spec, Table, axis_of};
+use super::{Call, Operator, Outputs, Spec, Table, axis_of, beside};
 use crate::train::network::{Mode, error::OperatorError};
 
 pub(super) const OPERATORS: Table = &[
@@ -112,6 +112,6 @@ fn drop_out(call: &Call<'_>, input: &Tensor, ratio: f64, with_mask: bool) -> Out
     if mask.size() != input.size() {
         return Err(format!("a mask of shape {:?} for {:?}", mask.size(), input.size()).into());
     }
-    let output = input.f_mul(&mask)?;
+    let output = input.f_mul(&beside(&mask, input)?)?;
     Ok(if with_mask { vec![output, mask.f_ne(0.0)?] } else { vec![output] })
 }

@@ -1,5 +1,5 @@
 # `make serve` and `make test` do all of their set-up; see README.md.
-.PHONY: serve train test lint build clean
+.PHONY: serve train test lint build bench-train clean
 
 # Builds the service and serves the shipped models on 127.0.0.1:8000. The first call fetches ONNX Runtime.
 serve:
@@ -30,6 +30,16 @@ lint:
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --all-targets --features train -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --features train
+
+# Training speed beside fastai's; about an hour, with nothing else running. SHARED holds data/scenes and the weights.
+SHARED ?= ../shared
+bench-train:
+	scripts/setup
+	scripts/fetch onnxruntime libtorch
+	cargo build --release --locked --features train --bin tagpoint-train --example loader_speed
+	[ -d .deps/peers ] || python3 -m venv .deps/peers
+	.deps/peers/bin/pip install --quiet -r scripts/peers/requirements.txt
+	.deps/peers/bin/python scripts/bench-train $(SHARED) runs/bench-train
 
 build:
 	cargo build --release --locked --bin tagpoint

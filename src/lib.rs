@@ -14,6 +14,7 @@
 
 pub mod answer;
 mod drawing;
+pub mod drift;
 pub mod error;
 pub mod feedback;
 mod files;

@@ -20,7 +20,7 @@ use crate::{
     answer::Threshold,
     files::write_whole,
     model::{
-        Activation, Digest, Golden, Label, SCHEMA_VERSION, SIDECAR_FILE, Sidecar, SidecarInput, SidecarLabel,
+        Activation, Digest, Golden, Label, SIDECAR_FILE, SIDECAR_VERSION, Sidecar, SidecarInput, SidecarLabel,
         SidecarOutput, SidecarSource, SidecarTask, foreign_files, next_version, wrapped,
     },
     onnx::{
@@ -89,7 +89,7 @@ fn sidecar(args: &ImportArgs, model: &ModelProto) -> anyhow::Result<Sidecar> {
     let name = args.model.file_name().unwrap_or_default().to_string_lossy();
     let digest = File::open(&args.model).and_then(Digest::of_reader)?;
     Ok(Sidecar {
-        schema_version: SCHEMA_VERSION,
+        schema_version: SIDECAR_VERSION,
         task: task(args)?,
         input: SidecarInput {
             name: args.input.clone(),

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use prost::Message as _;
+use serde::Deserialize;
 
-use super::{Digest, Manifest, foreign};
+use super::{Digest, Manifest, SCHEMA_VERSION, foreign, manifest::wrong_version};
 use crate::files::{write_new, write_whole};
 use crate::onnx::{
     GraphProto, ModelProto, OnnxError,
@@ -113,7 +114,7 @@ impl ModelFile {
         let model = trust::decode(bytes, limits)?;
         let entry = manifest_entry(&model).ok_or(ModelError::NoManifest)?;
         trust::check(&model, limits)?;
-        let manifest: Manifest = serde_json::from_str(entry.value())?;
+        let manifest = parse_manifest(entry.value())?;
         manifest.validate().map_err(ModelError::ManifestInvalid)?;
         let found = graph_digest(&model.graph.unwrap_or_default());
         if found != manifest.graph_digest {
@@ -124,7 +125,7 @@ impl ModelFile {
 
     /// Puts a manifest into a model: the bytes of the model file.
     ///
-    /// The manifest's `graph_digest` is set to that of the model's graph.
+    /// The manifest's `graph_digest` is set to that of the model's graph, its `schema_version` to the one that it needs.
     ///
     /// # Errors
     /// A manifest that contradicts itself.
@@ -140,6 +141,7 @@ impl ModelFile {
     }
 
     fn seal(mut model: ModelProto, mut manifest: Manifest) -> Result<Self, ModelError> {
+        manifest.schema_version = manifest.version_needed();
         manifest.graph_digest = graph_digest(model.graph.as_ref().unwrap_or(&GraphProto::default()));
         model.metadata_props.retain(|entry| entry.key() != MANIFEST_KEY);
         model.metadata_props.push(StringStringEntryProto {
@@ -177,6 +179,20 @@ pub(super) fn manifest_entry(model: &ModelProto) -> Option<&StringStringEntryPro
     model.metadata_props.iter().find(|entry| entry.key() == MANIFEST_KEY)
 }
 
+/// Reads a manifest. One of a newer version may have fields that are not known here, and that is what is then said.
+fn parse_manifest(text: &str) -> Result<Manifest, ModelError> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        schema_version: u32,
+    }
+    serde_json::from_str(text).map_err(|error| match serde_json::from_str(text) {
+        Ok(Versioned { schema_version }) if schema_version > SCHEMA_VERSION => {
+            ModelError::ManifestInvalid(wrong_version(schema_version))
+        }
+        _ => error.into(),
+    })
+}
+
 /// SHA-256 of a graph's encoding.
 pub(crate) fn graph_digest(graph: &GraphProto) -> Digest {
     Digest::of(&graph.encode_to_vec())
@@ -184,4 +200,18 @@ pub(crate) fn graph_digest(graph: &GraphProto) -> Digest {
 
 pub(super) fn io_error(path: &Path, source: std::io::Error) -> ModelError {
     ModelError::Io { path: path.display().to_string(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newer_manifest_asks_for_a_newer_program_and_a_damaged_one_says_what_is_wrong() {
+        let said = |text: &str| parse_manifest(text).unwrap_err().to_string();
+        let newer = said(r#"{"schema_version": 99, "unheard_of": 1}"#);
+        assert!(newer.contains("schema_version is 99") && newer.contains("newer tagpoint"), "{newer}");
+        let damaged = said(r#"{"schema_version": 1, "unheard_of": 1}"#);
+        assert!(damaged.contains("unknown field `unheard_of`"), "{damaged}");
+    }
 }

@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Digest;
+use super::{Digest, ScoreReference};
 use crate::picture::ResizeRule;
 
-/// The manifest version that this build writes, and the newest that it reads.
-pub const SCHEMA_VERSION: u32 = 1;
+/// The newest manifest version that this build reads: 2, which has [`Manifest::score_reference`]. A file is written as the
+/// oldest version that has all that it says ([`Manifest::version_needed`]), so that older servers read what they can.
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// Everything about a model that its graph has no node for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// [`SCHEMA_VERSION`] at the time of writing.
+    /// The version of this document; files are written with [`Manifest::version_needed`].
     pub schema_version: u32,
     /// What the model answers.
     pub task: Task,
@@ -28,6 +29,10 @@ pub struct Manifest {
     pub golden: Golden,
     /// Validation metrics by precision (`fp32`, …) and metric name.
     pub metrics: BTreeMap<String, BTreeMap<String, f64>>,
+    /// The validation scores, which live ones are held against. None for points and values, for models of version 1, and
+    /// for models that `tagpoint-train` did not write.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score_reference: Option<ScoreReference>,
     /// Where the model comes from.
     pub provenance: Provenance,
 }
@@ -219,6 +224,11 @@ impl Task {
 }
 
 impl Manifest {
+    /// The oldest version that has all that this manifest says.
+    pub fn version_needed(&self) -> u32 {
+        if self.score_reference.is_some() { 2 } else { 1 }
+    }
+
     /// Checks what the types alone cannot: versions, names, ranges and counts.
     ///
     /// # Errors
@@ -240,10 +250,7 @@ impl Manifest {
     fn mistakes(&self) -> Vec<String> {
         let mut mistakes = Vec::new();
         if self.schema_version == 0 || self.schema_version > SCHEMA_VERSION {
-            mistakes.push(format!(
-                "schema_version is {}, this build reads 1 to {SCHEMA_VERSION}: use a newer tagpoint",
-                self.schema_version
-            ));
+            mistakes.push(wrong_version(self.schema_version));
         }
         match &self.task {
             Task::MultiLabel { labels } | Task::SingleLabel { labels } => check_labels(labels, &mut mistakes),
@@ -255,6 +262,9 @@ impl Manifest {
                 }
                 values.y_ranges.iter().for_each(|range| check_range(range, &mut mistakes));
             }
+        }
+        if let Some(reference) = &self.score_reference {
+            mistakes.extend(reference.mistakes(self.task.labels().len()));
         }
         let size = self.input.resize.size;
         if size.width == 0 || size.height == 0 || size.width > 4096 || size.height > 4096 {
@@ -271,6 +281,11 @@ impl Manifest {
         }
         mistakes
     }
+}
+
+/// What is said of a version that this build does not read.
+pub(super) fn wrong_version(version: u32) -> String {
+    format!("schema_version is {version}, this build reads 1 to {SCHEMA_VERSION}: use a newer tagpoint")
 }
 
 fn check_labels(labels: &[Label], mistakes: &mut Vec<String>) {

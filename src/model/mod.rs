@@ -7,6 +7,7 @@ mod digest;
 mod file;
 mod foreign;
 mod manifest;
+mod reference;
 mod repository;
 mod sidecar;
 mod storage;
@@ -18,10 +19,12 @@ pub use manifest::{
     Golden, GoldenSample, InputSpec, Label, Manifest, OutputSpec, Points, Provenance, SCHEMA_VERSION, Task, Values,
     YRange,
 };
+pub use reference::{LabelScores, MOST_BINS, ScoreReference};
 pub(crate) use repository::MODEL_FILE;
 pub use repository::{INT8_FILE, ModelName, ModelVersion, VersionFolder, list_versions, next_version};
 pub use sidecar::{
-    Activation, Coordinates, Sidecar, SidecarInput, SidecarLabel, SidecarOutput, SidecarSource, SidecarTask,
+    Activation, Coordinates, SIDECAR_VERSION, Sidecar, SidecarInput, SidecarLabel, SidecarOutput, SidecarSource,
+    SidecarTask,
 };
 pub(crate) use storage::open_bucket;
 pub use storage::{Repository, StorageError, StorageOptions, StoredVersion};

@@ -12,11 +12,14 @@ use crate::{
     picture::ResizeRule,
 };
 
+/// The version of the document that this build writes and reads. It is not the manifest's.
+pub const SIDECAR_VERSION: u32 = 1;
+
 /// The document.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sidecar {
-    /// 1.
+    /// [`SIDECAR_VERSION`].
     pub schema_version: u32,
     /// What the model answers.
     pub task: SidecarTask,
@@ -169,8 +172,8 @@ impl Sidecar {
     /// # Errors
     /// A document of a later version, or one that contradicts itself.
     pub fn manifest(&self) -> Result<Manifest, String> {
-        if self.schema_version != SCHEMA_VERSION {
-            return Err(format!("schema_version is {}, this build reads {SCHEMA_VERSION}", self.schema_version));
+        if self.schema_version != SIDECAR_VERSION {
+            return Err(format!("schema_version is {}, this build reads {SIDECAR_VERSION}", self.schema_version));
         }
         let task = self.task();
         Ok(Manifest {
@@ -182,6 +185,7 @@ impl Sidecar {
             graph_digest: Digest::of(&[]),
             golden: self.golden.clone(),
             metrics: self.metrics.clone(),
+            score_reference: None,
             provenance: Provenance {
                 architecture: self.source.name.clone(),
                 base_weights: self.source.digest,

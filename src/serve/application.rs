@@ -1,6 +1,6 @@
 //! The application: what `main` builds and runs, and what every test builds and runs.
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, sync::Notify, task::AbortHandle};
 
@@ -20,6 +20,11 @@ use crate::{
     model::StorageError,
     store::{Store, StoreError},
 };
+
+/// How long a stop waits for answers that are to be remembered, and are not written yet.
+const LAST_ROWS: Duration = Duration::from_secs(5);
+/// The same where accepted requests have already used up the stop's time.
+const LAST_ROWS_IN_OVERTIME: Duration = Duration::from_secs(2);
 
 /// A server that is ready to run.
 #[derive(Debug)]
@@ -128,18 +133,19 @@ impl Application {
             stopping.notified().await;
             tokio::time::sleep(self.settings.stop_timeout).await;
         };
-        tokio::select! {
-            () = listen::serve(listener, router, edge.rules(&self.settings), signal) => {}
-            () = overtime => {
-                // Requests that still run hold their models' queues, so the threads cannot be waited for.
-                tracing::warn!("stopped with requests unfinished: they took longer than the stop timeout");
-                return Ok(());
-            }
+        let in_time = tokio::select! {
+            () = listen::serve(listener, router, edge.rules(&self.settings), signal) => true,
+            () = overtime => false,
+        };
+        // Requests that still run hold their models' queues, so the threads cannot be waited for.
+        if in_time {
+            self.models.stop().await;
+            edge.finish().await;
+        } else {
+            tracing::warn!("stopped with requests unfinished: they took longer than the stop timeout");
         }
-        self.models.stop().await;
-        edge.finish().await;
         if let Some(recording) = recording {
-            recording.finish().await;
+            recording.finish(if in_time { LAST_ROWS } else { LAST_ROWS_IN_OVERTIME }).await;
         }
         if let Some(store) = &store {
             store.close().await;

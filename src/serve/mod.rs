@@ -3,15 +3,16 @@
 //! [`Settings`] → [`Application::build`] → [`Application::run`]. A request's way, in reading order: `http` takes it and
 //! answers it, `pipeline` takes each picture through `decode`, which turns its bytes into pixels, and `queue`, which
 //! batches the pixels of all requests for one version. `models` holds what is loaded and changes it while the server
-//! runs; `shadow` compares a version on trial with the one that answers; `statistics` adds up what each has done, `record` remembers
-//! answers, and `thresholds` knows which thresholds hold. `oip` is
-//! the same for clients of the Open Inference Protocol, over HTTP and gRPC.
+//! runs; `shadow` compares a version on trial with the one that answers; `statistics` adds up what each has done, `drift`
+//! counts its scores, `record` remembers answers, and `thresholds` knows which thresholds hold. `oip` is the same for
+//! clients of the Open Inference Protocol, over HTTP and gRPC.
 //!
 //! Before all that, `listen` takes connections (with `tls`), and `edge` holds what stands between them and the routes:
 //! `keys`, certificate, and `fetch` for pictures by URL. `watched` follows their files.
 
 mod application;
 mod decode;
+mod drift;
 mod edge;
 mod fetch;
 mod http;

@@ -90,6 +90,7 @@ impl Pipeline {
                 let (waited, decode, inference) = (outcome.waited, outcome.decode, outcome.output.inference);
                 model.statistics.answered(began.elapsed(), waited, decode, inference);
                 model.metrics.answered(model, decode, waited, outcome);
+                model.live_scores.add(&outcome.output.values);
             }
             Err(_) => model.statistics.failed(began.elapsed()),
         }

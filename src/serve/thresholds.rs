@@ -56,20 +56,26 @@ impl Thresholds {
     }
 
     pub(super) fn in_force(&self) -> Arc<InForce> {
-        let revised = self.revisions.of(&self.digest);
-        let number = revised.as_ref().map_or(0, |revised| revised.number);
+        let number = self.revisions.of(&self.digest).map_or(0, |revised| revised.number);
         let known = Arc::clone(&self.in_force.read().unwrap_or_else(PoisonError::into_inner));
         if known.revision == number {
             return known;
         }
-        let task = revised.map_or_else(|| self.task.clone(), |revised| revised.revision.applied_to(&self.task));
-        let new = Arc::new(InForce { revision: number, task });
+        let new = Arc::new(self.revisions.in_force(&self.digest, self.task.clone()));
         *self.in_force.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&new);
         new
     }
 }
 
 impl Revisions {
+    /// What holds for a model file, whose own thresholds are those of `task`, also where it is not loaded.
+    pub(super) fn in_force(&self, digest: &str, task: Task) -> InForce {
+        match self.of(digest) {
+            Some(revised) => InForce { revision: revised.number, task: revised.revision.applied_to(&task) },
+            None => InForce { revision: 0, task },
+        }
+    }
+
     fn of(&self, digest: &str) -> Option<Arc<Revised>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(digest).cloned()
     }

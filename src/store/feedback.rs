@@ -37,6 +37,8 @@ pub struct ReviewRow {
     pub model: String,
     /// Its version.
     pub version: i64,
+    /// SHA-256 of the model file.
+    pub digest: String,
     /// The manifest's task and resize rule, as JSON.
     pub task: String,
     /// See `task`.
@@ -151,6 +153,7 @@ fn review_row(row: &AnyRow) -> Result<ReviewRow, sqlx::Error> {
         created_ms: row.try_get("created_ms")?,
         model: row.try_get("model")?,
         version: row.try_get("version")?,
+        digest: row.try_get("digest")?,
         task: row.try_get("task")?,
         resize: row.try_get("resize")?,
         outputs: row.try_get("outputs")?,

@@ -90,7 +90,7 @@ statements! {
     ADD_FEEDBACK = "INSERT INTO feedback (prediction_id, created_ms, author, truth) VALUES ($1, $2, $3, $4)
         ON CONFLICT (prediction_id) DO UPDATE
         SET created_ms = excluded.created_ms, author = excluded.author, truth = excluded.truth";
-    REVIEW_UNCERTAIN = "SELECT p.id, p.created_ms, p.model, p.version, m.task, m.resize, p.outputs, p.width, p.height,
+    REVIEW_UNCERTAIN = "SELECT p.id, p.created_ms, p.model, p.version, p.digest, m.task, m.resize, p.outputs, p.width, p.height,
             p.picture_digest, p.picture, p.uncertainty, p.margin, s.version AS shadow_version, s.disagreement
         FROM predictions p JOIN models m ON m.digest = p.digest
         LEFT JOIN shadow_outputs s ON s.prediction_id = p.id
@@ -98,7 +98,7 @@ statements! {
             AND NOT EXISTS (SELECT 1 FROM feedback WHERE prediction_id = p.id)
             AND p.uncertainty IS NOT NULL
         ORDER BY p.uncertainty DESC, p.id LIMIT $3";
-    REVIEW_THRESHOLD = "SELECT p.id, p.created_ms, p.model, p.version, m.task, m.resize, p.outputs, p.width, p.height,
+    REVIEW_THRESHOLD = "SELECT p.id, p.created_ms, p.model, p.version, p.digest, m.task, m.resize, p.outputs, p.width, p.height,
             p.picture_digest, p.picture, p.uncertainty, p.margin, s.version AS shadow_version, s.disagreement
         FROM predictions p JOIN models m ON m.digest = p.digest
         LEFT JOIN shadow_outputs s ON s.prediction_id = p.id
@@ -106,7 +106,7 @@ statements! {
             AND NOT EXISTS (SELECT 1 FROM feedback WHERE prediction_id = p.id)
             AND p.margin IS NOT NULL
         ORDER BY p.margin, p.id LIMIT $3";
-    REVIEW_SHADOW = "SELECT p.id, p.created_ms, p.model, p.version, m.task, m.resize, p.outputs, p.width, p.height,
+    REVIEW_SHADOW = "SELECT p.id, p.created_ms, p.model, p.version, p.digest, m.task, m.resize, p.outputs, p.width, p.height,
             p.picture_digest, p.picture, p.uncertainty, p.margin, s.version AS shadow_version, s.disagreement
         FROM predictions p JOIN models m ON m.digest = p.digest
         LEFT JOIN shadow_outputs s ON s.prediction_id = p.id

@@ -17,10 +17,11 @@ use super::{
     recipe::Recipe,
 };
 use crate::{
+    drift,
     infer::{Runtime, Session, SessionOptions, Tolerance, check_golden, choose_golden, draw_pictures},
     model::{
-        Digest, Golden, InputSpec, Manifest, ModelFile, ModelVersion, OutputSpec, Provenance, SCHEMA_VERSION, Task,
-        next_version,
+        Digest, Golden, InputSpec, Manifest, ModelFile, ModelVersion, OutputSpec, Provenance, SCHEMA_VERSION,
+        ScoreReference, Task, next_version,
     },
     onnx::SourceGraph,
     picture::{Limits, Picture, ResizeRule},
@@ -74,6 +75,7 @@ pub fn save(
     let description = Description {
         task: fitted.task.clone(),
         metrics: Description::metrics_of(&fitted.evaluation),
+        score_reference: drift::reference(&fitted.task, &fitted.evaluation.outputs),
         data: dataset.fingerprint,
         pictures: (dataset.train.len() as u64, dataset.valid.len() as u64),
         base_weights: learner.base_weights(),
@@ -93,6 +95,8 @@ pub struct Description {
     pub task: Task,
     /// The validation metrics.
     pub metrics: BTreeMap<String, f64>,
+    /// The validation scores, as the file's graph gives them.
+    pub score_reference: Option<ScoreReference>,
     /// The data set's fingerprint.
     pub data: Digest,
     /// Pictures in the training and in the validation split.
@@ -126,7 +130,7 @@ pub fn assemble_and_check(
 }
 
 fn manifest(recipe: &Recipe, origin: &str, description: Description, golden: Golden) -> Manifest {
-    let Description { task, metrics, data, pictures, base_weights, .. } = description;
+    let Description { task, metrics, score_reference, data, pictures, base_weights, .. } = description;
     Manifest {
         schema_version: SCHEMA_VERSION,
         input: InputSpec { name: "image".to_owned(), resize: recipe.resize },
@@ -136,6 +140,7 @@ fn manifest(recipe: &Recipe, origin: &str, description: Description, golden: Gol
         graph_digest: Digest::of(&[]),
         golden,
         metrics: [("fp32".to_owned(), metrics)].into(),
+        score_reference,
         provenance: Provenance {
             architecture: origin.to_owned(),
             base_weights,

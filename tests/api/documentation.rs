@@ -154,6 +154,8 @@ impl Seen {
         ] {
             self.add(operation, &app.get(&format!("/v1/models/{model}{below}{query}")).await);
         }
+        let and = query.replace('?', "&");
+        self.add("get_drift", &app.get(&format!("/v1/models/{model}/drift?version={version}{and}")).await);
         for (operation, below) in [
             ("load_version", format!("/versions/{version}/load")),
             ("promote_version", format!("/versions/{version}/promote")),
@@ -262,6 +264,7 @@ async fn every_documented_status_occurs() {
     let fresh = App::start(&[("colours", &models::colours())]).await;
     seen.add("roll_back", &fresh.ask(Method::POST, "models/colours/rollback").await);
     seen.add("get_shadow_report", &app.get("/v1/models/colours/versions/1/shadow").await);
+    seen.add("get_drift", &app.get("/v1/models/colours/drift").await);
     for query in ["", "?x=1"] {
         seen.add("rescan", &app.ask(Method::POST, &format!("rescan{query}")).await);
     }

@@ -10,7 +10,7 @@ use tokio::{
 use crate::helpers::{App, models, pictures};
 
 /// Sends a request's head and waits until the server asks for the body: then it has accepted the request.
-async fn begin_request(app: &App, body_len: usize) -> TcpStream {
+pub async fn begin_request(app: &App, body_len: usize) -> TcpStream {
     let mut stream = TcpStream::connect(app.address).await.unwrap();
     let head = format!(
         "POST /v1/models/colours/predict HTTP/1.1\r\nhost: test\r\ncontent-length: {body_len}\r\n\

@@ -7,6 +7,7 @@ mod batching;
 mod binary;
 mod connections;
 mod documentation;
+mod drift;
 mod errors;
 mod forms;
 mod golden;

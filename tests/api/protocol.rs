@@ -9,7 +9,7 @@ use tagpoint::{model::ModelFile, picture::ResizeMethod, serve::Settings};
 
 use crate::{
     documentation::{documented, guarded},
-    helpers::{App, models, pictures, put, put_version},
+    helpers::{App, database::TestDatabase, models, pictures, put, put_version},
 };
 
 const HEADER_LENGTH: &str = "inference-header-content-length";
@@ -59,6 +59,17 @@ async fn the_protocols_http_client_is_served() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_protocols_grpc_client_is_served_on_the_same_port() {
     ask_by("over_grpc.py", &protocol_app().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_protocols_clients_are_told_what_is_remembered_of_their_pictures() {
+    let database = TestDatabase::sqlite().await;
+    let app = App::start_with(&[("colours", &models::colours())], |settings| {
+        settings.database = database.setting();
+        settings.record.share = 1.0;
+    })
+    .await;
+    ask_by("remembered.py", &app).await;
 }
 
 /// The error text of a response, after checking what holds for every error of the protocol.

@@ -93,6 +93,8 @@ def versions_ids_and_classes_come_back():
         close(result.as_numpy("scores"), scores(pixels, bias))
         response = result.get_response()
         assert (response.model_version, response.id) == (answered, "my-7"), response
+        # Nothing is remembered here, so nothing is named.
+        assert not response.parameters, response
     (best,) = infer(pixels, outputs=[triton.InferRequestedOutput("scores", class_count=1)]).as_numpy("scores")[0]
     value, index, label = best.decode().split(":")
     numbers = infer(pixels).as_numpy("scores")[0]

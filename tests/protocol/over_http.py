@@ -106,6 +106,11 @@ def the_request_id_comes_back_only_where_there_was_one():
 
 
 @check
+def nothing_is_named_where_nothing_is_remembered():
+    assert "parameters" not in infer(pictures(1)).get_response()
+
+
+@check
 def classification_gives_the_best_labels_with_value_and_index():
     pixels = pictures(2, seed=3)
     expected = infer(pixels, model_version="1").as_numpy("scores")

@@ -68,6 +68,7 @@ fn learns_by_heart(path: &Path, recipe: &Recipe) -> (Vec<String>, usize) {
     let description = Description {
         task,
         metrics: Description::metrics_of(&evaluation),
+        score_reference: None,
         data,
         pictures,
         base_weights: learner.base_weights(),

@@ -86,6 +86,15 @@ fn evaluate_gives_every_figure_that_fit_recorded_for_the_file_that_it_wrote() {
         .flat_map(|row| row.as_array().unwrap().iter().map(|cell| cell.as_u64().unwrap()))
         .collect();
     assert_eq!(matrix.iter().sum::<u64>(), 32);
+    // What drift is told by is of the same pictures, at the same thresholds.
+    let manifest = ModelFile::read(&model).unwrap().manifest;
+    let reference = manifest.score_reference.as_ref().unwrap();
+    assert_eq!((manifest.schema_version, reference.pictures, reference.labels.len()), (2, 32, 3));
+    for (label, scores) in found["labels"].as_array().unwrap().iter().zip(&reference.labels) {
+        let counts = |name: &str| label["counts"][name].as_u64().unwrap();
+        assert_eq!(scores.named, counts("true_positives") + counts("false_positives"), "{label}");
+        assert_eq!(scores.counts.iter().sum::<u64>(), 32);
+    }
 
     succeed(&["evaluate", text(&model), "--data", text(&csv), "--json", text(&out), "--split", "all", "--tta", "2"]);
     assert_eq!(json(&out)["pictures"], 160);
@@ -132,6 +141,19 @@ async fn thresholds_are_shown_fitted_anew_and_served_as_the_next_version() {
     let picture = std::fs::read(folder.path().join("images/00000.png")).unwrap();
     let answer = server.predict("shapes/predict?all=true", picture).await;
     assert_eq!(answer["version"], "3", "{answer}");
+    // It was fitted on all of these pictures: the server sees no drift in them.
+    for place in 1..160 {
+        let picture = std::fs::read(folder.path().join(format!("images/{place:05}.png"))).unwrap();
+        server.predict("shapes/predict", picture).await;
+    }
+    let drift = reqwest::get(format!("http://{}/v1/models/shapes/drift", server.address)).await.unwrap();
+    let drift: Value = drift.json().await.unwrap();
+    assert!(drift["state"] == "compared" && drift["pictures"] == 160 && drift["validation_pictures"] == 160, "{drift}");
+    for label in drift["labels"].as_array().unwrap() {
+        let number = |name: &str| label[name].as_f64().unwrap();
+        assert!(label["bins"].as_array().unwrap().len() > 5 && number("psi") < 0.02, "{label}");
+        assert!((number("live_rate") - number("validation_rate")).abs() < 0.02, "{label}");
+    }
     server.stop().await;
 }
 

@@ -57,6 +57,9 @@ async fn fit_writes_an_int8_file_beside_the_model_with_both_metrics_and_its_own_
     let metrics = &int8.manifest.metrics;
     assert!((metrics["fp32"]["map"] - float.manifest.metrics["fp32"]["map"]).abs() < 1e-3, "{metrics:?}");
     assert!(metrics["fp32"]["map"] - metrics["int8"]["map"] < 0.05, "{metrics:?}");
+    let references = [&float, &int8].map(|file| file.manifest.score_reference.as_ref().unwrap());
+    assert_eq!(references[0].pictures, references[1].pictures);
+    assert_ne!(references[0].labels[0].edges, references[1].labels[0].edges, "the INT8 model's own scores");
     let record = &int8.manifest.provenance.settings["int8"];
     assert_eq!(record["model"], float.digest.to_string());
     assert_eq!(record["judged"]["metric"], "map");

@@ -153,7 +153,9 @@ fn problems(operation: &str) -> Vec<Error> {
         "list_models" => vec![unexpected()],
         "get_model" => vec![unexpected(), unknown(), loading()],
         "get_model_version" => vec![unexpected(), unknown(), unknown_version(), loading()],
-        "get_shadow_report" => vec![unexpected(), unknown(), unknown_version(), not_loaded(), loading(), refused()],
+        "get_shadow_report" | "get_drift" => {
+            vec![unexpected(), unknown(), unknown_version(), not_loaded(), loading(), refused()]
+        }
         "load_version" | "promote_version" => {
             [change(), vec![rejected(), unreadable()]].into_iter().flatten().collect()
         }

@@ -16,6 +16,7 @@ use crate::{
     error::Error,
     feedback::Truth,
     picture::PictureSize,
+    serve::thresholds::Revisions,
     store::feedback::{PredictedBy, ReviewRow},
 };
 
@@ -121,6 +122,10 @@ pub(super) struct ReviewItem {
     /// Its version.
     #[schema(example = "1")]
     version: String,
+    /// The revision of the thresholds that hold now, where they are not the model file's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 3)]
+    thresholds_revision: Option<i64>,
     /// The picture's size in pixels, as EXIF orients it.
     picture: PictureInfo,
     /// SHA-256 of the picture's bytes.
@@ -130,14 +135,15 @@ pub(super) struct ReviewItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "2026-05-04/0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23.jpg")]
     picture_file: Option<String>,
-    /// Every label with its score, or the points or values.
+    /// Every label with its score and the threshold that holds now, or the points or values.
     #[serde(flatten)]
     answer: Answer,
     /// 0 where the model is sure, 1 where it is not at all; models with labels only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 0.94)]
     uncertainty: Option<f64>,
-    /// How far the nearest score is from its threshold; for a model of one label, the best from the second.
+    /// How far the nearest score was from the threshold that held when the answer was made; for a model of one label, the best
+    /// from the second.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 0.02)]
     margin: Option<f64>,
@@ -169,12 +175,13 @@ pub(super) async fn review(State(app): State<App>, parameters: Parameters) -> Re
     // The model's name is one that is known, so that a typing error is not an empty list.
     app.pipeline.models.catalog().entry(&asked.model)?;
     let rows = store.review(asked.order, &asked.model, asked.version, i64::from(asked.limit)).await;
-    let predictions = rows.map_err(Error::Database)?.into_iter().map(item).collect::<Result<_, _>>()?;
-    Ok(Json(Review { predictions }))
+    let revisions = app.pipeline.models.revisions();
+    let predictions = rows.map_err(Error::Database)?.into_iter().map(|row| item(row, revisions));
+    Ok(Json(Review { predictions: predictions.collect::<Result<_, _>>()? }))
 }
 
-fn item(row: ReviewRow) -> Result<ReviewItem, Error> {
-    let task = serde_json::from_str(&row.task).map_err(Error::internal)?;
+fn item(row: ReviewRow, revisions: &Revisions) -> Result<ReviewItem, Error> {
+    let in_force = revisions.in_force(&row.digest, serde_json::from_str(&row.task).map_err(Error::internal)?);
     let resize = serde_json::from_str(&row.resize).map_err(Error::internal)?;
     let outputs: Vec<f32> = serde_json::from_str(&row.outputs).map_err(Error::internal)?;
     let size = PictureSize {
@@ -188,10 +195,11 @@ fn item(row: ReviewRow) -> Result<ReviewItem, Error> {
         created: humantime::format_rfc3339_seconds(SystemTime::UNIX_EPOCH + made).to_string(),
         model: row.model,
         version: row.version.to_string(),
+        thresholds_revision: Some(in_force.revision).filter(|revision| *revision > 0),
         picture: size.into(),
         picture_digest: format!("sha256:{}", row.picture_digest),
         picture_file: row.picture,
-        answer: answer(&task, &resize, size, &outputs, &selection).map_err(Error::internal)?,
+        answer: answer(&in_force.task, &resize, size, &outputs, &selection).map_err(Error::internal)?,
         uncertainty: row.uncertainty,
         margin: row.margin,
         shadow_version: row.shadow_version.map(|version| version.to_string()),
@@ -207,8 +215,8 @@ struct ReviewParameters {
     /// The model.
     #[param(example = "scenes")]
     model: String,
-    /// `uncertain` (the default): the least certain first; `threshold`: the nearest to a threshold; `shadow`: where a version on
-    /// trial disagrees most.
+    /// `uncertain` (the default): the least certain first; `threshold`: the nearest to a threshold that held when the answer
+    /// was made; `shadow`: where a version on trial disagrees most.
     #[param(example = "uncertain")]
     by: Option<String>,
     /// One version only.

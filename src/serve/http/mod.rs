@@ -7,6 +7,7 @@ mod annotated;
 mod budget;
 pub(super) mod context;
 mod document;
+mod drift;
 mod early;
 mod feedback;
 pub(super) mod form;
@@ -109,6 +110,7 @@ fn described_routes() -> OpenApiRouter<App> {
         .routes(routes!(model_views::get_model))
         .routes(routes!(model_views::get_model_version))
         .routes(routes!(model_views::get_shadow_report))
+        .routes(routes!(drift::get_drift))
         .routes(routes!(admin::load))
         .routes(routes!(admin::unload))
         .routes(routes!(admin::unload_model))

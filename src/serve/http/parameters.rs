@@ -107,6 +107,24 @@ impl Parameters {
         Ok((version, dry_run))
     }
 
+    /// What drift is to be told of: the version, if one is named, and how many of the last hours, at most `most`.
+    pub(super) fn drift(self, most: u64) -> Result<(Option<String>, u64), Error> {
+        let (mut version, mut hours) = (None, most);
+        for (name, value) in self.distinct()? {
+            match name.as_str() {
+                "version" => version = Some(value.clone()),
+                "hours" => {
+                    hours = parse(name, value, "a whole number")?;
+                    if !(1..=most).contains(&hours) {
+                        return Err(wrong(name, format!("{hours} is not a number from 1 to {most}")));
+                    }
+                }
+                _ => return Err(wrong(name, "there is no such parameter here; there are hours and version")),
+            }
+        }
+        Ok((version, hours))
+    }
+
     /// The version, if one is named.
     pub(super) fn version_only(self) -> Result<Option<String>, Error> {
         let mut version = None;

@@ -3,6 +3,7 @@
 //! Names and units follow Prometheus's conventions; docs/metrics.md has them all. No label value comes from a client:
 //! routes are those of the router, models and labels those that are loaded, so the number of series is bounded.
 
+mod drift;
 mod gauges;
 mod page;
 mod process;
@@ -226,7 +227,8 @@ impl Metrics {
             self.lost(reason, 0);
         }
         registry.register("predictions_dropped", help, self.lost.clone());
-        registry.register_collector(Box::new(gauges::ModelGauges(models)));
+        registry.register_collector(Box::new(gauges::ModelGauges(Arc::clone(&models))));
+        registry.register_collector(Box::new(drift::DriftGauges(models)));
         registry.register_collector(Box::new(process::Process));
         registry
     }

@@ -6,6 +6,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     super::{
+        drift::LiveScores,
         metrics::Metrics,
         queue::{BatchRule, Health, Queue, Worker},
         settings::Settings,
@@ -36,6 +37,8 @@ pub(in crate::serve) struct ServedModel {
     pub(in crate::serve) health: Arc<Health>,
     /// What it has done.
     pub(in crate::serve) statistics: Arc<Statistics>,
+    /// The scores that it has answered with, but as a shadow.
+    pub(in crate::serve) live_scores: LiveScores,
     /// The whole process's.
     pub(in crate::serve) metrics: Metrics,
     /// Whether there were golden samples to check it by.
@@ -92,12 +95,14 @@ impl ServedModel {
             max_delay: settings.max_delay,
             queue_limit: settings.queue_limit,
         };
+        let manifest = Arc::new(file.manifest.clone());
         let served = Self {
             name: folder.name.to_string(),
             version: folder.version,
             digest: file.digest,
             thresholds: Thresholds::new(Arc::clone(revisions), file.digest.to_string(), file.manifest.task.clone()),
-            manifest: Arc::new(file.manifest.clone()),
+            live_scores: LiveScores::new(Arc::clone(&manifest)),
+            manifest,
             queue: Queue::new(rule),
             health: Arc::default(),
             statistics: Arc::default(),
@@ -178,14 +183,17 @@ impl ServedModel {
             graph_digest: Digest::of(b""),
             golden: Golden::default(),
             metrics: std::collections::BTreeMap::new(),
+            score_reference: None,
             provenance: Provenance::default(),
         };
+        let manifest = Arc::new(manifest);
         Self {
             name: name.to_owned(),
             version: ModelVersion(1),
             digest: Digest::of(b""),
             thresholds: Thresholds::new(Arc::default(), String::new(), manifest.task.clone()),
-            manifest: Arc::new(manifest),
+            live_scores: LiveScores::new(Arc::clone(&manifest)),
+            manifest,
             queue: Queue::new(BatchRule { max_batch: 1, max_delay: Duration::ZERO, queue_limit: 1 }),
             health: Arc::default(),
             statistics: Arc::default(),

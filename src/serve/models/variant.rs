@@ -13,9 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{super::settings::Settings, served::Refusal};
 use crate::{
     files::write_whole,
-    infer::{
-        GoldenError, Precision, PrecisionChoice, Runtime, Session, SessionOptions, Tolerance, check_golden, race,
-    },
+    infer::{GoldenError, Precision, PrecisionChoice, Runtime, Session, SessionOptions, Tolerance, check_golden, race},
     model::{Digest, INT8_FILE, ModelFile, Task, VersionFolder},
     onnx::trust::TrustLimits,
 };

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use futures_util::future::try_join_all;
 
 use super::{
-    outputs::{InferAnswer, PictureOutput, Plan},
+    outputs::{InferAnswer, PictureOutput, Plan, prediction_id},
     request::{InferRequest, InputRule, Pictures},
     wrong,
 };
@@ -48,13 +48,14 @@ pub(super) async fn infer(app: &App, model: &Arc<ServedModel>, request: InferReq
             other => other,
         })?;
         let original = encoded.then_some(outcome.original);
-        Ok::<_, Error>(PictureOutput { values: outcome.output.values, original })
+        Ok::<_, Error>(PictureOutput { values: outcome.output.values, original, recorded: outcome.recorded })
     }))
     .await?;
     Ok(InferAnswer {
         id: request.id,
         model: model.name.clone(),
         version: model.version.to_string(),
+        prediction_id: prediction_id(&results),
         outputs: plan.fill(&results)?,
     })
 }

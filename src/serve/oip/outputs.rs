@@ -1,5 +1,7 @@
 //! What a request asks of a model's outputs, checked before the model runs, and the tensors of the answer.
 
+use uuid::Uuid;
+
 use super::{request::RequestedOutput, wrong};
 use crate::{
     answer::{Answer, Selection, answer},
@@ -11,6 +13,10 @@ use crate::{
 /// The name of the output that only a request for it gets: points in pixels of the original picture, FP32 [N, K, 2].
 pub(super) const POINTS_PX: &str = "points_px";
 
+/// The parameter of an answer that names what is remembered of it: the id of each picture, in their order, with commas
+/// between them; nothing stands for a picture that is not remembered.
+pub(super) const PREDICTION_ID: &str = "prediction_id";
+
 /// What the model gave for one picture.
 #[derive(Clone, Debug)]
 pub(super) struct PictureOutput {
@@ -18,6 +24,8 @@ pub(super) struct PictureOutput {
     pub(super) values: Vec<f32>,
     /// The picture's own size, where it came encoded.
     pub(super) original: Option<PictureSize>,
+    /// The id under which the answer is remembered, if it is.
+    pub(super) recorded: Option<Uuid>,
 }
 
 /// The answer to an inference request.
@@ -29,6 +37,8 @@ pub(super) struct InferAnswer {
     pub(super) model: String,
     /// Its version.
     pub(super) version: String,
+    /// The value of [`PREDICTION_ID`]; none where no picture's answer is remembered.
+    pub(super) prediction_id: Option<String>,
     /// The tensors that were asked for.
     pub(super) outputs: Vec<OutputTensor>,
 }
@@ -162,6 +172,12 @@ impl<'a> Plan<'a> {
     }
 }
 
+/// The value of [`PREDICTION_ID`] for these pictures.
+pub(super) fn prediction_id(results: &[PictureOutput]) -> Option<String> {
+    let ids: Vec<String> = results.iter().map(|it| it.recorded.map(|id| id.to_string()).unwrap_or_default()).collect();
+    ids.iter().any(|id| !id.is_empty()).then(|| ids.join(","))
+}
+
 fn own_kind(name: &str, classes: Option<usize>, task: &Task) -> Result<Kind, Error> {
     match classes {
         None => Ok(Kind::Own),
@@ -247,5 +263,15 @@ mod tests {
         assert_eq!(OutputElements::Fp32(vec![1.0, -2.0]).raw(), [0, 0, 128, 63, 0, 0, 0, 192]);
         let text = OutputElements::Text(vec!["ab".to_owned(), String::new()]);
         assert_eq!(text.raw(), b"\x02\0\0\0ab\0\0\0\0");
+    }
+
+    #[test]
+    fn ids_keep_the_pictures_order_and_there_are_none_where_nothing_is_remembered() {
+        let result = |recorded| PictureOutput { values: Vec::new(), original: None, recorded };
+        let (first, second) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        assert_eq!(prediction_id(&[result(Some(first))]), Some(first.to_string()));
+        let three = [result(Some(first)), result(None), result(Some(second))];
+        assert_eq!(prediction_id(&three), Some(format!("{first},,{second}")));
+        assert_eq!(prediction_id(&[result(None), result(None)]), None);
     }
 }

@@ -9,7 +9,10 @@ mod prepare;
 mod row;
 mod write;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
@@ -36,8 +39,6 @@ const WAITING: usize = 1024;
 const HELD_KIB: usize = 64 << 10;
 /// Rows that wait for the database.
 const ROWS: usize = 10_000;
-/// How long the stop waits for what is not written yet.
-const LAST: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Where requests hand their answers over. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -117,8 +118,8 @@ impl Recording {
         self.recorder.clone()
     }
 
-    /// Takes no further answer, and gives those that it has some time to be written.
-    pub(super) async fn finish(self) {
+    /// Takes no further answer, and gives those that it has this long to be written.
+    pub(super) async fn finish(self, patience: Duration) {
         self.forget.abort();
         drop(self.recorder.channels.write().unwrap_or_else(PoisonError::into_inner).take());
         let (prepare, write) = (self.prepare.abort_handle(), self.write.abort_handle());
@@ -127,7 +128,7 @@ impl Recording {
             let _ = self.prepare.await;
             let _ = self.write.await;
         };
-        if tokio::time::timeout(LAST, written).await.is_err() {
+        if tokio::time::timeout(patience, written).await.is_err() {
             tracing::warn!("stopped with predictions that the database did not take");
             prepare.abort();
             write.abort();
@@ -177,8 +178,6 @@ impl Recorder {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use bytes::Bytes;
 
     use super::*;

@@ -13,6 +13,7 @@ use super::{
     tables,
 };
 use crate::{
+    drift,
     infer::{Runtime, Session, SessionOptions, Tolerance, check_golden},
     model::{Label, ModelFile, Task, next_version},
     onnx::{calibrate, quantize::is_quantised},
@@ -129,7 +130,8 @@ fn fit(args: &ThresholdsArgs, subject: &mut Subject, task: &Task) -> anyhow::Res
     Ok(())
 }
 
-/// The model with its new thresholds and calibration. Its metrics are those of the pictures that it was fitted on.
+/// The model with its new thresholds and calibration. Its metrics, and the scores that drift is told by, are those of the
+/// pictures that it was fitted on.
 fn next(
     args: &ThresholdsArgs,
     subject: &mut Subject,
@@ -140,6 +142,7 @@ fn next(
     let mut manifest = subject.file.manifest.clone();
     manifest.task = fitted.task.clone();
     manifest.metrics.insert("fp32".to_owned(), Description::metrics_of(&fitted.evaluation));
+    manifest.score_reference = drift::reference(&fitted.task, &fitted.evaluation.outputs);
     let goals: serde_json::Map<String, serde_json::Value> =
         points.iter().map(|point| (point.name.clone(), json!(point.goal.to_string()))).collect();
     if let Some(settings) = manifest.provenance.settings.as_object_mut() {

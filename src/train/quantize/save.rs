@@ -1,4 +1,4 @@
-//! The INT8 file: the float32 model's manifest with golden samples, metrics and provenance of its own.
+//! The INT8 file: the float32 model's manifest with golden samples, metrics, validation scores and provenance of its own.
 
 use std::{
     collections::BTreeMap,
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Judgement, QuantizeError, Quantized, Settings, lab::Lab, search::Chosen};
 use crate::{
+    drift,
     infer::{Tolerance, check_golden, choose_golden, draw_pictures, golden_outputs},
     model::{Golden, GoldenSample, INT8_FILE, Manifest, ModelFile},
     onnx::{GraphProto, ModelProto, quantize::WeightRange},
@@ -73,6 +74,7 @@ pub(super) fn describe(
     let [float, int8] = done.evaluations;
     // Both of the same pictures in the same run.
     manifest.metrics = [("fp32".to_owned(), of(float)), ("int8".to_owned(), of(int8))].into();
+    manifest.score_reference = drift::reference(&manifest.task, &int8.outputs);
     let provenance = &mut manifest.provenance;
     if !provenance.settings.is_object() {
         provenance.settings = json!({});

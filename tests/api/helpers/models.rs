@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use tagpoint::{
+    drift,
     infer::{Runtime, Session, SessionOptions, golden_outputs},
     model::{
         Digest, Golden, GoldenSample, InputSpec, Label, Manifest, ModelFile, OutputSpec, Points, Provenance,
@@ -88,6 +89,15 @@ pub fn heavy() -> ModelFile {
     seal(graphs::heavy(), colour_task(), rule(graphs::SIDE), 1)
 }
 
+/// The same model, whose file says how it scored these pictures in validation.
+pub fn validated(file: ModelFile, pictures: &[Vec<u8>]) -> ModelFile {
+    let scores = golden_outputs(&mut session(&file), &file.manifest.input.resize, pictures).unwrap().concat();
+    let score_reference = drift::reference(&file.manifest.task, &scores);
+    assert!(score_reference.is_some());
+    let model = prost::Message::decode(file.bytes.as_slice()).unwrap();
+    ModelFile::assemble(model, Manifest { score_reference, ..file.manifest }).unwrap()
+}
+
 /// A session of a model, one thread wide.
 pub fn session(file: &ModelFile) -> Session {
     let options = SessionOptions { intra_threads: 1, ..SessionOptions::default() };
@@ -125,6 +135,7 @@ fn seal(graph: ModelProto, task: Task, resize: ResizeRule, golden_samples: usize
         graph_digest: Digest::of(b""),
         golden: Golden { samples: vec![blank] },
         metrics: BTreeMap::from([("fp32".to_owned(), BTreeMap::from([("map".to_owned(), 0.5)]))]),
+        score_reference: None,
         provenance: Provenance { architecture: "test".to_owned(), ..Provenance::default() },
     };
     let unsealed = ModelFile::assemble(graph.clone(), manifest.clone()).unwrap();

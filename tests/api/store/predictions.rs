@@ -8,7 +8,10 @@ use tagpoint::{
     store::{Store, now_ms, predictions::PredictionRow},
 };
 
-use crate::helpers::{App, database::TestDatabase, models, pictures, put_version};
+use crate::{
+    helpers::{App, database::TestDatabase, models, pictures, put_version},
+    lifecycle::begin_request,
+};
 
 on_both_databases!(
     nothing_is_remembered_unless_it_is_wanted,
@@ -18,6 +21,8 @@ on_both_databases!(
     no_answer_fails_or_waits_while_the_database_is_away_and_the_rows_come_later,
     a_database_that_hangs_slows_no_answer_and_no_stop,
     a_server_that_stops_writes_what_it_has,
+    a_server_whose_stop_runs_out_of_time_writes_what_it_has_too,
+    a_database_that_hangs_does_not_hold_a_stop_that_is_out_of_time,
     what_a_version_on_trial_says_is_remembered_beside_the_answer,
 );
 
@@ -218,6 +223,40 @@ async fn a_server_that_stops_writes_what_it_has(database: TestDatabase) {
     app.stop.send(()).unwrap();
     app.task.await.unwrap().unwrap();
     assert_eq!(count(&database, "predictions").await, 20);
+}
+
+/// Answers twenty pictures, begins a request that never ends, and gives how long the stop took.
+async fn stop_in_overtime(database: &TestDatabase, before: impl AsyncFnOnce()) -> Duration {
+    let app = App::start_with(&[("colours", &models::colours())], |settings| {
+        settings.database = database.setting();
+        settings.record.share = 1.0;
+        settings.stop_timeout = Duration::from_millis(50);
+    })
+    .await;
+    before().await;
+    let picture = pictures::plain(4, 4, RED);
+    for _ in 0..20 {
+        app.answer("colours/predict", &picture).await;
+    }
+    let _unfinished = begin_request(&app, 100).await;
+    let began = Instant::now();
+    app.stop.send(()).unwrap();
+    app.task.await.unwrap().unwrap();
+    began.elapsed()
+}
+
+async fn a_server_whose_stop_runs_out_of_time_writes_what_it_has_too(database: TestDatabase) {
+    let took = stop_in_overtime(&database, async || {}).await;
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert_eq!(count(&database, "predictions").await, 20);
+}
+
+async fn a_database_that_hangs_does_not_hold_a_stop_that_is_out_of_time(database: TestDatabase) {
+    let mut held = None;
+    let took = stop_in_overtime(&database, async || held = database.get_stuck().await).await;
+    // Two seconds for the rows, two to close the connections.
+    assert!(took < Duration::from_secs(8), "{took:?}");
+    drop(held);
 }
 
 async fn what_a_version_on_trial_says_is_remembered_beside_the_answer(database: TestDatabase) {

@@ -44,6 +44,27 @@ async fn teach(app: &App, database: &TestDatabase) {
     rows(database, "feedback", 12).await;
 }
 
+/// The revision that a review names, and the threshold of red that it shows.
+async fn reviewed(app: &App) -> (Option<Value>, Value) {
+    let began = std::time::Instant::now();
+    loop {
+        let review: Value = app.get("/v1/review?model=colours").await.json().await.unwrap();
+        if let Some(first) = review["predictions"].get(0) {
+            let labels = first["labels"].as_array().unwrap();
+            let red = labels.iter().find(|label| label["label"] == "red").unwrap();
+            return (first.get("thresholds_revision").cloned(), red["threshold"].clone());
+        }
+        assert!(began.elapsed().as_secs() < 10, "{review}");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}
+
+/// How many pictures red counted as named for, by the model file's own threshold.
+async fn named_by_the_file(app: &App) -> f64 {
+    let report: Value = app.get("/v1/models/colours/drift").await.json().await.unwrap();
+    (report["labels"][0]["live_rate"].as_f64().unwrap() * report["pictures"].as_f64().unwrap()).round()
+}
+
 fn tagpoint(database: &TestDatabase, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tagpoint"));
     command.args(arguments).env("TAGPOINT_DATABASE", &database.address).env_remove("RUST_LOG");
@@ -77,8 +98,11 @@ async fn corrections_change_a_threshold_and_a_rollback_changes_it_back(database:
     assert_eq!(after["thresholds_revision"], 1);
     assert_eq!(after["labels"][0]["threshold"], balanced["threshold"]);
     assert_eq!(after["digest"], before["digest"]);
+    let named = named_by_the_file(&app).await;
     assert!(label_names(&app.answer("colours/predict", &red(DOUBTFUL)).await).is_empty());
+    assert_eq!(named_by_the_file(&app).await, named + 1.0, "a revision is no drift");
     assert_eq!(label_names(&app.answer("colours/predict", &red(200)).await), ["red"]);
+    assert_eq!(reviewed(&app).await, (Some(json!(1)), balanced["threshold"].clone()));
     let about: Value = app.get("/v1/models/colours").await.json().await.unwrap();
     assert_eq!((&about["thresholds_revision"], &about["labels"][0]["threshold"]), (&json!(1), &balanced["threshold"]));
 
@@ -90,6 +114,7 @@ async fn corrections_change_a_threshold_and_a_rollback_changes_it_back(database:
     assert_eq!(back, json!({"model": "colours", "version": "1", "thresholds_revision": 0}));
     let again = app.answer("colours/predict", &red(DOUBTFUL)).await;
     assert_eq!((label_names(&again), again.get("thresholds_revision")), (vec!["red"], None));
+    assert_eq!(reviewed(&app).await, (None, json!(0.5)));
     problem(app.ask(Method::POST, "models/colours/thresholds/rollback").await, 409, "conflict").await;
     // A number is never used twice.
     let fitted: Value = app.ask(Method::POST, "models/colours/thresholds/refit?version=1").await.json().await.unwrap();

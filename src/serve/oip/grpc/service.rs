@@ -6,15 +6,17 @@ use futures_util::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
-    super::{find, find_free, infer, is_ready, parse_version, repository, views},
+    super::{find, find_free, infer, is_ready, outputs::PREDICTION_ID, parse_version, repository, views},
     parse::parse,
     proto::{
-        ModelConfigRequest, ModelConfigResponse, ModelInferRequest, ModelInferResponse, ModelMetadataRequest,
-        ModelMetadataResponse, ModelReadyRequest, ModelReadyResponse, ModelStatisticsRequest, ModelStatisticsResponse,
-        ModelStreamInferResponse, RepositoryIndexRequest, RepositoryIndexResponse, RepositoryModelLoadRequest,
-        RepositoryModelLoadResponse, RepositoryModelUnloadRequest, RepositoryModelUnloadResponse, ServerLiveRequest,
-        ServerLiveResponse, ServerMetadataRequest, ServerMetadataResponse, ServerReadyRequest, ServerReadyResponse,
-        grpc_inference_service_server::GrpcInferenceService, model_infer_response::InferOutputTensor,
+        InferParameter, ModelConfigRequest, ModelConfigResponse, ModelInferRequest, ModelInferResponse,
+        ModelMetadataRequest, ModelMetadataResponse, ModelReadyRequest, ModelReadyResponse, ModelStatisticsRequest,
+        ModelStatisticsResponse, ModelStreamInferResponse, RepositoryIndexRequest, RepositoryIndexResponse,
+        RepositoryModelLoadRequest, RepositoryModelLoadResponse, RepositoryModelUnloadRequest,
+        RepositoryModelUnloadResponse, ServerLiveRequest, ServerLiveResponse, ServerMetadataRequest,
+        ServerMetadataResponse, ServerReadyRequest, ServerReadyResponse,
+        grpc_inference_service_server::GrpcInferenceService, infer_parameter::ParameterChoice,
+        model_infer_response::InferOutputTensor,
     },
     status,
     stream::answers,
@@ -45,13 +47,15 @@ impl Service {
             shape: output.shape.iter().map(|&dim| i64::try_from(dim).unwrap_or(i64::MAX)).collect(),
             ..InferOutputTensor::default()
         });
+        let text = |value| InferParameter { parameter_choice: Some(ParameterChoice::StringParam(value)) };
+        let remembered = answer.prediction_id.map(|id| (PREDICTION_ID.to_owned(), text(id)));
         Ok(ModelInferResponse {
             model_name: answer.model,
             model_version: answer.version,
             id: answer.id.unwrap_or_default(),
+            parameters: remembered.into_iter().collect(),
             outputs: outputs.collect(),
             raw_output_contents: answer.outputs.iter().map(|output| output.elements.raw().into()).collect(),
-            ..ModelInferResponse::default()
         })
     }
 }

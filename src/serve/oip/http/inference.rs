@@ -29,6 +29,9 @@ const QUICK: usize = 64 << 10;
 /// Tensors travel in the JSON or in binary behind it: with the header `Inference-Header-Content-Length`, the bytes of the
 /// JSON, and `binary_data_size` for each such input. That header as 0 says that the whole body is one encoded picture.
 /// Bodies may be gzip or deflate. `/v2/models/{name}/versions/{version}/infer` asks one version.
+///
+/// Where answers are remembered, the answer's parameter `prediction_id` names them: the id of each picture, in their order,
+/// with commas between them, and nothing for a picture that is not remembered.
 #[utoipa::path(
     post,
     path = "/v2/models/{name}/infer",

@@ -14,7 +14,15 @@ struct AnswerJson<'a> {
     id: Option<&'a str>,
     model_name: &'a str,
     model_version: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameters: Option<AnswerParameters<'a>>,
     outputs: Vec<TensorJson<'a>>,
+}
+
+/// What is said of the whole answer.
+#[derive(Debug, Serialize)]
+struct AnswerParameters<'a> {
+    prediction_id: &'a str,
 }
 
 /// One tensor of it, with its elements or with how many bytes of the binary part are its own.
@@ -48,8 +56,13 @@ enum ElementsJson<'a> {
 pub(super) fn respond(answer: &InferAnswer) -> Result<Response, Error> {
     let mut binary = Vec::new();
     let outputs = answer.outputs.iter().map(|output| tensor(output, &mut binary)).collect();
-    let json =
-        AnswerJson { id: answer.id.as_deref(), model_name: &answer.model, model_version: &answer.version, outputs };
+    let json = AnswerJson {
+        id: answer.id.as_deref(),
+        model_name: &answer.model,
+        model_version: &answer.version,
+        parameters: answer.prediction_id.as_deref().map(|prediction_id| AnswerParameters { prediction_id }),
+        outputs,
+    };
     let mut body = serde_json::to_vec(&json).map_err(Error::internal)?;
     let json_length = body.len();
     body.append(&mut binary);
@@ -90,6 +103,7 @@ mod tests {
             id: Some("7".to_owned()),
             model: "scenes".to_owned(),
             version: "2".to_owned(),
+            prediction_id: None,
             outputs: vec![
                 output("scores", OutputElements::Fp32(vec![0.5]), binary[0]),
                 output("best", OutputElements::Text(vec!["a".to_owned()]), binary[1]),
@@ -112,6 +126,13 @@ mod tests {
             r#"{"name":"best","datatype":"BYTES","shape":[1,1],"data":["a"]}]}"#
         );
         assert_eq!(String::from_utf8(body(response).await).unwrap(), expected);
+    }
+
+    #[tokio::test]
+    async fn what_is_remembered_is_named() {
+        let remembered = InferAnswer { prediction_id: Some("1,,2".to_owned()), ..answer([false, false]) };
+        let json: serde_json::Value = serde_json::from_slice(&body(respond(&remembered).unwrap()).await).unwrap();
+        assert_eq!(json["parameters"], serde_json::json!({"prediction_id": "1,,2"}));
     }
 
     #[tokio::test]

@@ -1,5 +1,5 @@
 # `make serve` and `make test` do all of their set-up; see README.md.
-.PHONY: serve train test lint build bench-train clean
+.PHONY: serve train test lint bench bench-train build clean
 
 # Builds the service and serves the shipped models on 127.0.0.1:8000. The first call fetches ONNX Runtime.
 serve:
@@ -30,6 +30,16 @@ lint:
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --all-targets --features train -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --features train
+
+# The server beside FastAPI and LitServe; `make bench BENCH=--quick` tries it out. The first call fetches the peers' Python
+# packages. `BENCH='--pictures FOLDER'` takes your photos; scripts/bench --help says the rest.
+BENCH ?=
+bench:
+	scripts/setup bench
+	scripts/fetch onnxruntime libtorch
+	cargo build --release --locked --bin tagpoint
+	cargo build --release --locked --features train --bin tagpoint-train
+	scripts/bench $(BENCH)
 
 # Training speed beside fastai's; about an hour, with nothing else running. SHARED holds data/scenes and the weights.
 SHARED ?= ../shared

@@ -132,7 +132,7 @@ fn start(args: &NewRunArgs) -> anyhow::Result<ExitCode> {
     let mut recipe = args.learn.recipe();
     let ready = prepare(args, &recipe)?;
     let mut learner = ready.learner(args, &recipe)?;
-    args.learn.settle_precision(&mut learner, &mut recipe)?;
+    args.learn.settle_precision(&mut learner, &mut recipe);
     if args.learn.lr == LearningRate::Auto {
         let curve = learner.lr_find(&recipe.plan(learner.group_count()))?;
         let found = suggest(&curve).context("the learning-rate finder's run is too short: give --lr a number")?;

@@ -165,9 +165,8 @@ pub struct LearnArgs {
     /// The metric by which --keep-best and --patience go [default: map, accuracy, nme or point_error_px, rmse].
     #[arg(long)]
     pub metric: Option<String>,
-    /// What convolutions and matrix products compute in: float32, bfloat16, or `auto`: where the processor has
-    /// instructions for bfloat16 (AVX512-BF16, AMX), or on a graphics card, the one in which a trial step is faster.
-    /// Weights, statistics, loss, optimiser and the last judgement are float32.
+    /// What convolutions and matrix products compute in: float32, bfloat16, or `auto`: bfloat16 on a graphics card, and on
+    /// a processor with instructions for it (AVX512-BF16, AMX) where the network has no depthwise convolutions. Weights, statistics, loss, optimiser and the last judgement are float32.
     #[arg(long, default_value = "auto")]
     pub precision: PrecisionChoice,
     /// What training runs on: cpu, or cuda or cuda:N for a graphics card of NVIDIA's, with a libtorch for CUDA.
@@ -250,18 +249,10 @@ impl LearnArgs {
     }
 
     /// Finds the precision, where that is to be found, and sets it.
-    ///
-    /// # Errors
-    /// As [`Learner::choose_precision`].
-    #[allow(clippy::print_stdout, reason = "the output of the program")]
-    pub fn settle_precision(&self, learner: &mut Learner, recipe: &mut Recipe) -> Result<(), TrainError> {
-        if self.precision == PrecisionChoice::Auto
-            && let Some(trial) = learner.choose_precision(&recipe.plan(learner.group_count()))?
-        {
-            recipe.precision = trial.faster();
-            println!("precision {}: {trial}", recipe.precision);
+    pub fn settle_precision(&self, learner: &mut Learner, recipe: &mut Recipe) {
+        if self.precision == PrecisionChoice::Auto {
+            recipe.precision = learner.choose_precision();
         }
-        Ok(())
     }
 
     /// What the run may take of the machine.

@@ -33,7 +33,7 @@ pub(super) fn run(args: &LrFindArgs) -> anyhow::Result<()> {
     let dataset = Arc::new(data::read(&args.data, args.learn.targets.task.into(), args.learn.seed)?);
     let task = args.learn.task_of(&dataset)?;
     let mut learner = Learner::new(dataset, task, recipe.clone(), args.learn.resources())?;
-    args.learn.settle_precision(&mut learner, &mut recipe)?;
+    args.learn.settle_precision(&mut learner, &mut recipe);
     let curve = learner.lr_find(&recipe.plan(learner.group_count()))?;
     let suggestions = suggest(&curve)
         .with_context(|| format!("the loss went astray after {} mini-batches: too few to judge", curve.len()))?;

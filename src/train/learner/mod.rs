@@ -37,7 +37,6 @@ mod fit;
 mod lr_find;
 mod progress;
 mod smoothed;
-mod trial;
 
 use std::sync::Arc;
 
@@ -48,7 +47,6 @@ pub use self::{
     features::FrozenBody,
     fit::{Companions, Outcome},
     progress::{Best, Progress},
-    trial::PrecisionTrial,
 };
 use super::{
     TrainError,
@@ -62,6 +60,7 @@ use super::{
     objective::{Fed, Objective},
     observer::Observer,
     optimiser::Optimiser,
+    precision::Precision,
     recipe::Recipe,
     refit::{is_unit_scale, refit},
     start::{Start, starting_graph},
@@ -202,6 +201,12 @@ impl Learner {
     /// The learning rate of the plans to come, such as one that [`Learner::lr_find`] found.
     pub fn set_learning_rate(&mut self, lr: f64) {
         self.recipe.learning_rate = lr;
+    }
+
+    /// Trains in the precision that is faster for the network on its device from now on, and says which it is.
+    pub fn choose_precision(&mut self) -> Precision {
+        self.recipe.precision = Precision::faster(&self.source.graph, self.network.device());
+        self.recipe.precision
     }
 
     /// What it learns.

@@ -1,6 +1,6 @@
 //! Drift: how far live scores lie from those of validation, label by label.
 //!
-//! The trainer counts validation scores in bins ([`reference`]), the server live ones in the same bins ([`bin`]), and
+//! The trainer counts validation scores in bins ([`reference()`]), the server live ones in the same bins ([`bin`]), and
 //! [`stability_index`] is what lies between the two. Pure numbers: nothing here knows HTTP or a clock.
 //!
 //! The population stability index is of credit scoring (N. Siddiqi, *Credit Risk Scorecards*, Wiley 2006, where below .1

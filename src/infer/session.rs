@@ -33,7 +33,7 @@ impl Default for SessionOptions {
 
 /// One session: pixels in, outputs out. Blocking, one batch at a time.
 ///
-/// On CUDA these are several of ONNX Runtime's, one for each of a few sizes of batch ([`Provider::batch_sizes`]): since
+/// On CUDA these are several of ONNX Runtime's, one for each of a few sizes of batch (powers of four): since
 /// 1.20 its convolutions are planned anew whenever the size changes, about a second for MobileNetV2 on an H200
 /// (<https://github.com/microsoft/onnxruntime/issues/23006>). A batch is filled up to the next size.
 #[derive(Debug)]

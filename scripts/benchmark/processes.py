@@ -1,4 +1,4 @@
-"""What a server takes: processor time and memory of its process and of all processes below it, by Linux's /proc."""
+"""What a program takes: processor time and memory of its process and of all processes below it, by Linux's /proc."""
 
 import os
 import pathlib
@@ -60,6 +60,16 @@ class Tree:
         resident, proportional = (sum(self._kilobytes(pid, "smaps_rollup", key) for pid in self.pids) for key in ("Rss", "Pss"))
         shared = resident - proportional if len(self.pids) > 1 else 0
         return (peak - shared) / 1024
+
+    def proportional_mb(self):
+        """What they have in RAM now, what several share being shared out; nothing of one that has ended meanwhile."""
+        total = 0
+        for pid in self.pids:
+            try:
+                total += self._kilobytes(pid, "smaps_rollup", "Pss")
+            except (OSError, ValueError):
+                continue
+        return total / 1024
 
     def _kilobytes(self, pid, file, key):
         for line in (PROC / str(pid) / file).read_text().splitlines():

@@ -3,7 +3,7 @@
 use ort::{session::builder::GraphOptimizationLevel, value::TensorRef};
 use prost::Message as _;
 
-use super::{InferError, Runtime, SessionOptions};
+use super::{InferError, Runtime, SessionOptions, session::pictures_in};
 use crate::{model::InputSpec, onnx::ModelProto};
 
 /// Runs a graph for every output that it has.
@@ -42,11 +42,7 @@ impl Probe {
     /// Pixels that are no whole number of pictures, a failure of ONNX Runtime, and outputs that are not float32.
     pub fn run(&mut self, pixels: &[u8], take: impl FnOnce(Vec<(&str, &[f32])>)) -> Result<(), InferError> {
         let picture = self.frame.iter().product::<i64>() as usize;
-        let count = pixels.len() / picture;
-        if count == 0 || count * picture != pixels.len() {
-            let wrong = format!("{} bytes are no whole number of pictures of {picture} bytes", pixels.len());
-            return Err(InferError::Contract(wrong));
-        }
+        let count = pictures_in(pixels, picture)?;
         let shape = [count as i64, self.frame[0], self.frame[1], self.frame[2]];
         let input = TensorRef::from_array_view((shape, pixels))?;
         let outputs = self.session.run(ort::inputs![self.input.as_str() => input])?;

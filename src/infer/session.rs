@@ -118,14 +118,9 @@ impl Session {
     /// Pixels that are no whole number of pictures, a failure of ONNX Runtime, or an output of another size.
     pub fn run(&mut self, pixels: &[u8]) -> Result<Vec<f32>, InferError> {
         let picture = self.picture_len();
-        if pixels.is_empty() || !pixels.len().is_multiple_of(picture) {
-            let bytes = pixels.len();
-            return Err(InferError::Contract(format!(
-                "{bytes} bytes are no whole number of pictures of {picture} bytes"
-            )));
-        }
+        let count = pictures_in(pixels, picture)?;
         let Some(largest) = self.sized.last().and_then(|sized| sized.batch) else { return self.run_on(0, pixels) };
-        let mut values = Vec::with_capacity(pixels.len() / picture * self.output_len);
+        let mut values = Vec::with_capacity(count * self.output_len);
         for part in pixels.chunks(largest * picture) {
             values.extend(self.run_filled(part)?);
         }
@@ -165,6 +160,15 @@ impl Session {
         }
         Ok(values.to_vec())
     }
+}
+
+/// How many pictures of so many bytes the pixels are.
+pub(super) fn pictures_in(pixels: &[u8], picture: usize) -> Result<usize, InferError> {
+    let bytes = pixels.len();
+    if bytes == 0 || !bytes.is_multiple_of(picture) {
+        return Err(InferError::Contract(format!("{bytes} bytes are no whole number of pictures of {picture} bytes")));
+    }
+    Ok(bytes / picture)
 }
 
 fn open_one(

@@ -49,9 +49,8 @@ pub enum TrainError {
     /// Training cannot run on the device that was asked for.
     #[error(
         "training cannot run on {device}: {reason}; it needs the NVIDIA driver and a libtorch for CUDA (libtorch_cuda.so \
-         of PyPI's torch {torch} in the place of the libtorch that the program finds, such as LD_LIBRARY_PATH); or leave \
-         --device out",
-        torch = "2.11.0"
+         of PyPI's torch 2.11.0 in the place of the libtorch that the program finds, such as LD_LIBRARY_PATH); or leave \
+         --device out"
     )]
     Device {
         /// Its name.

@@ -71,18 +71,23 @@ async fn sound_pictures_without_an_answer_are_counted_by_reason() {
     }
     let answers = clients.join_all().await;
     let refused = answers.into_iter().filter(|answer| answer.as_ref().is_ok_and(|a| a.status() == 503)).count();
-    let impatient = app.predict("slow/predict", &picture).timeout(std::time::Duration::from_millis(1)).send().await;
-    assert!(refused > 0 && impatient.is_err());
+    assert!(refused > 0);
     let reason =
         |reason: &str| format!("tagpoint_pictures_rejected_total{{model=\"slow\",version=\"1\",reason=\"{reason}\"}}");
     let page = page(&app).await;
     assert_eq!(value(&page, &reason("queue_full")), refused as f64);
     assert_eq!(value(&page, &reason("deadline")), 1.0);
-    // A client that has gone is noticed a moment later.
+    let gone = reason("client_gone");
+    assert!(!page.contains(&gone));
+    // How long a request is on its way differs; one of these goes away while its picture is here.
     let begun = std::time::Instant::now();
-    while !self::page(&app).await.contains(&(reason("client_gone") + " 1\n")) {
-        assert!(begun.elapsed() < std::time::Duration::from_secs(10), "{}", self::page(&app).await);
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    for patience in (1..=20).cycle() {
+        let request = app.predict("slow/predict", &picture).timeout(std::time::Duration::from_millis(patience));
+        let _ = request.send().await;
+        if self::page(&app).await.contains(&gone) {
+            break;
+        }
+        assert!(begun.elapsed() < std::time::Duration::from_secs(10), "nobody who has gone is counted");
     }
 }
 

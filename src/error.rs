@@ -64,6 +64,12 @@ pub enum Error {
          or pictures as multipart/form-data or application/json"
     )]
     MediaType(String),
+    /// The body is nothing that a job can be made of.
+    #[error(
+        "a body of type {0:?} makes no job: send application/zip, application/x-ndjson with {{\"url\": …}} in each line, or \
+         application/json with {{\"source\": \"s3://…\"}}"
+    )]
+    JobMediaType(String),
     /// The body is over the limit.
     #[error("the request's body is larger than {limit} bytes")]
     BodyTooLarge {
@@ -167,6 +173,15 @@ pub enum Error {
     /// No prediction of this id.
     #[error("there is no prediction {0:?}: it was not remembered, or is forgotten")]
     UnknownPrediction(String),
+    /// No job of this id, or one of somebody else's.
+    #[error("there is no job {0:?}; GET /v1/jobs lists the jobs")]
+    UnknownJob(String),
+    /// An address that a job may not read from or write to.
+    #[error("{0}")]
+    AddressRefused(String),
+    /// Uploads for jobs, of a server that has no place for them.
+    #[error("this server keeps no uploads: its setting job_files does not say where")]
+    NoUploads,
     /// Something that needs a database, of a server that has none.
     #[error("this server has no database: it was started with --database none")]
     NoDatabase,

@@ -8,7 +8,7 @@ use tagpoint::{
     import, infer,
     picture::command,
     serve::{Application, Models, ServeArgs, Settings, init_logging},
-    tools::{bench, feedback, keys, models, predict, thresholds, tune},
+    tools::{bench, feedback, jobs, keys, models, predict, thresholds, tune},
 };
 use tokio::net::TcpListener;
 
@@ -40,6 +40,8 @@ enum Command {
     Thresholds(thresholds::ThresholdsArgs),
     /// What people have corrected, as a data set
     Feedback(feedback::FeedbackArgs),
+    /// How far bulk jobs are, their results, and their end
+    Jobs(jobs::JobsArgs),
     /// Answer pictures without a server
     Predict(predict::PredictArgs),
     /// Put load on a server that runs, and tell how fast it answers
@@ -65,6 +67,7 @@ fn main() -> anyhow::Result<()> {
         Command::Keys(args) => on_runtime(async |out| keys::run(&args, out).await),
         Command::Thresholds(args) => on_runtime(async |out| thresholds::run(&args, out).await),
         Command::Feedback(args) => on_runtime(async |out| feedback::run(&args, out).await),
+        Command::Jobs(args) => on_runtime(async |out| jobs::run(&args, out).await),
         Command::Predict(args) => predict::run(&args, &mut std::io::stdout().lock()),
         Command::Bench(args) => bench(&args),
         Command::Tune(args) => {

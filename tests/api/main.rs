@@ -27,6 +27,7 @@ mod points;
 mod precision;
 mod protocol;
 mod queue;
+mod replicas;
 mod sdk;
 mod shadow;
 mod store;

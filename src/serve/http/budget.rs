@@ -16,7 +16,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::App;
+use super::{App, jobs};
 use crate::error::Error;
 
 /// How long a request waits for others to be answered.
@@ -51,6 +51,10 @@ impl Budget {
 
 /// Admits a request's body before it is read.
 pub(super) async fn admit(State(app): State<App>, request: Request, next: Next) -> Result<Response, Error> {
+    if jobs::is_upload(&request) {
+        // It goes to a disk as it comes, and is counted there.
+        return Ok(next.run(request).await);
+    }
     let limit = app.settings.max_body;
     let sent = request.body().size_hint().upper();
     if sent.is_some_and(|bytes| bytes > limit as u64) {

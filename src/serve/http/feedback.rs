@@ -10,7 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{App, access::KeyName, parameters::Parameters, prediction::PictureInfo};
+use super::{App, access::Key, parameters::Parameters, prediction::PictureInfo};
 use crate::{
     answer::{Answer, Selection, answer},
     error::Error,
@@ -58,7 +58,7 @@ pub(super) async fn give_feedback(
     State(app): State<App>,
     Path(id): Path<String>,
     parameters: Parameters,
-    key: Option<Extension<KeyName>>,
+    key: Option<Extension<Key>>,
     request: Request,
 ) -> Result<Json<GivenFeedback>, Error> {
     parameters.none()?;
@@ -69,7 +69,7 @@ pub(super) async fn give_feedback(
     let task = serde_json::from_str(&by.task).map_err(Error::internal)?;
     truth.check(&task).map_err(Error::Body)?;
     let text = serde_json::to_string(&truth).map_err(Error::internal)?;
-    let author = key.map(|Extension(KeyName(name))| name);
+    let author = key.map(|Extension(key)| key.name);
     store.add_feedback(&id, author.as_deref(), &text).await.map_err(Error::Database)?;
     Ok(Json(GivenFeedback { prediction_id: id, model: by.model, version: by.version.to_string(), truth }))
 }

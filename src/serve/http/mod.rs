@@ -14,6 +14,7 @@ pub(super) mod form;
 mod guarded;
 mod headers;
 pub(super) mod health;
+mod jobs;
 mod json;
 mod metrics;
 pub(super) mod model_views;
@@ -39,6 +40,7 @@ pub(super) use budget::Budget;
 
 use super::{
     fetch::Fetcher,
+    jobs::Jobs,
     keys::Keyring,
     metrics::{Metrics, MetricsPage, count_request},
     oip,
@@ -59,6 +61,8 @@ pub(super) struct App {
     pub(super) metrics_page: MetricsPage,
     /// None for a server without a database.
     pub(super) store: Option<Store>,
+    /// As `store`.
+    pub(super) jobs: Option<Jobs>,
     pub(super) settings: Arc<Settings>,
 }
 
@@ -69,6 +73,14 @@ impl App {
     /// `NoDatabase`.
     fn store(&self) -> Result<&Store, Error> {
         self.store.as_ref().ok_or(Error::NoDatabase)
+    }
+
+    /// Bulk jobs.
+    ///
+    /// # Errors
+    /// `NoDatabase`.
+    fn jobs(&self) -> Result<&Jobs, Error> {
+        self.jobs.as_ref().ok_or(Error::NoDatabase)
     }
 
     /// Takes a change of thresholds at once; other servers take it within two seconds.
@@ -121,6 +133,10 @@ fn described_routes() -> OpenApiRouter<App> {
         .routes(routes!(admin::rescan))
         .routes(routes!(feedback::give_feedback))
         .routes(routes!(feedback::review))
+        .routes(routes!(jobs::create::create_job, jobs::list_jobs))
+        .routes(routes!(jobs::get_job))
+        .routes(routes!(jobs::cancel_job))
+        .routes(routes!(jobs::results::get_job_results))
         .routes(routes!(thresholds::refit_thresholds))
         .routes(routes!(thresholds::roll_back_thresholds))
         .routes(routes!(health::healthz))

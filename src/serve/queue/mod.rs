@@ -93,8 +93,16 @@ impl Queue {
 
     /// Takes a place, at once or not at all.
     pub(super) fn reserve(&self) -> Result<Place, NoPlace> {
+        self.reserve_below(self.0.rule.queue_limit)
+    }
+
+    /// Takes a place for a picture that nobody waits for: only where half of the places, or all of one, are free.
+    pub(super) fn reserve_spare(&self) -> Result<Place, NoPlace> {
+        self.reserve_below(self.0.rule.queue_limit.div_ceil(2))
+    }
+
+    fn reserve_below(&self, limit: usize) -> Result<Place, NoPlace> {
         self.open()?;
-        let limit = self.0.rule.queue_limit;
         let one_more = |taken: usize| (taken < limit).then_some(taken + 1);
         self.0.places.fetch_update(Relaxed, Relaxed, one_more).map_err(|taken| self.full(taken))?;
         Ok(Place::new(Arc::clone(&self.0)))

@@ -145,6 +145,59 @@ impl Seen {
         self.of_feedback(&app, &answered, "colours", "").await;
     }
 
+    /// Bulk jobs, on a server with a database that goes away, and on one without.
+    async fn jobs(&mut self) {
+        let database = TestDatabase::sqlite().await;
+        let app = App::start_with(&[("colours", &models::colours())], |settings| {
+            settings.database = database.setting();
+            settings.jobs.max_pictures = 1;
+            settings.jobs.sources = vec!["file:///no/such/folder".parse().unwrap()];
+            // What has been asked for once stays as it is.
+            settings.jobs.workers = 0;
+        })
+        .await;
+        let allowed = r#"{"source": "file:///no/such/folder/"}"#;
+        let url = r#"{"url": "file:///no/such/folder/a"}"#;
+        for (query, content_type, body) in [
+            ("", "application/json", allowed.to_owned()),
+            ("?model=nothing", "application/json", allowed.to_owned()),
+            ("?model=colours", "application/json", allowed.replace("folder", "other")),
+            ("?model=colours", "text/plain", String::new()),
+            ("?model=colours", "application/x-ndjson", "\n".to_owned()),
+            ("?model=colours", "application/x-ndjson", format!("{url}\n{url}")),
+        ] {
+            self.job(&app, "", query, content_type, body).await;
+        }
+        let id = self.job(&app, "", "?model=colours", "application/json", allowed.to_owned()).await;
+        for query in ["?x=1", "", ""] {
+            self.job(&app, &id, query, "application/json", allowed.to_owned()).await;
+        }
+        self.job(&app, "nothing", "", "application/json", allowed.to_owned()).await;
+        let without = App::start(&[("colours", &models::colours())]).await;
+        self.job(&without, &id, "?model=colours", "application/json", allowed.to_owned()).await;
+        self.job(&without, &id, "", "application/json", allowed.to_owned()).await;
+        database.go_away().await;
+        self.job(&app, &id, "?model=colours", "application/json", allowed.to_owned()).await;
+        self.job(&app, &id, "", "application/json", allowed.to_owned()).await;
+    }
+
+    /// Asks for a job, or where one is named, all that is asked of it: the id of the new one.
+    async fn job(&mut self, app: &App, id: &str, query: &str, content_type: &'static str, body: String) -> String {
+        let make = app.client.post(app.url(&format!("/v1/jobs{query}"))).header("content-type", content_type);
+        if id.is_empty() || query.contains("model") {
+            let response = make.body(body).send().await.unwrap();
+            self.add("create_job", &response);
+            let made: Value = response.json().await.unwrap();
+            return made["id"].as_str().unwrap_or_default().to_owned();
+        }
+        self.add("list_jobs", &app.get(&format!("/v1/jobs{query}")).await);
+        self.add("get_job", &app.get(&format!("/v1/jobs/{id}{query}")).await);
+        self.add("get_job_results", &app.get(&format!("/v1/jobs/{id}/results{query}")).await);
+        let cancel = app.client.post(app.url(&format!("/v1/jobs/{id}/cancel{query}")));
+        self.add("cancel_job", &cancel.send().await.unwrap());
+        id.to_owned()
+    }
+
     /// What is read of a model, and its changes, with one path and query for all.
     async fn of_model(&mut self, app: &App, model: &str, version: u32, query: &str) {
         for (operation, below) in [
@@ -292,6 +345,7 @@ async fn every_documented_status_occurs() {
     seen.0.extend(guarded(false).await);
     seen.by_url().await;
     seen.feedback().await;
+    seen.jobs().await;
     // A thread cannot be ended from outside: asserted beside the code.
     seen.0.insert(("healthz".to_owned(), "503".to_owned()));
     seen.0.retain(|(operation, _)| !operation.starts_with("v2_"));

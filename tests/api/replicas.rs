@@ -1,5 +1,5 @@
 //! Many servers on one database and one object store: three processes, a real PostgreSQL and a real S3 server, one process
-//! killed and the database restarted while they work. `TAGPOINT_TEST_PICTURES=5000` makes it a long test.
+//! killed and the database restarted while they work.
 
 use std::{
     collections::HashSet,
@@ -52,13 +52,11 @@ impl Drop for Postgres {
     }
 }
 
-fn wanted() -> usize {
-    std::env::var("TAGPOINT_TEST_PICTURES").ok().map_or(600, |text| text.parse().unwrap())
-}
+const PICTURES: usize = 5000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_replicas_give_every_picture_one_result_though_one_is_killed_and_the_database_restarts() {
-    let count = wanted();
+    let count = PICTURES;
     let (mut postgres, s3) = (Postgres::start(), Store::s3(&[]));
     let url = s3.url("");
     let variables = [

@@ -205,7 +205,6 @@ fn problems(operation: &str) -> Vec<Error> {
                 Error::TooManyPictures { limit: 100_000 },
                 Error::JobMediaType("text/plain".into()),
                 Error::NoPicture,
-                Error::Picture(PictureError::Empty),
                 FetchError::Off.into(),
                 Error::NoDatabase,
                 Error::NoUploads,
@@ -213,7 +212,6 @@ fn problems(operation: &str) -> Vec<Error> {
                 away(),
                 refused(),
                 loading(),
-                Error::internal("the cause is in the log"),
             ]
         }
         "list_jobs" => vec![unexpected(), Error::NoDatabase, away()],
@@ -225,8 +223,7 @@ fn problems(operation: &str) -> Vec<Error> {
         "get_job_results" => {
             let runs =
                 "job 0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23 is running: its results are there once it has come to an end";
-            let broken = Error::internal("the cause is in the log");
-            vec![unexpected(), unknown_job(), Error::Conflict(runs.into()), broken, Error::NoDatabase, away()]
+            vec![unexpected(), unknown_job(), Error::Conflict(runs.into()), Error::NoDatabase, away()]
         }
         "healthz" => vec![Error::Unhealthy(model())],
         "readyz" => vec![Error::NotReady("model \"scenes\" version 1 is still loading".into())],

@@ -3,6 +3,7 @@
 pub mod bench;
 mod database;
 pub mod feedback;
+pub mod health;
 pub mod keys;
 pub mod models;
 pub mod predict;

@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use crate::helpers::root;
@@ -58,4 +59,20 @@ fn every_wheel_and_package_is_named_with_its_hash() {
                 && package.contains("registry+https://github.com/rust-lang/crates.io-index")
         );
     }
+}
+
+#[test]
+fn a_wheel_with_another_hash_is_not_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let scripts = folder.path().join("scripts");
+    fs::create_dir(&scripts).unwrap();
+    fs::copy(root().join("scripts/fetch"), scripts.join("fetch")).unwrap();
+    let wheels = fs::read_to_string(root().join("scripts/wheels.txt")).unwrap();
+    let line = wheels.lines().find(|line| line.starts_with("onnxruntime==")).unwrap();
+    let (named, _) = line.rsplit_once(' ').unwrap();
+    fs::write(scripts.join("wheels.txt"), format!("{named} {}\n", "0".repeat(64))).unwrap();
+    let output = Command::new("python3").arg(scripts.join("fetch")).arg("onnxruntime").output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && said.contains("it is not used"), "{said}");
+    assert!(!folder.path().join(".deps/onnxruntime").exists());
 }

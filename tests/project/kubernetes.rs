@@ -101,6 +101,18 @@ fn what_selects_the_pods_selects_them() {
     assert_eq!(metric, made);
 }
 
+/// docs/deploy.md makes the Secrets that the pods ask for.
+#[test]
+fn the_documented_secrets_are_those_that_are_asked_for() {
+    let document = fs::read_to_string(root().join("docs/deploy.md")).unwrap();
+    let container = container(&resources());
+    let database = &container["env"][0]["valueFrom"]["secretKeyRef"];
+    let made = format!("secret generic {} --from-literal={}=", text(&database["name"]), text(&database["key"]));
+    assert!(document.contains(&made), "{made}");
+    let store = text(&container["envFrom"][0]["secretRef"]["name"]);
+    assert!(document.contains(&format!("secret generic {store} --from-literal=AWS_ACCESS_KEY_ID=")), "{store}");
+}
+
 #[test]
 fn image_and_version_are_those_of_this_release() {
     let (resources, kustomization) = (resources(), yaml("deploy/kubernetes/kustomization.yaml").remove(0));

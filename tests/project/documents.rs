@@ -106,6 +106,33 @@ fn every_command_of_the_documents_runs() {
     run(Command::new(root().join("scripts/run-documents")).arg("--programs").arg(programs()));
 }
 
+/// The runner itself: what it must not pass over.
+#[cfg(feature = "train")]
+#[test]
+fn a_command_that_fails_or_would_not_be_run_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let document = folder.path().join("document.md");
+    let said = |text: &str| {
+        fs::write(&document, text).unwrap();
+        let mut command = Command::new(root().join("scripts/run-documents"));
+        let output = command.arg("--programs").arg(programs()).arg(&document).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        (output.status.success(), said)
+    };
+    let expected = [
+        ("```sh\ntagpoint models\n```\n", true, "1 blocks"),
+        ("```sh\ntagpoint models --no-such-flag\ntrue\n```\n", false, "--no-such-flag"),
+        ("```sh\ncurl http://127.0.0.1:8000/readyz\n```\n", false, "FAILED"),
+        ("Text:\n\n    tagpoint models\n", false, "go between ```sh and ```"),
+        ("<!-- not run -->\n```sh\ntagpoint models\n```\n", false, "why is it not run?"),
+        ("<!-- not run: for a reason -->\n```sh\nfalse\n```\n", true, ""),
+    ];
+    for (text, succeeds, what) in expected {
+        let (succeeded, said) = said(text);
+        assert!(succeeded == succeeds && said.contains(what), "{text}: {said}");
+    }
+}
+
 /// Where both programs lie.
 #[cfg(feature = "train")]
 fn programs() -> &'static Path {

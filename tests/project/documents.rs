@@ -92,6 +92,23 @@ fn the_book_has_every_page_and_its_links_lead_to_what_it_has() {
     }
 }
 
+/// Of every structure that is written into a model file.
+#[test]
+fn each_field_of_the_manifest_is_documented() {
+    let page = fs::read_to_string(root().join("docs/model-file.md")).unwrap();
+    for file in ["src/model/manifest.rs", "src/model/reference.rs"] {
+        let source = fs::read_to_string(root().join(file)).unwrap();
+        for line in source.lines().filter_map(|line| line.trim().strip_prefix("pub ")) {
+            let Some((name, _)) = line.split_once(": ") else { continue };
+            if name.chars().all(|c| c.is_ascii_lowercase() || c == '_') {
+                let forms = [format!("`{name}`"), format!("`{name}."), format!(".{name}`")];
+                let known = forms.iter().any(|form| page.contains(form));
+                assert!(known, "docs/model-file.md does not have {name} of {file}");
+            }
+        }
+    }
+}
+
 /// The trainer is the second program that is asked.
 #[cfg(feature = "train")]
 #[test]

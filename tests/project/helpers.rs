@@ -44,7 +44,7 @@ pub(crate) fn yaml(path: &str) -> Vec<Value> {
 
 /// Text of a value that must be one.
 pub(crate) fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_else(|| panic!("not a text: {value}"))
+    value.as_str().expect("a text")
 }
 
 /// Status and body of an address.
@@ -69,8 +69,8 @@ impl Server {
         let mut server = Self { process: command.spawn().unwrap(), url: String::new() };
         let mut line = String::new();
         BufReader::new(server.process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let url = line.split_whitespace().last().unwrap_or_else(|| panic!("{command:?} ended before it served"));
-        let end = url.find("/v1/").unwrap_or_else(|| panic!("no address in {line}"));
+        let url = line.split_whitespace().last().expect("a line with an address: it ended before it served");
+        let end = url.find("/v1/").expect("the address of a model");
         url[..end].clone_into(&mut server.url);
         server
     }

@@ -4,6 +4,7 @@ pub mod bench;
 mod database;
 pub mod feedback;
 pub mod jobs;
+pub mod health;
 pub mod keys;
 pub mod models;
 pub mod predict;

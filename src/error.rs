@@ -76,6 +76,14 @@ pub enum Error {
         /// The limit in bytes.
         limit: usize,
     },
+    /// The body came too slowly.
+    #[error("only {received} bytes of the request's body came within {after_s:.1} s")]
+    BodyLate {
+        /// Bytes that had come.
+        received: u64,
+        /// Seconds since the request's head.
+        after_s: f64,
+    },
     /// The request has more pictures than one may have.
     #[error("the request has more than {limit} pictures")]
     TooManyPictures {

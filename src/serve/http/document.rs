@@ -117,6 +117,7 @@ fn problems(operation: &str) -> Vec<Error> {
     let refused = || Error::Refused { model: model(), version: 1, reason: "the graph was changed".into() };
     let rejected = || Error::Rejected { model: model(), version: 2, reason: "the graph was changed".into() };
     let unreadable = || Error::NotReady("the models folder models cannot be read: permission denied".into());
+    let late = || Error::BodyLate { received: 4096, after_s: 10.0 };
     let away = || Error::Database(StoreError::Slow { place: "tagpoint.db".into(), after_s: 10 });
     let unknown_job = || Error::UnknownJob("0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23".into());
     let change = || vec![unexpected(), unknown(), unknown_version(), loading()];
@@ -128,6 +129,7 @@ fn problems(operation: &str) -> Vec<Error> {
                 Error::Body("the body broke off".into()),
                 unknown(),
                 not_loaded(),
+                late(),
                 Error::BodyTooLarge { limit: 32 << 20 },
                 Error::TooManyPictures { limit: 32 },
                 Error::Picture(PictureError::TooLarge("the picture is larger than 20971520 bytes".into())),
@@ -174,12 +176,15 @@ fn problems(operation: &str) -> Vec<Error> {
         }
         "set_shadow" => {
             let body = Error::Body("share 2 is not above 0 and at most 1".into());
-            [change(), vec![body, rejected(), unreadable()]].into_iter().flatten().collect()
+            let too_large = Error::BodyTooLarge { limit: 32 << 20 };
+            [change(), vec![body, late(), too_large, rejected(), unreadable()]].into_iter().flatten().collect()
         }
         "rescan" => vec![unexpected(), unreadable()],
         "give_feedback" => vec![
             unexpected(),
             Error::Body("the model has no label \"cta\"; it has cat, dog".into()),
+            late(),
+            Error::BodyTooLarge { limit: 32 << 20 },
             Error::UnknownPrediction("0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23".into()),
             Error::NoDatabase,
             away(),

@@ -4,6 +4,7 @@ mod absent;
 mod access;
 mod admin;
 mod annotated;
+mod arriving;
 mod budget;
 pub(super) mod context;
 mod document;

@@ -131,6 +131,7 @@ fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::Rejected { .. } => (S::UNPROCESSABLE_ENTITY, "version-refused", "Version refused"),
         Error::DeadlineExceeded(_) => (S::GATEWAY_TIMEOUT, "deadline-exceeded", "Out of time"),
         Error::MethodNotAllowed(_) => (S::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed"),
+        Error::BodyLate { .. } => (S::REQUEST_TIMEOUT, "body-late", "Request body too slow"),
         Error::BodyTooLarge { .. } => (S::PAYLOAD_TOO_LARGE, "body-too-large", "Request body too large"),
         Error::TooManyPictures { .. } => (S::PAYLOAD_TOO_LARGE, "too-many-pictures", "Too many pictures"),
         Error::Fetch(error) => fetch_kind(error),

@@ -15,6 +15,7 @@ mod guarded;
 mod headers;
 pub(super) mod health;
 mod json;
+mod kept_picture;
 mod metrics;
 pub(super) mod model_views;
 mod page;
@@ -22,6 +23,7 @@ mod parameters;
 pub(super) mod predict;
 mod prediction;
 pub(super) mod problem;
+mod review;
 mod thresholds;
 
 use std::sync::Arc;
@@ -45,7 +47,10 @@ use super::{
     pipeline::Pipeline,
     settings::Settings,
 };
-use crate::{error::Error, store::Store};
+use crate::{
+    error::Error,
+    store::{Pictures, Store},
+};
 
 /// What every handler may use. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -59,6 +64,8 @@ pub(super) struct App {
     pub(super) metrics_page: MetricsPage,
     /// None for a server without a database.
     pub(super) store: Option<Store>,
+    /// None where pictures are not kept.
+    pub(super) pictures: Option<Pictures>,
     pub(super) settings: Arc<Settings>,
 }
 
@@ -120,7 +127,9 @@ fn described_routes() -> OpenApiRouter<App> {
         .routes(routes!(admin::set_shadow, admin::end_shadow))
         .routes(routes!(admin::rescan))
         .routes(routes!(feedback::give_feedback))
-        .routes(routes!(feedback::review))
+        .routes(routes!(kept_picture::get_kept_picture))
+        .routes(routes!(review::review))
+        .routes(routes!(thresholds::get_corrections))
         .routes(routes!(thresholds::refit_thresholds))
         .routes(routes!(thresholds::roll_back_thresholds))
         .routes(routes!(health::healthz))

@@ -109,7 +109,9 @@ async function thresholds(page) {
         await page.getByRole("region", { name: `Prediction ${place} of 10` }).waitFor();
         await taken(page, () => page.keyboard.press("Enter"));
     }
-    await page.getByText("Nothing is left to look at").waitFor();
+    const nothing = page.getByRole("region", { name: "Nothing is left to look at" });
+    await nothing.waitFor();
+    assert.ok(await nothing.evaluate((element) => element === document.activeElement), "the keyboard is not lost at the end");
     const red = (await counts()).labels[0];
     assert.deepEqual([red.positives, red.negatives], [6, 4]);
     await sound(page, "nothing left");

@@ -1,6 +1,6 @@
 /** Review: predictions that are worth a look, one after the other, and what their corrections are good for. */
 
-import { useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Model } from "./api.ts";
 import { Corrections } from "./corrections.tsx";
 import { ProblemNote } from "./problem.tsx";
@@ -148,18 +148,22 @@ function OneByOne({ model, version, by, keys, working }: Props) {
                     focused={working.current}
                 />
             )}
-            {review && !item && <Nothing {...{ queue, by, version }} />}
+            {review && !item && <Nothing {...{ queue, by, version }} focused={working.current} />}
             {!queue.problem && <Corrections model={model} version={version ?? item?.version ?? model.version} saved={saved} />}
         </>
     );
 }
 
 /** Why there is nothing to look at, and what to do. */
-function Nothing({ queue, by, version }: { queue: Queue; by: Order; version: string | undefined }) {
+function Nothing({ queue, by, version, focused }: { queue: Queue; by: Order; version: string | undefined; focused: boolean }) {
     const { record_share: share } = queue.review!;
+    const section = useRef<HTMLElement>(null);
+    useLayoutEffect(() => {
+        if (focused) section.current?.focus({ preventScroll: true });
+    }, []);
     if (share === 0) {
         return (
-            <section class="nothing" aria-labelledby="nothing-heading">
+            <section class="nothing" tabIndex={-1} ref={section} aria-labelledby="nothing-heading">
                 <h2 id="nothing-heading">This server remembers no answer</h2>
                 <p>To have something to look at, start it so that it remembers a share of its answers and keeps their pictures:</p>
                 <pre>
@@ -172,7 +176,7 @@ function Nothing({ queue, by, version }: { queue: Queue; by: Order; version: str
         );
     }
     return (
-        <section class="nothing" aria-labelledby="nothing-heading">
+        <section class="nothing" tabIndex={-1} ref={section} aria-labelledby="nothing-heading">
             <h2 id="nothing-heading">Nothing is left to look at</h2>
             <p>
                 {by === "shadow" && "No version on trial has seen a prediction that is not corrected. "}

@@ -220,7 +220,7 @@ async function nothingThere(browser) {
     await shot(page, "review-no-picture-light");
     assert.deepEqual(await taken(page, () => page.keyboard.press("Enter")), { labels: ["red"] });
     await page.goto(`${without}/#review`);
-    await page.getByText("This server has no database, so").waitFor();
+    await page.getByText("This server has no database.").waitFor();
     await sound(page, "no database");
     await close();
 }

@@ -109,10 +109,13 @@ export interface Job {
     model: string;
     version: string;
     source: string;
+    output?: string;
+    author?: string;
     created_at: string;
     started_at?: string;
     finished_at?: string;
-    pictures: { total: number; done: number; failed: number };
+    /** `total` is not known while an address is listed; `done` are those with a result, the failed ones included. */
+    pictures: { total?: number; done: number; failed: number };
     error?: string;
 }
 
@@ -259,7 +262,13 @@ export const listJobs = async () => (await json<{ jobs: Job[] }>("/v1/jobs")).jo
 export const startJob = (asked: Record<string, string>, zip: Blob) =>
     json<Job>(`/v1/jobs?${new URLSearchParams(asked)}`, { method: "POST", headers: { "content-type": "application/zip" }, body: zip });
 export const cancelJob = (id: string) => json<Job>(`/v1/jobs/${id}/cancel`, { method: "POST" });
-export const jobResults = async (id: string) => (await send(`/v1/jobs/${id}/results`)).blob();
+/** All results, or none: a transfer that breaks off is no answer. */
+export const jobResults = async (id: string, format: "jsonl" | "parquet") => {
+    const response = await send(`/v1/jobs/${id}/results?format=${format}`);
+    return response.blob().catch(() => {
+        throw new Refusal({ type: "unreachable", title: "No answer", status: 0, detail: "The results broke off." });
+    });
+};
 export const metricsText = async () => (await send("/metrics")).text();
 
 /** Whether every model answers; this address needs no key. */

@@ -113,6 +113,10 @@ impl Seen {
         self.add("give_feedback", &app.client.post(url).json(&truth).send().await.unwrap());
         let and = query.replace('?', "&");
         self.add("review", &app.get(&format!("/v1/review?model={model}{and}")).await);
+        let path = format!("/v1/predictions/{}/picture{query}", id.as_str().unwrap());
+        self.add("get_kept_picture", &app.get(&path).await);
+        let path = format!("/v1/admin/models/{model}/thresholds/corrections{query}");
+        self.add("get_corrections", &app.get(&path).await);
         for (operation, below) in [("refit_thresholds", "refit"), ("roll_back_thresholds", "rollback")] {
             let path = format!("models/{model}/thresholds/{below}{query}");
             self.add(operation, &app.ask(Method::POST, &path).await);
@@ -142,10 +146,11 @@ impl Seen {
 
     /// Everything that corrections can run into.
     async fn feedback(&mut self) {
-        let database = TestDatabase::sqlite().await;
+        let (database, kept) = (TestDatabase::sqlite().await, tempfile::tempdir().unwrap());
         let app = App::start_with(&[("colours", &models::colours())], |settings| {
             settings.database = database.setting();
             settings.record.share = 1.0;
+            settings.record.pictures = Some(kept.path().to_str().unwrap().to_owned());
         })
         .await;
         let mut answered = serde_json::json!("none");

@@ -1,4 +1,4 @@
-/** The page: its head, and the three views behind it. Which one is shown stands in the address, after `#`. */
+/** The page: its head, and the views behind it. Which one is shown stands in the address, after `#`. */
 
 import { render } from "preact";
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
@@ -9,8 +9,9 @@ import { KeyQuestion } from "./keys.tsx";
 import { Models } from "./models.tsx";
 import { Playground } from "./playground.tsx";
 import { ProblemNote } from "./problem.tsx";
+import { Review } from "./review.tsx";
 
-const VIEWS = { playground: "Playground", models: "Models", health: "Health" } as const;
+const VIEWS = { playground: "Playground", models: "Models", review: "Review", health: "Health" } as const;
 type View = keyof typeof VIEWS;
 
 /** How often the server is asked whether it is ready. */
@@ -124,6 +125,7 @@ function Page() {
                 )}
                 {models && <Playground models={models} shown={view === "playground" && !problem} />}
                 {models && view === "models" && !problem && <Models models={models} reload={load} />}
+                {models && view === "review" && !problem && <Review models={models} />}
                 {view === "health" && !problem && <Health />}
             </div>
             <KeyQuestion />

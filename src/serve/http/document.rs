@@ -189,6 +189,18 @@ fn problems(operation: &str) -> Vec<Error> {
             Error::NoDatabase,
             away(),
         ],
+        "get_kept_picture" => vec![
+            unexpected(),
+            Error::UnknownPrediction("0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23".into()),
+            Error::NoKeptPicture("the picture of this prediction was not kept"),
+            Error::NoDatabase,
+            away(),
+            Error::PictureStore(StoreError::Slow { place: "s3://bucket/pictures".into(), after_s: 20 }),
+        ],
+        "get_corrections" => {
+            let own = vec![not_loaded(), Error::NoDatabase, away(), refused()];
+            [change(), own].into_iter().flatten().collect()
+        }
         "review" => vec![unexpected(), unknown(), Error::NoDatabase, away(), loading()],
         "refit_thresholds" | "roll_back_thresholds" => {
             let few = "12 pictures are corrected, and a label needs 5 that have it and 5 that do not: cat 2/10".into();
@@ -261,7 +273,14 @@ fn problem_response(error: &Error) -> ResponseDoc {
         let header = header_doc(Type::String, text, json!("Bearer realm=\"tagpoint\""));
         response.headers.insert("WWW-Authenticate".into(), header);
     }
-    if matches!(error, Error::QueueFull { .. } | Error::NotReady(_) | Error::RateLimited { .. } | Error::Database(_)) {
+    if matches!(
+        error,
+        Error::QueueFull { .. }
+            | Error::NotReady(_)
+            | Error::RateLimited { .. }
+            | Error::Database(_)
+            | Error::PictureStore(_)
+    ) {
         let seconds = "Seconds after which the same request may succeed, where waiting helps.";
         response.headers.insert("Retry-After".into(), header_doc(Type::Integer, seconds, json!(1)));
     }

@@ -136,7 +136,8 @@ struct About {
     /// What it sees of a picture.
     #[serde(skip_serializing_if = "Option::is_none")]
     input: Option<InputView>,
-    /// Validation metrics by precision and name.
+    /// Validation metrics by precision and name: `METRIC`, `METRIC/LABEL`, and `METRIC@POINT/LABEL` at another operating point
+    /// than the default one.
     #[serde(skip_serializing_if = "Option::is_none")]
     metrics: Option<BTreeMap<String, BTreeMap<String, f64>>>,
     /// Its architecture.

@@ -1,5 +1,5 @@
 # `make serve` and `make test` do all of their set-up; see README.md.
-.PHONY: serve train test lint bench bench-train build clean
+.PHONY: serve train test lint audit image-check book bench bench-train build clean
 
 # Builds the service and serves the shipped models on 127.0.0.1:8000. The first call fetches ONNX Runtime.
 serve:
@@ -30,6 +30,23 @@ lint:
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --all-targets --features train -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --features train
+
+# Licences, sources and bans of every dependency, by cargo-deny, which the first call builds for two minutes. What is known of holes
+# needs GitHub: `make audit CHECKS=advisories`.
+CHECKS ?= licenses bans sources
+audit:
+	[ -x .deps/cargo/bin/cargo-deny ] || cargo install --locked --root .deps/cargo cargo-deny@0.20.2
+	.deps/cargo/bin/cargo-deny --locked check $(CHECKS)
+
+# The Dockerfile's steps without Docker, in release: that the image is small and runs. As root on Debian; takes a quarter of an hour.
+image-check:
+	scripts/check-image --target cpu cuda
+
+# docs/ as pages in target/book.
+book:
+	scripts/setup tests
+	scripts/test-environment
+	.deps/python/bin/mdbook build
 
 # The server beside FastAPI and LitServe; `make bench BENCH=--quick` tries it out. The first call fetches the peers' Python
 # packages. `BENCH='--pictures FOLDER'` takes your photos; scripts/bench --help says the rest.

@@ -64,11 +64,25 @@ pub enum Error {
          or pictures as multipart/form-data or application/json"
     )]
     MediaType(String),
+    /// The body is nothing that a job can be made of.
+    #[error(
+        "a body of type {0:?} makes no job: send application/zip, application/x-ndjson with {{\"url\": …}} in each line, or \
+         application/json with {{\"source\": \"s3://…\"}}"
+    )]
+    JobMediaType(String),
     /// The body is over the limit.
     #[error("the request's body is larger than {limit} bytes")]
     BodyTooLarge {
         /// The limit in bytes.
         limit: usize,
+    },
+    /// The body came too slowly.
+    #[error("only {received} bytes of the request's body came within {after_s:.1} s")]
+    BodyLate {
+        /// Bytes that had come.
+        received: u64,
+        /// Seconds since the request's head.
+        after_s: f64,
     },
     /// The request has more pictures than one may have.
     #[error("the request has more than {limit} pictures")]
@@ -173,6 +187,15 @@ pub enum Error {
     /// Where pictures are kept does not do what it is asked. Its cause is for the log.
     #[error("the place where pictures are kept does not answer now; try again")]
     PictureStore(#[source] StoreError),
+    /// No job of this id, or one of somebody else's.
+    #[error("there is no job {0:?}; GET /v1/jobs lists the jobs")]
+    UnknownJob(String),
+    /// An address that a job may not read from or write to.
+    #[error("{0}")]
+    AddressRefused(String),
+    /// Uploads for jobs, of a server that has no place for them.
+    #[error("this server keeps no uploads: its setting job_files does not say where")]
+    NoUploads,
     /// Something that needs a database, of a server that has none.
     #[error("this server has no database: it was started with --database none")]
     NoDatabase,

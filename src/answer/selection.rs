@@ -2,10 +2,13 @@
 
 use std::num::NonZeroUsize;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::Label;
 
 /// A score that a label has to reach: a number in 0…1.
-#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Threshold(f32);
 
 impl Threshold {
@@ -27,7 +30,8 @@ impl std::str::FromStr for Threshold {
 }
 
 /// Which labels an answer names; by default those that reach their own thresholds.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Selection {
     /// Every label, whatever its score.
     pub all: bool,

@@ -8,7 +8,7 @@ use tagpoint::{
     import, infer,
     picture::command,
     serve::{Application, Models, ServeArgs, Settings, init_logging},
-    tools::{bench, feedback, keys, models, predict, thresholds, tune},
+    tools::{bench, feedback, health, jobs, keys, models, predict, thresholds, tune},
 };
 use tokio::net::TcpListener;
 
@@ -32,6 +32,8 @@ enum Command {
     Serve(ServeArgs),
     /// Print the settings that `serve` would use, and where each comes from
     Config(ServeArgs),
+    /// Ask the server of these settings whether it is ready; ends with status 1 and the reason where it is not
+    Health(Box<health::HealthArgs>),
     /// List what lies in a models folder
     Models(models::ModelsArgs),
     /// Make, list and revoke keys of the database
@@ -40,6 +42,8 @@ enum Command {
     Thresholds(thresholds::ThresholdsArgs),
     /// What people have corrected, as a data set
     Feedback(feedback::FeedbackArgs),
+    /// How far bulk jobs are, their results, and their end
+    Jobs(jobs::JobsArgs),
     /// Answer pictures without a server
     Predict(predict::PredictArgs),
     /// Put load on a server that runs, and tell how fast it answers
@@ -61,10 +65,12 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Serve(args) => serve(Settings::resolve(args)?.settings),
         Command::Config(args) => Ok(write!(std::io::stdout(), "{}", Settings::resolve(args)?)?),
+        Command::Health(args) => on_runtime(async |_| health::run(*args).await),
         Command::Models(args) => models::run(&args, &mut std::io::stdout().lock()),
         Command::Keys(args) => on_runtime(async |out| keys::run(&args, out).await),
         Command::Thresholds(args) => on_runtime(async |out| thresholds::run(&args, out).await),
         Command::Feedback(args) => on_runtime(async |out| feedback::run(&args, out).await),
+        Command::Jobs(args) => on_runtime(async |out| jobs::run(&args, out).await),
         Command::Predict(args) => predict::run(&args, &mut std::io::stdout().lock()),
         Command::Bench(args) => bench(&args),
         Command::Tune(args) => {

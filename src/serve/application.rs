@@ -8,6 +8,7 @@ use super::{
     decode::Decoder,
     edge::Edge,
     http::{self, App},
+    jobs::Jobs,
     listen,
     metrics::{Metrics, MetricsPage},
     models::Models,
@@ -113,8 +114,13 @@ impl Application {
         let pictures = pictures.map(Pictures::open).transpose().map_err(std::io::Error::other)?;
         let recording = self.recording(store.as_ref(), pictures.as_ref());
         let recorder = recording.as_ref().map(Recording::recorder);
+        let pipeline = Pipeline { models: Arc::clone(&self.models), decoder, recorder };
+        let jobs = store.clone().map(|store| Jobs::new(store, Arc::clone(&self.settings), edge.fetcher.clone()));
+        let jobs = jobs.transpose().map_err(std::io::Error::other)?;
+        let working = jobs.as_ref().map(|jobs| jobs.start(&pipeline));
         let router = http::router(App {
-            pipeline: Pipeline { models: Arc::clone(&self.models), decoder, recorder },
+            pipeline,
+            jobs,
             fetcher: edge.fetcher.clone(),
             keys: Arc::clone(&edge.keys),
             metrics_page: MetricsPage::new(&self.metrics, Arc::clone(&self.models)),
@@ -141,6 +147,10 @@ impl Application {
             () = listen::serve(listener, router, edge.rules(&self.settings), signal) => true,
             () = overtime => false,
         };
+        // Work on jobs holds the models' queues, too.
+        if let Some(working) = working {
+            working.finish().await;
+        }
         // Requests that still run hold their models' queues, so the threads cannot be waited for.
         if in_time {
             self.models.stop().await;

@@ -17,6 +17,10 @@ pub(super) struct Decoder {
     /// One permit for each picture being decoded; a permit goes back when its decoding ends, even where the client has
     /// gone before that. Requests wait for permits in order.
     permits: Arc<Semaphore>,
+    /// Taken first by pictures that nobody waits for, which so have no more than half of the others.
+    spare: Arc<Semaphore>,
+    /// Whether this is the decoder of such pictures.
+    in_background: bool,
     limits: Limits,
 }
 
@@ -33,7 +37,13 @@ pub(super) struct Decoded {
 
 impl Decoder {
     pub(super) fn new(threads: usize, limits: Limits) -> Self {
-        Self { permits: Arc::new(Semaphore::new(threads)), limits }
+        let (permits, spare) = (Semaphore::new(threads), Semaphore::new(threads.div_ceil(2)));
+        Self { permits: Arc::new(permits), spare: Arc::new(spare), in_background: false, limits }
+    }
+
+    /// The same for pictures that nobody waits for.
+    pub(super) fn in_background(&self) -> Self {
+        Self { in_background: true, ..self.clone() }
     }
 
     /// Decodes and resizes one picture.
@@ -63,9 +73,11 @@ impl Decoder {
         &self,
         work: impl FnOnce() -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(Error::internal)?;
+        let take = async |permits: &Arc<Semaphore>| Arc::clone(permits).acquire_owned().await.map_err(Error::internal);
+        let spare = if self.in_background { Some(take(&self.spare).await?) } else { None };
+        let permit = take(&self.permits).await?;
         let work = move || {
-            let _permit = permit;
+            let _permits = (permit, spare);
             work()
         };
         tokio::task::spawn_blocking(work).await.map_err(Error::internal)?

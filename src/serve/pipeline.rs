@@ -15,12 +15,15 @@ use super::{
     decode::Decoder,
     metrics::Rejected,
     models::{Models, ServedModel},
-    queue::{Failure, NoPlace, Output, Place, Terms},
+    queue::{Failure, NoPlace, Output, Place, Priority, Terms},
     record::Recorder,
     shadow::{self, Seen},
     thresholds::InForce,
 };
 use crate::{error::Error, picture::PictureSize};
+
+/// Between two looks for a place to spare.
+const SPARE_PAUSE: Duration = Duration::from_millis(20);
 
 /// A picture as a client sends it.
 #[derive(Clone, Debug)]
@@ -112,6 +115,30 @@ impl Pipeline {
             }
             Err(Stop::Failed(error)) => Err(error),
         }
+    }
+
+    /// The same for pictures that nobody waits for: their answers are not remembered either.
+    pub(super) fn in_background(&self) -> Self {
+        Self { models: Arc::clone(&self.models), decoder: self.decoder.in_background(), recorder: None }
+    }
+
+    /// Runs one picture that nobody waits for, once the queue has places to spare.
+    ///
+    /// # Errors
+    /// `Unhealthy`, `Picture` or `Internal`.
+    pub(super) async fn run_spare(&self, model: &ServedModel, input: Input) -> Result<Outcome, Error> {
+        let place = loop {
+            match model.queue.reserve_spare() {
+                Ok(place) => break place,
+                Err(NoPlace::Full { .. }) => tokio::time::sleep(SPARE_PAUSE).await,
+                Err(NoPlace::Closed) => return Err(Error::Unhealthy(model.name.clone())),
+            }
+        };
+        let terms = Terms { priority: Priority::Low, deadline: None };
+        self.run_placed(model, place, input, terms).await.map_err(|stop| match stop {
+            Stop::Failed(error) => error,
+            Stop::Expired => Error::DeadlineExceeded(model.name.clone()),
+        })
     }
 
     /// Runs one picture that has a place.

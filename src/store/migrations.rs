@@ -38,6 +38,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0004_thresholds.sql"),
         include_str!("../../migrations/postgres/0004_thresholds.sql"),
     ),
+    (
+        5,
+        "jobs",
+        include_str!("../../migrations/sqlite/0005_jobs.sql"),
+        include_str!("../../migrations/postgres/0005_jobs.sql"),
+    ),
 ];
 
 /// Times that processes that begin with one empty SQLite file may come in each other's way.

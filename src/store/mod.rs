@@ -2,13 +2,14 @@
 //!
 //! [`Store::open`] takes a SQLite file or a PostgreSQL server, creates or migrates the schema (`migrations`), and gives
 //! what each part of the store is asked through: [`keys`], [`predictions`], [`feedback`],
-//! [`thresholds`]. [`Pictures`] is beside it, in a folder or in
+//! [`thresholds`], [`jobs`]. [`Pictures`] is beside it, in a folder or in
 //! object storage. Every statement stands in [`statements`]. Nothing here knows
 //! HTTP; a server's way to run without waiting for a database is the server's.
 
 mod address;
 mod error;
 pub mod feedback;
+pub mod jobs;
 pub mod keys;
 mod migrations;
 mod open;

@@ -139,4 +139,96 @@ statements! {
     ROLL_BACK_THRESHOLDS = "UPDATE thresholds_in_force SET revision = (SELECT r.replaces FROM threshold_revisions r
             WHERE r.digest = thresholds_in_force.digest AND r.revision = thresholds_in_force.revision)
         WHERE digest = $1 AND revision > 0 RETURNING revision";
+
+    ADD_JOB = "INSERT INTO jobs (id, created_ms, author, model, version, selection, source, output, format, state, total)
+        VALUES ($1, CAST(unixepoch('subsec') * 1000 AS INTEGER), $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        "INSERT INTO jobs (id, created_ms, author, model, version, selection, source, output, format, state, total)
+        VALUES ($1, CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT), $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    /// Some of a job's tasks as one JSON array.
+    ADD_TASKS = "INSERT INTO job_tasks (job_id, task, kind, pictures, not_before_ms, attempts)
+        SELECT $1, value ->> 'task', value ->> 'kind', value ->> 'pictures', 0, 0 FROM json_each($2) WHERE TRUE",
+        "INSERT INTO job_tasks (job_id, task, kind, pictures, not_before_ms, attempts)
+        SELECT $1, task, kind, pictures, 0, 0
+        FROM json_to_recordset($2::text::json) AS row (task BIGINT, kind TEXT, pictures TEXT)";
+    /// The first task that nobody works on, of a job that is not at an end. Versions that this replica has not loaded are left
+    /// to others ($3: JSON array of model/version).
+    LEASE_TASK = "UPDATE job_tasks
+        SET leased_by = $1, leased_until_ms = CAST(unixepoch('subsec') * 1000 AS INTEGER) + $2, attempts = attempts + 1
+        WHERE (job_id, task) = (
+            SELECT t.job_id, t.task FROM job_tasks t JOIN jobs j ON j.id = t.job_id
+            WHERE t.done_ms IS NULL AND j.state IN ('queued', 'running')
+                AND t.not_before_ms <= CAST(unixepoch('subsec') * 1000 AS INTEGER)
+                AND (t.leased_until_ms IS NULL OR t.leased_until_ms < CAST(unixepoch('subsec') * 1000 AS INTEGER))
+                AND (t.kind <> 'predict' OR j.model || '/' || j.version IN (SELECT value FROM json_each($3)))
+            ORDER BY j.created_ms, t.job_id, t.task LIMIT 1)
+        RETURNING job_id, task, kind, pictures, attempts",
+        "UPDATE job_tasks
+        SET leased_by = $1, leased_until_ms = CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) + $2,
+            attempts = attempts + 1
+        WHERE (job_id, task) = (
+            SELECT t.job_id, t.task FROM job_tasks t JOIN jobs j ON j.id = t.job_id
+            WHERE t.done_ms IS NULL AND j.state IN ('queued', 'running')
+                AND t.not_before_ms <= EXTRACT(EPOCH FROM clock_timestamp()) * 1000
+                AND (t.leased_until_ms IS NULL OR t.leased_until_ms < EXTRACT(EPOCH FROM clock_timestamp()) * 1000)
+                AND (t.kind <> 'predict'
+                    OR j.model || '/' || j.version IN (SELECT json_array_elements_text($3::text::json)))
+            ORDER BY j.created_ms, t.job_id, t.task LIMIT 1 FOR UPDATE OF t SKIP LOCKED)
+        RETURNING job_id, task, kind, pictures, attempts";
+    /// Nothing where the lease is somebody else's by now, or the job is at an end.
+    RENEW_LEASE = "UPDATE job_tasks SET leased_until_ms = CAST(unixepoch('subsec') * 1000 AS INTEGER) + $4
+        WHERE job_id = $1 AND task = $2 AND leased_by = $3 AND done_ms IS NULL
+            AND EXISTS (SELECT 1 FROM jobs WHERE id = $1 AND state IN ('queued', 'running'))",
+        "UPDATE job_tasks
+        SET leased_until_ms = CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) + $4
+        WHERE job_id = $1 AND task = $2 AND leased_by = $3 AND done_ms IS NULL
+            AND EXISTS (SELECT 1 FROM jobs WHERE id = $1 AND state IN ('queued', 'running'))";
+    /// Gives a task back, to be taken again after $4 ms; $5 takes the attempt back, too, where it was none.
+    RELEASE_TASK = "UPDATE job_tasks SET leased_by = NULL, leased_until_ms = NULL, attempts = attempts - $5, error = $6,
+            not_before_ms = CAST(unixepoch('subsec') * 1000 AS INTEGER) + $4
+        WHERE job_id = $1 AND task = $2 AND leased_by = $3 AND done_ms IS NULL",
+        "UPDATE job_tasks SET leased_by = NULL, leased_until_ms = NULL, attempts = attempts - $5, error = $6,
+            not_before_ms = CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) + $4
+        WHERE job_id = $1 AND task = $2 AND leased_by = $3 AND done_ms IS NULL";
+    /// Holds the job's row until the transaction ends: of two that finish a job's last tasks, one comes after the other.
+    HOLD_JOB = "UPDATE jobs SET state = 'running',
+            started_ms = COALESCE(started_ms, CAST(unixepoch('subsec') * 1000 AS INTEGER))
+        WHERE id = $1 AND state IN ('queued', 'running')",
+        "UPDATE jobs SET state = 'running',
+            started_ms = COALESCE(started_ms, CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT))
+        WHERE id = $1 AND state IN ('queued', 'running')";
+    FINISH_TASK = "UPDATE job_tasks SET done_ms = CAST(unixepoch('subsec') * 1000 AS INTEGER), leased_by = NULL,
+            leased_until_ms = NULL, answered = $4, failed = $5, results = $6
+        WHERE job_id = $1 AND task = $2 AND leased_by = $3 AND done_ms IS NULL",
+        "UPDATE job_tasks SET done_ms = CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT), leased_by = NULL,
+            leased_until_ms = NULL, answered = $4, failed = $5, results = $6
+        WHERE job_id = $1 AND task = $2 AND leased_by = $3 AND done_ms IS NULL";
+    SET_TOTAL = "UPDATE jobs SET total = $2 WHERE id = $1";
+    OPEN_TASKS = "SELECT COUNT(*) AS tasks FROM job_tasks WHERE job_id = $1 AND done_ms IS NULL";
+    /// The last one, with what the job writes to.
+    LAST_TASK = "SELECT t.task, t.kind, j.output FROM job_tasks t JOIN jobs j ON j.id = t.job_id
+        WHERE t.job_id = $1 ORDER BY t.task DESC LIMIT 1";
+    END_JOB = "UPDATE jobs SET state = $2, error = $3, finished_ms = CAST(unixepoch('subsec') * 1000 AS INTEGER)
+        WHERE id = $1 AND state IN ('queued', 'running')",
+        "UPDATE jobs SET state = $2, error = $3,
+            finished_ms = CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)
+        WHERE id = $1 AND state IN ('queued', 'running')";
+    JOB = "SELECT j.id, j.created_ms, j.author, j.model, j.version, j.selection, j.source, j.output, j.format, j.state, j.total,
+            j.error, j.started_ms, j.finished_ms,
+            CAST(COALESCE((SELECT SUM(answered) FROM job_tasks WHERE job_id = j.id), 0) AS BIGINT) AS answered,
+            CAST(COALESCE((SELECT SUM(failed) FROM job_tasks WHERE job_id = j.id), 0) AS BIGINT) AS failed
+        FROM jobs j WHERE j.id = $1";
+    /// Those of one author, or all where none is named; the newest first.
+    JOBS = "SELECT j.id, j.created_ms, j.author, j.model, j.version, j.selection, j.source, j.output, j.format, j.state, j.total,
+            j.error, j.started_ms, j.finished_ms,
+            CAST(COALESCE((SELECT SUM(answered) FROM job_tasks WHERE job_id = j.id), 0) AS BIGINT) AS answered,
+            CAST(COALESCE((SELECT SUM(failed) FROM job_tasks WHERE job_id = j.id), 0) AS BIGINT) AS failed
+        FROM jobs j WHERE CAST($1 AS TEXT) IS NULL OR j.author = $1 ORDER BY j.created_ms DESC, j.id DESC LIMIT $2";
+    /// A page of a job's results: those of some tasks after the $2th, in order.
+    RESULTS = "SELECT task, results FROM job_tasks
+        WHERE job_id = $1 AND task > $2 AND kind = 'predict' AND done_ms IS NOT NULL ORDER BY task LIMIT $3";
+    TASK_PICTURES = "SELECT task, pictures AS results FROM job_tasks
+        WHERE job_id = $1 AND task > $2 AND kind = 'predict' ORDER BY task LIMIT $3";
+    OLD_JOBS = "SELECT id FROM jobs WHERE finished_ms < $1 ORDER BY finished_ms LIMIT $2";
+    FORGET_TASKS = "DELETE FROM job_tasks WHERE job_id = $1";
+    FORGET_JOB = "DELETE FROM jobs WHERE id = $1";
 }

@@ -5,7 +5,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::helpers::{client, models, pictures, put};
+use crate::helpers::{client, models, pictures, program::Program, put};
 
 fn tagpoint() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tagpoint"));
@@ -68,4 +68,40 @@ fn without_onnx_runtime_the_program_says_how_to_get_it() {
     assert!(!output.status.success());
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("no/such/library.so") && said.contains("scripts/fetch onnxruntime"), "{said}");
+}
+
+/// `tagpoint health` with these variables: whether all is well, and what it said.
+fn health(arguments: &[&str], variables: &[(&str, &str)]) -> (bool, String) {
+    let output = tagpoint().arg("health").args(arguments).envs(variables.iter().copied()).output().unwrap();
+    (output.status.success(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn health_asks_the_server_of_its_own_settings_and_says_what_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let models = folder.path().to_str().unwrap();
+    let empty = Program::serve(&["--models", models, "--database", "none"], &[]);
+    let listen = empty.address.to_string();
+    assert_eq!(health(&["--alive", "--listen", &listen], &[]), (true, String::new()));
+    let (ready, said) = health(&[], &[("TAGPOINT_LISTEN", &listen)]);
+    assert!(!ready && said.contains("503") && said.contains("no model"), "{said}");
+    empty.stop();
+    put(folder.path(), "colours", &models::colours());
+
+    // With TLS, too, whose certificate is for another name.
+    let made = rcgen::generate_simple_self_signed(["tagpoint.example".to_owned()]).unwrap();
+    let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let tls = ["--tls-cert", certificate.to_str().unwrap(), "--tls-key", key.to_str().unwrap()];
+    let full = Program::serve(&[&["--models", models, "--database", "none"], &tls[..]].concat(), &[]);
+    let listen = full.address.to_string();
+    let arguments = [&["--listen", &listen], &tls[..]].concat();
+    let begun = std::time::Instant::now();
+    while health(&arguments, &[]) != (true, String::new()) {
+        assert!(begun.elapsed().as_secs() < 30, "{:?} {}", health(&arguments, &[]), full.log());
+    }
+    full.stop();
+    let (alive, said) = health(&["--alive", "--listen", &listen], &[]);
+    assert!(!alive && said.contains("no answer"), "{said}");
 }

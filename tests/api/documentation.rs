@@ -7,7 +7,7 @@ use serde_json::Value;
 use tagpoint::{
     model::ModelFile,
     serve::{FetchRules, Scheme, openapi_document, parse_keys},
-    store::{Store, keys::KeyRow},
+    store::{Database, Store, keys::KeyRow},
 };
 
 use crate::helpers::{App, database::TestDatabase, models, origin::Origin, pictures, put_version};
@@ -123,6 +123,27 @@ impl Seen {
         }
     }
 
+    /// Bodies of which nothing comes, and bodies that are too large.
+    async fn bodies(&mut self) {
+        let app = App::start_with(&[("colours", &models::colours())], |settings| {
+            settings.max_body = 50_000;
+            settings.request_timeout = std::time::Duration::from_millis(300);
+            settings.database = Database::Sqlite(settings.models.join("test.db"));
+        })
+        .await;
+        for (operation, method, path) in [
+            ("predict", "POST", "models/colours/predict"),
+            ("predict_by_version", "POST", "models/colours/versions/1/predict"),
+            ("set_shadow", "PUT", "admin/models/colours/shadow"),
+            ("give_feedback", "POST", "predictions/0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23/feedback"),
+        ] {
+            for length in [50_000, 50_001] {
+                let status = status_without_body(&app, method, &format!("/v1/{path}"), length).await;
+                self.0.insert((operation.to_owned(), status));
+            }
+        }
+    }
+
     /// Everything that corrections can run into.
     async fn feedback(&mut self) {
         let (database, kept) = (TestDatabase::sqlite().await, tempfile::tempdir().unwrap());
@@ -148,6 +169,59 @@ impl Seen {
         self.of_feedback(&without, &answered, "colours", "").await;
         database.go_away().await;
         self.of_feedback(&app, &answered, "colours", "").await;
+    }
+
+    /// Bulk jobs, on a server with a database that goes away, and on one without.
+    async fn jobs(&mut self) {
+        let database = TestDatabase::sqlite().await;
+        let app = App::start_with(&[("colours", &models::colours())], |settings| {
+            settings.database = database.setting();
+            settings.jobs.max_pictures = 1;
+            settings.jobs.sources = vec!["file:///no/such/folder".parse().unwrap()];
+            // What has been asked for once stays as it is.
+            settings.jobs.workers = 0;
+        })
+        .await;
+        let allowed = r#"{"source": "file:///no/such/folder/"}"#;
+        let url = r#"{"url": "file:///no/such/folder/a"}"#;
+        for (query, content_type, body) in [
+            ("", "application/json", allowed.to_owned()),
+            ("?model=nothing", "application/json", allowed.to_owned()),
+            ("?model=colours", "application/json", allowed.replace("folder", "other")),
+            ("?model=colours", "text/plain", String::new()),
+            ("?model=colours", "application/x-ndjson", "\n".to_owned()),
+            ("?model=colours", "application/x-ndjson", format!("{url}\n{url}")),
+        ] {
+            self.job(&app, "", query, content_type, body).await;
+        }
+        let id = self.job(&app, "", "?model=colours", "application/json", allowed.to_owned()).await;
+        for query in ["?x=1", "", ""] {
+            self.job(&app, &id, query, "application/json", allowed.to_owned()).await;
+        }
+        self.job(&app, "nothing", "", "application/json", allowed.to_owned()).await;
+        let without = App::start(&[("colours", &models::colours())]).await;
+        self.job(&without, &id, "?model=colours", "application/json", allowed.to_owned()).await;
+        self.job(&without, &id, "", "application/json", allowed.to_owned()).await;
+        database.go_away().await;
+        self.job(&app, &id, "?model=colours", "application/json", allowed.to_owned()).await;
+        self.job(&app, &id, "", "application/json", allowed.to_owned()).await;
+    }
+
+    /// Asks for a job, or where one is named, all that is asked of it: the id of the new one.
+    async fn job(&mut self, app: &App, id: &str, query: &str, content_type: &'static str, body: String) -> String {
+        let make = app.client.post(app.url(&format!("/v1/jobs{query}"))).header("content-type", content_type);
+        if id.is_empty() || query.contains("model") {
+            let response = make.body(body).send().await.unwrap();
+            self.add("create_job", &response);
+            let made: Value = response.json().await.unwrap();
+            return made["id"].as_str().unwrap_or_default().to_owned();
+        }
+        self.add("list_jobs", &app.get(&format!("/v1/jobs{query}")).await);
+        self.add("get_job", &app.get(&format!("/v1/jobs/{id}{query}")).await);
+        self.add("get_job_results", &app.get(&format!("/v1/jobs/{id}/results{query}")).await);
+        let cancel = app.client.post(app.url(&format!("/v1/jobs/{id}/cancel{query}")));
+        self.add("cancel_job", &cancel.send().await.unwrap());
+        id.to_owned()
     }
 
     /// What is read of a model, and its changes, with one path and query for all.
@@ -176,6 +250,19 @@ impl Seen {
         let body = serde_json::json!({"version": version.to_string(), "share": 1});
         self.add("set_shadow", &app.client.put(url).json(&body).send().await.unwrap());
     }
+}
+
+/// The status for a body that is announced and never sent.
+pub async fn status_without_body(app: &App, method: &str, path: &str, length: usize) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut stream = tokio::net::TcpStream::connect(app.address).await.unwrap();
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut status = [0; 12];
+    stream.read_exact(&mut status).await.unwrap();
+    String::from_utf8_lossy(&status[9..]).into_owned()
 }
 
 /// Everything that needs a key, asked without one, with one of another scope, with one used too often, and with one of a
@@ -296,7 +383,9 @@ async fn every_documented_status_occurs() {
     seen.add("rescan", &app.ask(Method::POST, "rescan").await);
     seen.0.extend(guarded(false).await);
     seen.by_url().await;
+    seen.bodies().await;
     seen.feedback().await;
+    seen.jobs().await;
     // A thread cannot be ended from outside: asserted beside the code.
     seen.0.insert(("healthz".to_owned(), "503".to_owned()));
     seen.0.retain(|(operation, _)| !operation.starts_with("v2_"));

@@ -5,13 +5,18 @@
 mod annotated;
 mod batching;
 mod binary;
+mod conformance;
 mod connections;
 mod documentation;
 mod drift;
 mod errors;
+#[cfg(unix)]
+mod faults;
 mod forms;
 mod golden;
 mod helpers;
+#[cfg(target_os = "linux")]
+mod hostile;
 mod importing;
 mod isolation;
 mod json;
@@ -27,6 +32,7 @@ mod points;
 mod precision;
 mod protocol;
 mod queue;
+mod replicas;
 mod sdk;
 mod shadow;
 mod store;

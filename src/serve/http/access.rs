@@ -17,15 +17,19 @@ use super::{App, page};
 use crate::{
     error::Error,
     serve::{
-        keys::{Denied, Scope},
+        keys::{Admitted, Denied, Scope},
         listen::Peer,
         oip::grpc::PREFIX as GRPC,
     },
 };
 
-/// The name of the key that a request came with, for handlers.
+/// The key that a request came with, for handlers.
 #[derive(Clone, Debug)]
-pub(super) struct KeyName(pub(super) String);
+pub(super) struct Key {
+    pub(super) name: String,
+    /// Whether it has the scope `admin`.
+    pub(super) is_admin: bool,
+}
 
 /// What is said while the database's keys cannot be asked for, and have not been for too long.
 pub(super) const UNSURE: &str = "keys cannot be checked now: the database does not answer";
@@ -43,9 +47,9 @@ pub(super) async fn check(State(app): State<App>, mut request: Request, next: Ne
         }
         refusal(denied, scope)
     })?;
-    if let Some(name) = admitted {
+    if let Some(Admitted { name, is_admin }) = admitted {
         Span::current().record("key", &name);
-        request.extensions_mut().insert(KeyName(name));
+        request.extensions_mut().insert(Key { name, is_admin });
     }
     Ok(next.run(request).await)
 }

@@ -39,6 +39,7 @@ use crate::{
          license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")),
     tags((name = "models", description = "Models and their answers."),
          (name = "admin", description = "Changing which models are loaded and which of their versions answer."),
+         (name = "jobs", description = "Pictures in bulk, answered while nobody waits."),
          (name = "feedback", description = "Corrections of answers, and thresholds from them."),
          (name = "protocol", description = "The Open Inference Protocol (V2)."),
          (name = "health", description = "For whatever watches the process."),
@@ -116,7 +117,9 @@ fn problems(operation: &str) -> Vec<Error> {
     let refused = || Error::Refused { model: model(), version: 1, reason: "the graph was changed".into() };
     let rejected = || Error::Rejected { model: model(), version: 2, reason: "the graph was changed".into() };
     let unreadable = || Error::NotReady("the models folder models cannot be read: permission denied".into());
+    let late = || Error::BodyLate { received: 4096, after_s: 10.0 };
     let away = || Error::Database(StoreError::Slow { place: "tagpoint.db".into(), after_s: 10 });
+    let unknown_job = || Error::UnknownJob("0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23".into());
     let change = || vec![unexpected(), unknown(), unknown_version(), loading()];
     match operation {
         "predict" | "predict_by_version" => {
@@ -126,6 +129,7 @@ fn problems(operation: &str) -> Vec<Error> {
                 Error::Body("the body broke off".into()),
                 unknown(),
                 not_loaded(),
+                late(),
                 Error::BodyTooLarge { limit: 32 << 20 },
                 Error::TooManyPictures { limit: 32 },
                 Error::Picture(PictureError::TooLarge("the picture is larger than 20971520 bytes".into())),
@@ -172,12 +176,15 @@ fn problems(operation: &str) -> Vec<Error> {
         }
         "set_shadow" => {
             let body = Error::Body("share 2 is not above 0 and at most 1".into());
-            [change(), vec![body, rejected(), unreadable()]].into_iter().flatten().collect()
+            let too_large = Error::BodyTooLarge { limit: 32 << 20 };
+            [change(), vec![body, late(), too_large, rejected(), unreadable()]].into_iter().flatten().collect()
         }
         "rescan" => vec![unexpected(), unreadable()],
         "give_feedback" => vec![
             unexpected(),
             Error::Body("the model has no label \"cta\"; it has cat, dog".into()),
+            late(),
+            Error::BodyTooLarge { limit: 32 << 20 },
             Error::UnknownPrediction("0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23".into()),
             Error::NoDatabase,
             away(),
@@ -201,6 +208,39 @@ fn problems(operation: &str) -> Vec<Error> {
             let conflict = Error::Conflict(if operation == "refit_thresholds" { few } else { none });
             let own = vec![conflict, not_loaded(), Error::NoDatabase, away(), refused()];
             [change(), own].into_iter().flatten().collect()
+        }
+        "create_job" => {
+            let source = "jobs may not read s3://bucket/: the setting job_sources does not allow it";
+            vec![
+                Error::Parameter { name: "format".into(), reason: "\"csv\" is not jsonl or parquet".into() },
+                Error::Body("line 3: missing field `url`".into()),
+                Error::AddressRefused(source.into()),
+                unknown(),
+                unknown_version(),
+                not_loaded(),
+                Error::BodyTooLarge { limit: 1 << 30 },
+                Error::TooManyPictures { limit: 100_000 },
+                Error::JobMediaType("text/plain".into()),
+                Error::NoPicture,
+                FetchError::Off.into(),
+                Error::NoDatabase,
+                Error::NoUploads,
+                Error::BodyBudget { budget: 256 << 20 },
+                away(),
+                refused(),
+                loading(),
+            ]
+        }
+        "list_jobs" => vec![unexpected(), Error::NoDatabase, away()],
+        "get_job" => vec![unexpected(), unknown_job(), Error::NoDatabase, away()],
+        "cancel_job" => {
+            let ended = "job 0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23 has ended already: it is completed";
+            vec![unexpected(), unknown_job(), Error::Conflict(ended.into()), Error::NoDatabase, away()]
+        }
+        "get_job_results" => {
+            let runs =
+                "job 0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23 is running: its results are there once it has come to an end";
+            vec![unexpected(), unknown_job(), Error::Conflict(runs.into()), Error::NoDatabase, away()]
         }
         "healthz" => vec![Error::Unhealthy(model())],
         "readyz" => vec![Error::NotReady("model \"scenes\" version 1 is still loading".into())],

@@ -10,7 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{App, access::KeyName, parameters::Parameters};
+use super::{App, access::Key, parameters::Parameters};
 use crate::{error::Error, feedback::Truth, store::feedback::PredictedBy};
 
 /// How long an answer may take to become a row, so that a correction right after it finds one.
@@ -49,7 +49,7 @@ pub(super) async fn give_feedback(
     State(app): State<App>,
     Path(id): Path<String>,
     parameters: Parameters,
-    key: Option<Extension<KeyName>>,
+    key: Option<Extension<Key>>,
     request: Request,
 ) -> Result<Json<GivenFeedback>, Error> {
     parameters.none()?;
@@ -60,7 +60,7 @@ pub(super) async fn give_feedback(
     let task = serde_json::from_str(&by.task).map_err(Error::internal)?;
     truth.check(&task).map_err(Error::Body)?;
     let text = serde_json::to_string(&truth).map_err(Error::internal)?;
-    let author = key.map(|Extension(KeyName(name))| name);
+    let author = key.map(|Extension(key)| key.name);
     store.add_feedback(&id, author.as_deref(), &text).await.map_err(Error::Database)?;
     Ok(Json(GivenFeedback { prediction_id: id, model: by.model, version: by.version.to_string(), truth }))
 }

@@ -4,6 +4,7 @@ mod absent;
 mod access;
 mod admin;
 mod annotated;
+mod arriving;
 mod budget;
 pub(super) mod context;
 mod document;
@@ -14,6 +15,7 @@ pub(super) mod form;
 mod guarded;
 mod headers;
 pub(super) mod health;
+mod jobs;
 mod json;
 mod kept_picture;
 mod metrics;
@@ -41,6 +43,7 @@ pub(super) use budget::Budget;
 
 use super::{
     fetch::Fetcher,
+    jobs::Jobs,
     keys::Keyring,
     metrics::{Metrics, MetricsPage, count_request},
     oip,
@@ -66,6 +69,8 @@ pub(super) struct App {
     pub(super) store: Option<Store>,
     /// None where pictures are not kept.
     pub(super) pictures: Option<Pictures>,
+    /// As `store`.
+    pub(super) jobs: Option<Jobs>,
     pub(super) settings: Arc<Settings>,
 }
 
@@ -76,6 +81,14 @@ impl App {
     /// `NoDatabase`.
     fn store(&self) -> Result<&Store, Error> {
         self.store.as_ref().ok_or(Error::NoDatabase)
+    }
+
+    /// Bulk jobs.
+    ///
+    /// # Errors
+    /// `NoDatabase`.
+    fn jobs(&self) -> Result<&Jobs, Error> {
+        self.jobs.as_ref().ok_or(Error::NoDatabase)
     }
 
     /// Takes a change of thresholds at once; other servers take it within two seconds.
@@ -130,6 +143,10 @@ fn described_routes() -> OpenApiRouter<App> {
         .routes(routes!(kept_picture::get_kept_picture))
         .routes(routes!(review::review))
         .routes(routes!(thresholds::get_corrections))
+        .routes(routes!(jobs::create::create_job, jobs::list_jobs))
+        .routes(routes!(jobs::get_job))
+        .routes(routes!(jobs::cancel_job))
+        .routes(routes!(jobs::results::get_job_results))
         .routes(routes!(thresholds::refit_thresholds))
         .routes(routes!(thresholds::roll_back_thresholds))
         .routes(routes!(health::healthz))

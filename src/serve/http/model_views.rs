@@ -95,7 +95,7 @@ pub(super) struct ShadowView {
     #[schema(example = "2")]
     pub(super) version: String,
     /// The share of pictures that it sees, above 0 and at most 1.
-    #[schema(example = 0.1)]
+    #[schema(exclusive_minimum = 0, maximum = 1, example = 0.1)]
     pub(super) share: f64,
 }
 

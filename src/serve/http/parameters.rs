@@ -31,6 +31,17 @@ pub(super) struct ReviewAsked {
     pub(super) limit: u32,
 }
 
+/// What a request for a job asks for.
+#[derive(Debug)]
+pub(super) struct JobAsked {
+    pub(super) model: String,
+    pub(super) version: Option<String>,
+    pub(super) output: Option<String>,
+    pub(super) format: Option<String>,
+    /// The parameters that only its model's task can make sense of.
+    pub(super) rest: Parameters,
+}
+
 /// What a request for a prediction asks for.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
@@ -143,6 +154,62 @@ impl Parameters {
         Ok(version)
     }
 
+    /// The most items of a list; 50 unless given.
+    pub(super) fn limit(self, most: u32) -> Result<u32, Error> {
+        let mut limit = most.min(50);
+        for (name, value) in self.distinct()? {
+            match name.as_str() {
+                "limit" => {
+                    limit = parse(name, value, "a whole number")?;
+                    if !(1..=most).contains(&limit) {
+                        return Err(wrong(name, format!("{limit} is not a number from 1 to {most}")));
+                    }
+                }
+                _ => return Err(wrong(name, "there is no such parameter here; there is limit")),
+            }
+        }
+        Ok(limit)
+    }
+
+    /// What results are to be: `jsonl` unless given.
+    pub(super) fn format(self) -> Result<String, Error> {
+        let mut format = "jsonl".to_owned();
+        for (name, value) in self.distinct()? {
+            match name.as_str() {
+                "format" => format = known_format(value)?,
+                _ => return Err(wrong(name, "there is no such parameter here; there is format")),
+            }
+        }
+        Ok(format)
+    }
+
+    /// What a job is to be. Which labels it answers is read when its model is known: [`Self::selection`].
+    pub(super) fn job(self) -> Result<JobAsked, Error> {
+        let (mut model, mut version, mut output, mut format, mut rest) = (None, None, None, None, Vec::new());
+        for (name, value) in self.distinct()? {
+            match name.as_str() {
+                "model" => model = Some(value.clone()),
+                "version" => version = Some(value.clone()),
+                "output" => output = Some(value.clone()),
+                "format" => format = Some(known_format(value)?),
+                "all" | "labels" | "operating_point" | "threshold" | "top_k" => {
+                    rest.push((name.clone(), value.clone()))
+                }
+                _ => {
+                    let known = "all, format, labels, model, operating_point, output, threshold, top_k and version";
+                    return Err(wrong(name, format!("there is no such parameter here; there are {known}")));
+                }
+            }
+        }
+        let model = model.ok_or_else(|| wrong("model", "say which model is to answer"))?;
+        Ok(JobAsked { model, version, output, format, rest: Self { query: rest, timeout_header: None } })
+    }
+
+    /// Which labels a model of this task is to answer.
+    pub(super) fn selection(self, task: &Task) -> Result<Selection, Error> {
+        self.asked(task, Instant::now(), Duration::from_secs(1)).map(|asked| asked.selection)
+    }
+
     /// The parameters, each given once.
     fn distinct(&self) -> Result<&[(String, String)], Error> {
         let names: Vec<&String> = self.query.iter().map(|(name, _)| name).collect();
@@ -186,6 +253,13 @@ impl Parameters {
         }
         asked.terms.deadline = Some(started + seconds(timeout, most)?);
         Ok(asked)
+    }
+}
+
+fn known_format(value: &str) -> Result<String, Error> {
+    match value {
+        "jsonl" | "parquet" => Ok(value.to_owned()),
+        _ => Err(wrong("format", format!("{value:?} is not jsonl or parquet"))),
     }
 }
 

@@ -102,6 +102,12 @@ pub(in crate::serve) fn log_cause(error: &Error, request_id: &str) {
     }
 }
 
+/// The kind of an error, as a problem's `type`, and its title.
+pub(in crate::serve) fn kind_and_title(error: &Error) -> (String, String) {
+    let (_, kind, title) = kind(error);
+    (format!("urn:tagpoint:problem:{kind}"), title.to_owned())
+}
+
 /// The status, the kind and the title of an error.
 fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
     use StatusCode as S;
@@ -120,6 +126,9 @@ fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::NotLoaded { .. } => (S::NOT_FOUND, "not-loaded", "Version not loaded"),
         Error::UnknownPrediction(_) => (S::NOT_FOUND, "unknown-prediction", "Unknown prediction"),
         Error::NoKeptPicture(_) => (S::NOT_FOUND, "no-kept-picture", "Picture not kept"),
+        Error::UnknownJob(_) => (S::NOT_FOUND, "unknown-job", "Unknown job"),
+        Error::AddressRefused(_) => (S::FORBIDDEN, "address-refused", "Not an address for jobs"),
+        Error::NoUploads => (S::NOT_IMPLEMENTED, "no-uploads", "No place for uploads"),
         Error::NoDatabase => (S::NOT_IMPLEMENTED, "no-database", "No database"),
         Error::Database(_) => (S::SERVICE_UNAVAILABLE, "database", "Database away"),
         Error::PictureStore(_) => (S::SERVICE_UNAVAILABLE, "picture-store", "Pictures away"),
@@ -127,13 +136,16 @@ fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::Rejected { .. } => (S::UNPROCESSABLE_ENTITY, "version-refused", "Version refused"),
         Error::DeadlineExceeded(_) => (S::GATEWAY_TIMEOUT, "deadline-exceeded", "Out of time"),
         Error::MethodNotAllowed(_) => (S::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed"),
+        Error::BodyLate { .. } => (S::REQUEST_TIMEOUT, "body-late", "Request body too slow"),
         Error::BodyTooLarge { .. } => (S::PAYLOAD_TOO_LARGE, "body-too-large", "Request body too large"),
         Error::TooManyPictures { .. } => (S::PAYLOAD_TOO_LARGE, "too-many-pictures", "Too many pictures"),
         Error::Fetch(error) => fetch_kind(error),
         Error::Picture(PictureError::TooLarge(_)) => {
             (S::PAYLOAD_TOO_LARGE, "picture-too-large", "Picture over a limit")
         }
-        Error::MediaType(_) => (S::UNSUPPORTED_MEDIA_TYPE, "media-type", "Unsupported content type"),
+        Error::MediaType(_) | Error::JobMediaType(_) => {
+            (S::UNSUPPORTED_MEDIA_TYPE, "media-type", "Unsupported content type")
+        }
         Error::Picture(PictureError::Unsupported(_)) => {
             (S::UNSUPPORTED_MEDIA_TYPE, "picture-format", "Unsupported picture format")
         }

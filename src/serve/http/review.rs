@@ -136,6 +136,17 @@ fn item(row: ReviewRow, revisions: &Revisions) -> Result<ReviewItem, Error> {
     })
 }
 
+/// What a review begins with.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[allow(dead_code, reason = "describes the parameter, which is compared as text")]
+enum ReviewOrder {
+    Uncertain,
+    Threshold,
+    Shadow,
+    Newest,
+}
+
 /// The query of a review, for the OpenAPI document; `parameters` reads it.
 #[derive(utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -147,10 +158,10 @@ struct ReviewParameters {
     /// `uncertain` (the default): the least certain first; `threshold`: the nearest to a threshold that held when the answer
     /// was made; `shadow`: where a version on trial disagrees most; `newest`: as they come, which alone is a fair sample, and
     /// beside `shadow` the only order for points and values.
-    #[param(example = "uncertain")]
-    by: Option<String>,
+    #[param(inline, example = "uncertain")]
+    by: Option<ReviewOrder>,
     /// One version only.
-    #[param(example = "1")]
+    #[param(pattern = "^[1-9][0-9]{0,17}$", example = "1")]
     version: Option<String>,
     /// The most predictions, 50 unless given.
     #[param(minimum = 1, maximum = 200, example = 20)]

@@ -9,7 +9,7 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{App, access::KeyName, model_views::version_of, parameters::Parameters};
+use super::{App, access::Key, model_views::version_of, parameters::Parameters};
 use crate::{
     error::Error,
     feedback::{CorrectedLabel, Corrections, FeedbackError, Refit, corrections, refit},
@@ -115,13 +115,13 @@ pub(super) async fn refit_thresholds(
     State(app): State<App>,
     Path(name): Path<String>,
     parameters: Parameters,
-    key: Option<Extension<KeyName>>,
+    key: Option<Extension<Key>>,
 ) -> Result<Json<RefittedThresholds>, Error> {
     let (version, dry_run) = parameters.refit()?;
     let store = app.store()?.clone();
     let model = find(&app, &name, version.as_deref())?;
     let row = model.as_row().map_err(Error::internal)?;
-    let author = key.map(|Extension(KeyName(name))| name);
+    let author = key.map(|Extension(key)| key.name);
     // Hundreds of samples are drawn of every label's corrections: not on a thread that others wait for.
     let runtime = tokio::runtime::Handle::current();
     let work = move || {

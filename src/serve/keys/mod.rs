@@ -76,6 +76,15 @@ struct Holder {
     stored: Option<Stored>,
 }
 
+/// A key that lets a request in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Admitted {
+    /// Its name.
+    pub(super) name: String,
+    /// Whether it has the scope `admin`.
+    pub(super) is_admin: bool,
+}
+
 /// Why a request is not let in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Denied {
@@ -161,12 +170,12 @@ impl Keyring {
         !self.holders().needed
     }
 
-    /// Lets a request in, and counts it against its key's rate: the key's name, none where there are no keys. A wrong
+    /// Lets a request in, and counts it against its key's rate: none where there are no keys. A wrong
     /// key is counted against the address that it came from.
     ///
     /// # Errors
     /// See [`Denied`].
-    pub(super) fn admit(&self, given: Option<&[u8]>, scope: Scope, from: IpAddr) -> Result<Option<String>, Denied> {
+    pub(super) fn admit(&self, given: Option<&[u8]>, scope: Scope, from: IpAddr) -> Result<Option<Admitted>, Denied> {
         let holders = self.holders();
         if !holders.needed {
             return Ok(None);
@@ -200,13 +209,17 @@ impl Keyring {
         if let Some(limiter) = &holder.limiter {
             limiter.take().map_err(|wait| Denied::Rate(name(), wait))?;
         }
-        Ok(Some(name()))
+        Ok(Some(Admitted { name: name(), is_admin: holder.key.scopes.contains(&Scope::Admin) }))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn admitted(name: &str, is_admin: bool) -> Option<Admitted> {
+        Some(Admitted { name: name.to_owned(), is_admin })
+    }
 
     const KEY: &str = "a-key-of-some-length";
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
@@ -225,9 +238,9 @@ mod tests {
     #[test]
     fn a_key_opens_what_its_scopes_say() {
         let ring = ring(&format!("web:predict:{KEY} ops:predict+admin:another-key-of-length"), None);
-        assert_eq!(ring.admit(Some(KEY.as_bytes()), Scope::Predict, HERE), Ok(Some("web".to_owned())));
+        assert_eq!(ring.admit(Some(KEY.as_bytes()), Scope::Predict, HERE), Ok(admitted("web", false)));
         assert_eq!(ring.admit(Some(KEY.as_bytes()), Scope::Admin, HERE), Err(Denied::Scope("web".to_owned())));
-        assert_eq!(ring.admit(Some(b"another-key-of-length"), Scope::Admin, HERE), Ok(Some("ops".to_owned())));
+        assert_eq!(ring.admit(Some(b"another-key-of-length"), Scope::Admin, HERE), Ok(admitted("ops", true)));
         assert_eq!(ring.admit(Some(b"a-key-of-some-lengt"), Scope::Predict, HERE), Err(Denied::UnknownKey));
         assert_eq!(ring.admit(None, Scope::Predict, HERE), Err(Denied::NoKey));
     }
@@ -241,7 +254,7 @@ mod tests {
         let denied = ring.admit(Some(b"wrong"), Scope::Predict, HERE);
         assert!(matches!(denied, Err(Denied::WrongKeys(wait)) if wait > Duration::from_secs(90)), "{denied:?}");
         assert_eq!(ring.admit(None, Scope::Predict, HERE), Err(Denied::NoKey));
-        assert_eq!(ring.admit(Some(KEY.as_bytes()), Scope::Predict, HERE), Ok(Some("web".to_owned())));
+        assert_eq!(ring.admit(Some(KEY.as_bytes()), Scope::Predict, HERE), Ok(admitted("web", false)));
     }
 
     #[test]

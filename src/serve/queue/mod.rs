@@ -15,17 +15,15 @@ mod waiting;
 mod worker;
 
 use std::{
-    sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
-    time::{Duration, Instant},
+    sync::{Arc, PoisonError, atomic::Ordering::Relaxed},
+    time::Duration,
 };
 
 pub(super) use job::{Failure, Output, Priority, Terms};
 pub(super) use place::{NoPlace, Place};
 pub(super) use worker::{Health, Worker};
 
+use super::sync::{AtomicUsize, Condvar, Instant, Mutex, MutexGuard};
 use job::Job;
 use load::Load;
 use waiting::Waiting;
@@ -93,8 +91,16 @@ impl Queue {
 
     /// Takes a place, at once or not at all.
     pub(super) fn reserve(&self) -> Result<Place, NoPlace> {
+        self.reserve_below(self.0.rule.queue_limit)
+    }
+
+    /// Takes a place for a picture that nobody waits for: only where half of the places, or all of one, are free.
+    pub(super) fn reserve_spare(&self) -> Result<Place, NoPlace> {
+        self.reserve_below(self.0.rule.queue_limit.div_ceil(2))
+    }
+
+    fn reserve_below(&self, limit: usize) -> Result<Place, NoPlace> {
         self.open()?;
-        let limit = self.0.rule.queue_limit;
         let one_more = |taken: usize| (taken < limit).then_some(taken + 1);
         self.0.places.fetch_update(Relaxed, Relaxed, one_more).map_err(|taken| self.full(taken))?;
         Ok(Place::new(Arc::clone(&self.0)))

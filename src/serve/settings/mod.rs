@@ -4,6 +4,7 @@
 
 mod args;
 mod edge;
+mod jobs;
 mod reader;
 mod record;
 mod table;
@@ -18,6 +19,7 @@ use std::{
 
 pub use args::{ServeArgs, Source};
 pub use edge::{Access, Connections, Origins};
+pub use jobs::JobSettings;
 pub use record::RecordSettings;
 
 use reader::Reader;
@@ -76,6 +78,8 @@ pub struct Settings {
     pub database: Database,
     /// Which answers are remembered.
     pub record: RecordSettings,
+    /// Bulk jobs.
+    pub jobs: JobSettings,
     /// Which pictures are fetched by URL; none without it.
     pub fetch: Option<FetchRules>,
     /// Who may ask.
@@ -148,6 +152,7 @@ impl Default for Settings {
             body_budget: 256 << 20,
             database: Database::default(),
             record: RecordSettings::default(),
+            jobs: JobSettings::default(),
             fetch: None,
             access: Access::default(),
             connections: Connections::default(),
@@ -214,6 +219,7 @@ impl Settings {
             body_budget: reader.number("body_budget_bytes", 1 << 20..=1 << 40, defaults.body_budget),
             database: reader.value("database", defaults.database, str::parse),
             record: RecordSettings::read(&mut reader),
+            jobs: JobSettings::read(&mut reader),
             fetch: None,
             access: Access::read(&mut reader),
             connections: Connections::read(&mut reader),

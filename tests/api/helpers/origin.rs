@@ -25,8 +25,13 @@ impl Origin {
 
     /// Answers with a picture.
     pub async fn picture(bytes: Vec<u8>) -> Self {
+        Self::picture_on(TcpListener::bind("127.0.0.1:0").await.unwrap(), bytes).await
+    }
+
+    /// The same where somebody listens already.
+    pub async fn picture_on(listener: TcpListener, bytes: Vec<u8>) -> Self {
         let head = format!("HTTP/1.1 200 OK\r\ncontent-type: image/png\r\ncontent-length: {}\r\n\r\n", bytes.len());
-        Self::saying([head.into_bytes(), bytes].concat()).await
+        Self::start_on(listener, Some([head.into_bytes(), bytes].concat()))
     }
 
     pub fn url(&self) -> String {
@@ -34,7 +39,10 @@ impl Origin {
     }
 
     async fn start(said: Option<Vec<u8>>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_on(TcpListener::bind("127.0.0.1:0").await.unwrap(), said)
+    }
+
+    fn start_on(listener: TcpListener, said: Option<Vec<u8>>) -> Self {
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {

@@ -19,6 +19,7 @@ macro_rules! on_both_databases {
 }
 
 mod feedback;
+mod jobs;
 mod keys;
 mod opening;
 mod predictions;

@@ -1,0 +1,270 @@
+//! `POST /v1/jobs`: a ZIP, a list of URLs, or an address that pictures lie below.
+
+use std::{
+    io::{Seek as _, SeekFrom},
+    sync::Arc,
+};
+
+use axum::{
+    Extension, Json,
+    extract::{Request, State},
+};
+use futures_util::StreamExt as _;
+use http::{StatusCode, header};
+use serde::Deserialize;
+use tokio::io::AsyncWriteExt as _;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::Job;
+use crate::{
+    error::Error,
+    serve::{
+        fetch::FetchError,
+        http::{
+            App,
+            access::Key,
+            form::read_whole,
+            model_views::version_of,
+            parameters::{JobAsked, Parameters},
+            predict::PictureBytes,
+        },
+        jobs::{Address, JobPicture, Jobs, Place, UploadError, parts},
+        models::ServedModel,
+    },
+    store::{StoreError, jobs::NewJob},
+};
+
+/// A body that names an address.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::serve::http) struct JobSource {
+    /// The address that the pictures lie below: `s3://BUCKET/PREFIX`, `gs://…`, `az://…`, `file:///FOLDER`. One that the
+    /// setting `job_sources` allows.
+    #[schema(example = "s3://bucket/photos/")]
+    source: String,
+}
+
+/// A line of a list.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListedPicture {
+    url: String,
+    name: Option<String>,
+}
+
+/// What a body gives.
+struct Sent {
+    /// As the job's row has it.
+    source: String,
+    /// None where an address is to be listed.
+    pictures: Option<Vec<JobPicture>>,
+}
+
+/// Answer pictures in bulk
+///
+/// The pictures are a ZIP archive (`application/zip`), or a list (`application/x-ndjson`) with `{"url": "…"}` and optionally
+/// `"name"` in each line, or lie below an address (`application/json`: `{"source": "s3://…"}`). Every server on the database
+/// takes part in the work, and requests go first. Each picture has exactly one result, whatever server is stopped or killed
+/// meanwhile; those that cannot be answered have their error as result.
+///
+/// URLs need the setting `fetch`, or are addresses below `job_sources`.
+#[utoipa::path(
+    post, path = "/v1/jobs", operation_id = "create_job", tag = "jobs", params(JobParameters),
+    request_body(
+        description = "A ZIP of pictures, a list of URLs, or an address.",
+        content(
+            (inline(PictureBytes) = "application/zip"),
+            (inline(String) = "application/x-ndjson"),
+            (JobSource = "application/json"),
+        )
+    ),
+    responses((status = 202, description = "The job is taken.", body = Job, example = json!({
+        "id": "0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23", "state": "queued", "model": "scenes", "version": "1",
+        "source": "zip", "created_at": "2026-05-04T12:00:00Z", "pictures": {"total": 5000, "done": 0, "failed": 0}}))),
+)]
+pub(in crate::serve::http) async fn create_job(
+    State(app): State<App>,
+    parameters: Parameters,
+    key: Option<Extension<Key>>,
+    request: Request,
+) -> Result<(StatusCode, Json<Job>), Error> {
+    let jobs = app.jobs()?;
+    let asked = parameters.job()?;
+    let model = find(&app, &asked)?;
+    let selection = asked.rest.selection(&model.manifest.task)?;
+    let output = asked.output.as_deref().map(|text| output(jobs, text)).transpose()?;
+    let id = Uuid::now_v7().to_string();
+    let sent = read(&app, jobs, &id, request).await?;
+    let job = NewJob {
+        id: id.clone(),
+        author: key.map(|Extension(key)| key.name),
+        model: model.name.clone(),
+        version: i64::try_from(model.version.0).unwrap_or(i64::MAX),
+        selection: serde_json::to_string(&selection).map_err(Error::internal)?,
+        source: sent.source,
+        output: output.map(|address| address.to_string()),
+        format: asked.format.unwrap_or_else(|| "jsonl".to_owned()),
+    };
+    let pictures = sent.pictures.unwrap_or_default();
+    let total = i64::try_from(pictures.len()).unwrap_or(i64::MAX);
+    if let Err(error) = jobs.store().add_job(&job, total, parts(&pictures).map_err(Error::internal)?).await {
+        jobs.forget_uploads(&pictures).await;
+        return Err(Error::Database(error));
+    }
+    jobs.tell();
+    let row = jobs.store().job(&id).await.map_err(Error::Database)?;
+    let row = row.ok_or_else(|| Error::internal("the job that was added is not there"))?;
+    Ok((StatusCode::ACCEPTED, Json(row.into())))
+}
+
+fn find(app: &App, asked: &JobAsked) -> Result<Arc<ServedModel>, Error> {
+    let version = asked.version.as_deref().map(|version| version_of(&asked.model, version)).transpose()?;
+    app.pipeline.models.find(&asked.model, version)
+}
+
+/// Where results may go.
+fn output(jobs: &Jobs, text: &str) -> Result<Address, Error> {
+    let address: Address = text.parse().map_err(|reason| Error::Parameter { name: "output".to_owned(), reason })?;
+    if address.is_folder() {
+        let reason = format!("{address} is a folder: name the file, such as {address}results.jsonl");
+        return Err(Error::Parameter { name: "output".to_owned(), reason });
+    }
+    match jobs.may_write(&address) {
+        true => Ok(address),
+        false => Err(Error::AddressRefused(format!(
+            "jobs may not write to {address}: the setting job_outputs does not allow it"
+        ))),
+    }
+}
+
+pub(super) fn is_zip(content_type: &str) -> bool {
+    matches!(essence(content_type).as_str(), "application/zip" | "application/x-zip-compressed")
+}
+
+fn essence(content_type: &str) -> String {
+    content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+async fn read(app: &App, jobs: &Jobs, id: &str, request: Request) -> Result<Sent, Error> {
+    let content_type = request.headers().get(header::CONTENT_TYPE).map_or("", |value| value.to_str().unwrap_or("?"));
+    let content_type = content_type.to_owned();
+    match essence(&content_type).as_str() {
+        _ if is_zip(&content_type) => read_zip(app, jobs, id, request).await,
+        "application/x-ndjson" | "application/jsonl" | "application/x-jsonlines" => {
+            let body = read_whole(request, app.settings.max_body).await?;
+            let pictures = read_list(jobs, &body, app.settings.jobs.max_pictures)?;
+            Ok(Sent { source: "urls".to_owned(), pictures: Some(pictures) })
+        }
+        "application/json" => {
+            let body = read_whole(request, app.settings.max_body).await?;
+            let JobSource { source } = serde_json::from_slice(&body).map_err(|error| Error::Body(error.to_string()))?;
+            let address: Address = source.parse().map_err(Error::Body)?;
+            match jobs.may_read(&address) {
+                true => Ok(Sent { source: address.to_string(), pictures: None }),
+                false => Err(unreadable(&address)),
+            }
+        }
+        _ => Err(Error::JobMediaType(content_type)),
+    }
+}
+
+fn unreadable(address: &Address) -> Error {
+    Error::AddressRefused(format!("jobs may not read {address}: the setting job_sources does not allow it"))
+}
+
+/// The pictures of a list, each line of which has to be right: a job of half a list would be found out too late.
+fn read_list(jobs: &Jobs, body: &[u8], most: usize) -> Result<Vec<JobPicture>, Error> {
+    let text = std::str::from_utf8(body).map_err(|_| Error::Body("the list is not UTF-8".to_owned()))?;
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    let mut pictures = Vec::new();
+    for (number, line) in lines {
+        if pictures.len() == most {
+            return Err(Error::TooManyPictures { limit: most });
+        }
+        let at = |reason: String| Error::Body(format!("line {}: {reason}", number + 1));
+        let ListedPicture { url, name } = serde_json::from_str(line).map_err(|error| at(error.to_string()))?;
+        let is_web = ["http://", "https://"].iter().any(|scheme| url.to_ascii_lowercase().starts_with(scheme));
+        let place = if is_web {
+            if !jobs.fetches() {
+                return Err(FetchError::Off.into());
+            }
+            Place::Url(url.clone())
+        } else {
+            let address: Address = url.parse().map_err(at)?;
+            if !jobs.may_read(&address) {
+                return Err(unreadable(&address));
+            }
+            Place::Object(address.to_string())
+        };
+        pictures.push(JobPicture { name: name.unwrap_or(url), place });
+    }
+    if pictures.is_empty() { Err(Error::NoPicture) } else { Ok(pictures) }
+}
+
+/// Writes the archive to a disk as it comes, and takes it apart there.
+async fn read_zip(app: &App, jobs: &Jobs, id: &str, request: Request) -> Result<Sent, Error> {
+    let limit = app.settings.jobs.max_bytes;
+    let too_large = || Error::BodyTooLarge { limit: usize::try_from(limit).unwrap_or(usize::MAX) };
+    let mut file = tokio::fs::File::from_std(tempfile::tempfile().map_err(Error::internal)?);
+    let mut body = request.into_body().into_data_stream();
+    let mut received = 0_u64;
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk.map_err(|error| Error::Body(error.to_string()))?;
+        received += chunk.len() as u64;
+        if received > limit {
+            return Err(too_large());
+        }
+        file.write_all(&chunk).await.map_err(Error::internal)?;
+    }
+    file.flush().await.map_err(Error::internal)?;
+    let mut file = file.into_std().await;
+    file.seek(SeekFrom::Start(0)).map_err(Error::internal)?;
+    let pictures = jobs.unpack(id, file).await.map_err(|error| match error {
+        UploadError::NoPlace => Error::NoUploads,
+        UploadError::Archive(_) => Error::Body(error.to_string()),
+        UploadError::Empty => Error::NoPicture,
+        UploadError::TooMany { limit } => Error::TooManyPictures { limit },
+        UploadError::TooLarge { limit } => Error::BodyTooLarge { limit: usize::try_from(limit).unwrap_or(usize::MAX) },
+        UploadError::Store(error) => not_kept(&error),
+    })?;
+    Ok(Sent { source: "zip".to_owned(), pictures: Some(pictures) })
+}
+
+fn not_kept(error: &StoreError) -> Error {
+    tracing::error!(%error, "an upload cannot be kept");
+    Error::NotReady("uploads cannot be kept now; try again".to_owned())
+}
+
+/// The query, for the OpenAPI document; `parameters` reads it.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code, reason = "describes the parameters, which are read one by one")]
+struct JobParameters {
+    /// The model.
+    #[param(example = "scenes")]
+    model: String,
+    /// Its version; the one that answers now unless given.
+    #[param(example = "1")]
+    version: Option<String>,
+    /// Where the results are written when all are there: an address that the setting `job_outputs` allows.
+    #[param(example = "s3://bucket/results.parquet")]
+    output: Option<String>,
+    /// What is written there: `jsonl`, the default, or `parquet`.
+    #[param(example = "parquet")]
+    format: Option<String>,
+    /// Every label, whatever its score.
+    all: Option<bool>,
+    /// One threshold for every label.
+    #[param(minimum = 0, maximum = 1, example = 0.5)]
+    threshold: Option<f32>,
+    /// At most so many labels, the best ones.
+    #[param(minimum = 1, example = 3)]
+    top_k: Option<u32>,
+    /// The operating point whose thresholds hold.
+    #[param(example = "precise")]
+    operating_point: Option<String>,
+    /// Only these labels, with commas between them.
+    #[param(example = "beach,mountain")]
+    labels: Option<String>,
+}

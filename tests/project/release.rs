@@ -1,0 +1,150 @@
+//! scripts/release and scripts/compatible, on a copy of the repository's files.
+
+use std::{fs, path::Path, process::Command};
+
+use crate::helpers::{installed, root, run};
+
+/// A repository with what a release looks at, committed.
+struct Copy(tempfile::TempDir);
+
+impl Copy {
+    fn new() -> Self {
+        let copy = Self(tempfile::tempdir().unwrap());
+        for folder in ["scripts", "deploy/kubernetes", ".deps"] {
+            fs::create_dir_all(copy.path().join(folder)).unwrap();
+        }
+        for file in [
+            "Cargo.toml",
+            "Cargo.lock",
+            "openapi.yaml",
+            "CHANGELOG.md",
+            "deploy/kubernetes/deployment.yaml",
+            "deploy/kubernetes/kustomization.yaml",
+            "scripts/release",
+            "scripts/compatible",
+        ] {
+            fs::copy(root().join(file), copy.path().join(file)).unwrap();
+        }
+        std::os::unix::fs::symlink(root().join(".deps/python"), copy.path().join(".deps/python")).unwrap();
+        fs::write(copy.path().join(".gitignore"), "/.deps\n").unwrap();
+        copy.git(&["init", "--quiet"]);
+        copy.edit("CHANGELOG.md", "## Unreleased", concat!("## Unreleased\n\n## ", env!("CARGO_PKG_VERSION")));
+        copy
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn git(&self, words: &[&str]) {
+        let identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"];
+        run(Command::new("git").args(identity).args(words).current_dir(self.path()));
+    }
+
+    /// Changes the first such text of a file and commits.
+    fn edit(&self, file: &str, from: &str, to: &str) {
+        let path = self.path().join(file);
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{file} has no {from}");
+        fs::write(path, text.replacen(from, to, 1)).unwrap();
+        self.git(&["add", "--all"]);
+        self.git(&["commit", "--quiet", "--message", "an edit"]);
+    }
+
+    /// Writes another version to wherever it stands.
+    fn set_version(&self, old: &str, new: &str) {
+        for (file, before) in [
+            ("Cargo.toml", "version = \""),
+            ("Cargo.lock", "name = \"tagpoint\"\nversion = \""),
+            ("openapi.yaml", "  version: "),
+            ("deploy/kubernetes/deployment.yaml", "image: tagpoint:"),
+            ("deploy/kubernetes/kustomization.yaml", "newTag: "),
+        ] {
+            self.edit(file, &format!("{before}{old}"), &format!("{before}{new}"));
+        }
+        self.edit("CHANGELOG.md", "## Unreleased", &format!("## Unreleased\n\n## {new}"));
+    }
+
+    /// Whether a version could be released, and what was said.
+    fn release(&self, version: &str) -> (bool, String) {
+        let mut command = Command::new("python3");
+        command.arg(self.path().join("scripts/release")).args([version, "--dry-run", "--skip", "audit,sbom"]);
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        (output.status.success(), said)
+    }
+}
+
+#[test]
+fn a_version_is_released_once_everything_says_the_same() {
+    let (copy, version) = (Copy::new(), env!("CARGO_PKG_VERSION"));
+    let (could, said) = copy.release(version);
+    assert!(could && said.contains("could be tagged"), "{said}");
+    let (could, said) = copy.release("9.0.0");
+    assert!(!could, "{said}");
+    for place in ["Cargo.toml", "Cargo.lock", "openapi.yaml", "CHANGELOG.md", "deployment.yaml", "kustomization.yaml"] {
+        assert!(said.contains(&format!("{place} says {version}, not 9.0.0")), "{place}: {said}");
+    }
+    fs::write(copy.path().join("Cargo.toml"), "").unwrap();
+    assert!(copy.release(version).1.contains("not committed"));
+    assert!(!copy.release("1.0").0);
+}
+
+#[test]
+fn what_breaks_clients_needs_more_than_a_patch() {
+    let (copy, version) = (Copy::new(), env!("CARGO_PKG_VERSION"));
+    copy.git(&["tag", &format!("v{version}")]);
+    assert!(copy.release(version).1.contains("is there already"));
+    let [major, minor, patch] = version.split('.').map(|part| part.parse::<u32>().unwrap()).collect::<Vec<_>>()[..]
+    else {
+        panic!("{version}");
+    };
+    let next_patch = format!("{major}.{minor}.{}", patch + 1);
+    let breaking = if major == 0 { format!("0.{}.0", minor + 1) } else { format!("{}.0.0", major + 1) };
+    copy.set_version(version, &next_patch);
+    let (could, said) = copy.release(&next_patch);
+    assert!(could && said.contains("nothing breaks"), "{said}");
+    // An address goes.
+    copy.edit("openapi.yaml", "  /v1/models:\n", "  /v1/models_of_old:\n");
+    let (could, said) = copy.release(&next_patch);
+    assert!(!could && said.contains("GET /v1/models: is gone"), "{said}");
+    assert!(said.contains(&format!("at least {breaking}")), "{said}");
+    copy.set_version(&next_patch, &breaking);
+    assert!(copy.release(&breaking).0);
+}
+
+/// Each edit of the document, and what it breaks.
+#[test]
+fn the_comparison_finds_what_breaks_clients_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let edited = folder.path().join("new.yaml");
+    let edits = [
+        ("del d['paths']['/v1/models/{name}/predict']['post']['requestBody']['content']['image/*']", "image/* is gone"),
+        ("del d['components']['schemas']['Health']['properties']['status']", "field status is gone"),
+        ("d['components']['schemas']['Health']['required'] = []", "field status is no longer always there"),
+        ("d['components']['schemas']['Health']['properties']['status']['type'] = 'integer'", "was string, is integer"),
+        (
+            "d['paths']['/v1/models']['get']['parameters'] = [{'name': 'x', 'in': 'query', 'required': True, 'schema': {}}]",
+            "parameter x is needed now",
+        ),
+        ("d['paths']['/v1/models/{name}/predict']['post']['parameters'].pop(1)", "parameter all is gone"),
+        ("del d['paths']['/v1/models']['get']['responses']['200']", "no longer answers 200"),
+        // These break nobody.
+        ("d['paths']['/v1/new'] = d['paths']['/v1/models']", "nothing breaks"),
+        ("d['components']['schemas']['Health']['properties']['more'] = {'type': 'string'}", "nothing breaks"),
+        ("d['paths']['/v1/models']['get']['description'] = 'other words'", "nothing breaks"),
+    ];
+    for (edit, expected) in edits {
+        let program = format!(
+            "import json, sys, yaml; d = yaml.load(open(sys.argv[1]), yaml.CSafeLoader); {edit}; json.dump(d, open(sys.argv[2], 'w'))"
+        );
+        // JSON is YAML, too.
+        run(Command::new(installed("python")).args(["-c", &program]).arg(root().join("openapi.yaml")).arg(&edited));
+        let mut command = Command::new(installed("python"));
+        command.arg(root().join("scripts/compatible")).arg(root().join("openapi.yaml")).arg(&edited);
+        let output = command.output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(said.contains(expected), "{edit}: {said}{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(output.status.success(), expected == "nothing breaks", "{edit}");
+    }
+}

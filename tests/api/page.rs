@@ -123,3 +123,17 @@ async fn predictions_are_corrected_by_keyboard_and_corrections_become_thresholds
     let without = App::start(&[("colours", &colours)]).await;
     look(&[&app, &forgetful, &pictureless, &without], "review.mjs").await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jobs_are_started_from_an_archive_watched_cancelled_and_fetched() {
+    let database = TestDatabase::sqlite().await;
+    let (colours, slow) = (models::colours_at_two_points(), models::slow(2));
+    let app = App::start_with(&[("colours", &colours), ("slow", &slow)], |settings| {
+        settings.database = database.setting();
+        let keys = "website:predict:the-key-of-the-website operator:admin:the-key-of-an-operator";
+        settings.access.keys = parse_keys(keys).unwrap();
+    })
+    .await;
+    let without = App::start(&[("colours", &colours)]).await;
+    look(&[&app, &without], "jobs.mjs").await;
+}

@@ -6,7 +6,7 @@ use axum::{
 };
 use http::header;
 
-use super::{App, feedback::predicted_by, parameters::Parameters};
+use super::{App, feedback::predicted_by, parameters::Parameters, predict::PictureBytes};
 use crate::{error::Error, picture::media_type};
 
 /// The picture of a prediction
@@ -16,7 +16,7 @@ use crate::{error::Error, picture::media_type};
     get, path = "/v1/predictions/{id}/picture", operation_id = "get_kept_picture", tag = "feedback",
     params(("id" = String, Path, description = "The answer's `prediction_id`.", example = "0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23")),
     responses((status = 200, description = "The picture, in the format that it was sent in.", content(
-        (Vec<u8> = "image/*", example = json!("the picture's bytes")),
+        (inline(PictureBytes) = "image/*", example = json!("the picture's bytes")),
     ))),
 )]
 pub(super) async fn get_kept_picture(

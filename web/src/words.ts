@@ -10,6 +10,7 @@ const KINDS: Record<string, [string, string]> = {
     "body-too-large": ["That is more than the server takes at once.", "Send fewer or smaller pictures."],
     "too-many-pictures": ["Those are more pictures than the server takes at once.", "Send fewer."],
     "media-type": ["This is not a picture that can be read here.", "Choose a picture file."],
+    body: ["The server cannot read what was sent.", "It says below what is wrong with it."],
     unauthorized: ["A key is needed.", "Ask whoever runs this server for one, and enter it."],
     forbidden: ["This key may not do that.", "Use a key that has the scope which the server names."],
     "rate-limit": ["Too many requests with this key.", "Wait a moment and try again."],

@@ -1,8 +1,8 @@
 //! What a request can run into: the one error of the library's outer layer.
 //!
 //! It knows no status codes; `serve::http::problem` maps each variant to one. The texts are for the caller of the
-//! service. [`Error::Internal`] and [`Error::Database`] are the exceptions: their causes are for the
-//! log and are never sent.
+//! service. [`Error::Internal`], [`Error::Database`] and [`Error::PictureStore`] are the
+//! exceptions: their causes are for the log and are never sent.
 
 use crate::{picture::PictureError, serve::FetchError, store::StoreError};
 
@@ -75,6 +75,14 @@ pub enum Error {
     BodyTooLarge {
         /// The limit in bytes.
         limit: usize,
+    },
+    /// The body came too slowly.
+    #[error("only {received} bytes of the request's body came within {after_s:.1} s")]
+    BodyLate {
+        /// Bytes that had come.
+        received: u64,
+        /// Seconds since the request's head.
+        after_s: f64,
     },
     /// The request has more pictures than one may have.
     #[error("the request has more than {limit} pictures")]
@@ -182,6 +190,12 @@ pub enum Error {
     /// Uploads for jobs, of a server that has no place for them.
     #[error("this server keeps no uploads: its setting job_files does not say where")]
     NoUploads,
+    /// The prediction's picture is not kept, or not any more.
+    #[error("{0}")]
+    NoKeptPicture(&'static str),
+    /// Where pictures are kept does not do what it is asked. Its cause is for the log.
+    #[error("the place where pictures are kept does not answer now; try again")]
+    PictureStore(#[source] StoreError),
     /// Something that needs a database, of a server that has none.
     #[error("this server has no database: it was started with --database none")]
     NoDatabase,

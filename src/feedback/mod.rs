@@ -8,7 +8,7 @@ mod refit;
 mod truth;
 
 pub use export::{Exported, export};
-pub use refit::{Refit, Revision, refit};
+pub use refit::{CorrectedLabel, Corrections, Refit, Revision, corrections, refit};
 pub use truth::{TruePoint, TrueValue, Truth};
 
 use crate::store::StoreError;

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{FeedbackError, Truth};
 use crate::{
-    model::Task,
+    model::{Label, Task},
     store::{Store, StoreError, feedback::CorrectedRow, predictions::ModelRow},
-    thresholds::{OperatingPoint, RefittedLabel, refit as refit_label},
+    thresholds::{LEAST, OperatingPoint, RefittedLabel, refit as refit_label},
 };
 
 /// The most corrections that are read, the latest ones.
@@ -23,6 +24,35 @@ pub struct Refit {
     pub pictures: usize,
     /// Each label, in the model's order.
     pub labels: Vec<RefittedLabel>,
+}
+
+/// What there is to fit on.
+#[derive(Clone, Debug)]
+pub struct Corrections {
+    /// Corrected pictures.
+    pub pictures: usize,
+    /// Each label, in the model's order; none for a model without thresholds.
+    pub labels: Vec<CorrectedLabel>,
+}
+
+/// A label's corrections, and how many more a refit of its thresholds needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct CorrectedLabel {
+    /// The label.
+    #[schema(example = "cat")]
+    pub label: String,
+    /// Corrected pictures that have it.
+    #[schema(example = 2)]
+    pub positives: usize,
+    /// Corrected pictures that do not.
+    #[schema(example = 10)]
+    pub negatives: usize,
+    /// Further corrected pictures with it that a refit needs.
+    #[schema(example = 3)]
+    pub missing_positives: usize,
+    /// Further corrected pictures without it that a refit needs.
+    #[schema(example = 0)]
+    pub missing_negatives: usize,
 }
 
 /// A revision's thresholds, as the database has them.
@@ -67,8 +97,7 @@ pub async fn refit(
     apply: bool,
     author: Option<&str>,
 ) -> Result<Refit, FeedbackError> {
-    let task: Task = serde_json::from_str(&model.task)
-        .map_err(|error| StoreError::Row { what: "model", reason: error.to_string() })?;
+    let task = task_of(model)?;
     if !matches!(task, Task::MultiLabel { .. }) {
         let reason = format!("thresholds are for multi-label models, and {:?} answers {}", model.model, task.kind());
         return Err(FeedbackError::Unfit(reason));
@@ -76,8 +105,7 @@ pub async fn refit(
     let in_force = store.thresholds_of(&model.digest).await?;
     let revision = in_force.map(|row| Revision::read(&row.thresholds)).transpose()?.unwrap_or_default();
     let task = revision.applied_to(&task);
-    let corrected = store.corrected(&model.model, Some(model.version), MOST).await?;
-    let corrected: Vec<CorrectedRow> = corrected.into_iter().filter(|row| row.digest == model.digest).collect();
+    let corrected = corrected(store, model).await?;
     let columns = columns(&task, &corrected)?;
     let labels: Vec<RefittedLabel> =
         task.labels().iter().zip(&columns).map(|(label, column)| refit_label(label, column, points)).collect();
@@ -93,6 +121,38 @@ pub async fn refit(
         None
     };
     Ok(Refit { revision, pictures: corrected.len(), labels })
+}
+
+/// What a refit of a model file's thresholds would be fitted on, and what it lacks.
+///
+/// # Errors
+/// A store that fails.
+pub async fn corrections(store: &Store, model: &ModelRow) -> Result<Corrections, StoreError> {
+    let (task, corrected) = (task_of(model)?, corrected(store, model).await?);
+    let labels = if matches!(task, Task::MultiLabel { .. }) { task.labels() } else { &[] };
+    let of = |(label, column): (&Label, &Vec<(f32, bool)>)| {
+        let positives = column.iter().filter(|(_, truth)| *truth).count();
+        let negatives = column.len() - positives;
+        CorrectedLabel {
+            label: label.name.clone(),
+            positives,
+            negatives,
+            missing_positives: LEAST.saturating_sub(positives),
+            missing_negatives: LEAST.saturating_sub(negatives),
+        }
+    };
+    let labels = labels.iter().zip(&columns(&task, &corrected)?).map(of).collect();
+    Ok(Corrections { pictures: corrected.len(), labels })
+}
+
+fn task_of(model: &ModelRow) -> Result<Task, StoreError> {
+    serde_json::from_str(&model.task).map_err(|error| StoreError::Row { what: "model", reason: error.to_string() })
+}
+
+/// The corrected predictions of this very model file.
+async fn corrected(store: &Store, model: &ModelRow) -> Result<Vec<CorrectedRow>, StoreError> {
+    let corrected = store.corrected(&model.model, Some(model.version), MOST).await?;
+    Ok(corrected.into_iter().filter(|row| row.digest == model.digest).collect())
 }
 
 /// For each label, score and truth of every corrected picture.
@@ -111,11 +171,10 @@ fn columns(task: &Task, corrected: &[CorrectedRow]) -> Result<Vec<Vec<(f32, bool
 }
 
 fn too_few(labels: &[RefittedLabel], pictures: usize) -> String {
-    let least = crate::thresholds::LEAST;
     let counts: Vec<String> =
         labels.iter().take(20).map(|l| format!("{} {}/{}", l.label, l.positives, l.negatives)).collect();
     format!(
-        "{pictures} pictures are corrected, and a label needs {least} that have it and {least} that do not: {}",
+        "{pictures} pictures are corrected, and a label needs {LEAST} that have it and {LEAST} that do not: {}",
         counts.join(", ")
     )
 }

@@ -27,7 +27,8 @@ pub struct Manifest {
     pub graph_digest: Digest,
     /// Pictures and the outputs that they must give on every host.
     pub golden: Golden,
-    /// Validation metrics by precision (`fp32`, …) and metric name.
+    /// Validation metrics by precision (`fp32`, …) and metric name: `METRIC` for the whole, `METRIC/NAME` for one label,
+    /// point or value, and `METRIC@POINT/NAME` for a label at another operating point than the default one.
     pub metrics: BTreeMap<String, BTreeMap<String, f64>>,
     /// The validation scores, which live ones are held against. None for points and values, for models of version 1, and
     /// for models that `tagpoint-train` did not write.

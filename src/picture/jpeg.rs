@@ -86,7 +86,7 @@ fn pixels(
         Err(error) if !is_harmless(&error, &bytes[scan_at..]) => return Err(broken(error)),
         _ => {}
     }
-    let rgb = if cmyk { colour::inverted_cmyk_to_rgb(&samples) } else { samples };
+    let rgb = if cmyk { colour::inverted_cmyk_to_rgb(samples) } else { samples };
     Ok((rgb, decoded))
 }
 

@@ -62,13 +62,15 @@ impl Limits {
         Ok(())
     }
 
-    /// The same limits for crate `image`: a second check, by the decoder itself.
-    pub(super) fn for_image_crate(&self) -> image::Limits {
+    /// The same limits for crate `image`: a second check, by the decoder itself. What a picture of this size may take in
+    /// memory bounds what is packed beside its pixels as well, such as its profile.
+    pub(super) fn for_image_crate(&self, size: PictureSize) -> image::Limits {
         let mut limits = image::Limits::default();
         limits.max_image_width = Some(self.max_side);
         limits.max_image_height = Some(self.max_side);
         // Up to 8 bytes a pixel (RGBA, 16 bits), and room for rows, tables and metadata.
-        limits.max_alloc = Some(self.max_pixels.saturating_mul(8).saturating_add(16 << 20));
+        let pixels = u64::from(size.width) * u64::from(size.height);
+        limits.max_alloc = Some(pixels.saturating_mul(8).saturating_add(16 << 20));
         limits
     }
 }

@@ -52,6 +52,17 @@ pub fn usual_ending(bytes: &[u8]) -> &'static str {
     }
 }
 
+/// The media type of these bytes; none for a format that is not decoded here.
+pub fn media_type(bytes: &[u8]) -> Option<&'static str> {
+    sniff::sniff(bytes).ok().map(|format| match format {
+        Format::Jpeg => "image/jpeg",
+        Format::Png => "image/png",
+        Format::WebP => "image/webp",
+        Format::Gif => "image/gif",
+        Format::Bmp => "image/bmp",
+    })
+}
+
 /// A decoded picture: RGB, 8 bits, as EXIF orients it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {

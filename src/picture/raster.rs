@@ -18,11 +18,11 @@ pub(super) fn decode(format: Format, bytes: &[u8], limits: &Limits) -> Result<Pi
         .ok_or_else(|| PictureError::Broken("its header is damaged or incomplete".to_owned()))?;
     limits.check_size(header.size)?;
 
-    let mut decoder = decoder(format, bytes, limits)?;
+    let mut decoder = decoder(format, bytes, limits.for_image_crate(header.size))?;
     let (width, height) = decoder.dimensions();
     let stored = PictureSize { width, height };
     limits.check_size(stored)?;
-    decoder.set_limits(limits.for_image_crate()).map_err(refused)?;
+    decoder.set_limits(limits.for_image_crate(header.size)).map_err(refused)?;
 
     let colour = decoder.color_type();
     let length = usize::try_from(decoder.total_bytes())
@@ -37,10 +37,14 @@ pub(super) fn decode(format: Format, bytes: &[u8], limits: &Limits) -> Result<Pi
     Ok(Picture { rgb: orientation.turn(rgb, stored), size, original: size })
 }
 
-fn decoder<'a>(format: Format, bytes: &'a [u8], limits: &Limits) -> Result<Box<dyn ImageDecoder + 'a>, PictureError> {
+fn decoder<'a>(
+    format: Format,
+    bytes: &'a [u8],
+    limits: image::Limits,
+) -> Result<Box<dyn ImageDecoder + 'a>, PictureError> {
     let reader = Cursor::new(bytes);
     Ok(match format {
-        Format::Png => Box::new(PngDecoder::with_limits(reader, limits.for_image_crate()).map_err(refused)?),
+        Format::Png => Box::new(PngDecoder::with_limits(reader, limits).map_err(refused)?),
         Format::WebP => Box::new(WebPDecoder::new(reader).map_err(refused)?),
         Format::Gif => Box::new(GifDecoder::new(reader).map_err(refused)?),
         Format::Bmp => Box::new(BmpDecoder::new(reader).map_err(refused)?),

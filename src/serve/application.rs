@@ -19,7 +19,7 @@ use super::{
 use crate::{
     infer::{InferError, Runtime},
     model::StorageError,
-    store::{Store, StoreError},
+    store::{Pictures, Store, StoreError},
 };
 
 /// How long a stop waits for answers that are to be remembered, and are not written yet.
@@ -81,10 +81,10 @@ impl Application {
     }
 
     /// What remembers answers, where they are to be remembered.
-    fn recording(&self, store: Option<&Store>) -> Result<Option<Recording>, StoreError> {
+    fn recording(&self, store: Option<&Store>, pictures: Option<&Pictures>) -> Option<Recording> {
         let settings = &self.settings.record;
-        let store = store.filter(|_| settings.share > 0.0);
-        store.map(|store| Recording::start(settings, store.clone(), self.metrics.clone())).transpose()
+        let store = store.filter(|_| settings.share > 0.0)?;
+        Some(Recording::start(settings, store.clone(), pictures.cloned(), self.metrics.clone()))
     }
 
     /// Serves until `shutdown` is done, then finishes the requests that it accepted.
@@ -109,7 +109,10 @@ impl Application {
         let _thresholds = self.follow_thresholds(store.as_ref()).await.map_err(std::io::Error::other)?;
         self.models.start();
         let decoder = Decoder::new(self.settings.decode_threads, self.settings.picture);
-        let recording = self.recording(store.as_ref()).map_err(std::io::Error::other)?;
+        // Also where no further answer is remembered: those that were are still looked at.
+        let pictures = self.settings.record.pictures.as_deref().filter(|_| store.is_some());
+        let pictures = pictures.map(Pictures::open).transpose().map_err(std::io::Error::other)?;
+        let recording = self.recording(store.as_ref(), pictures.as_ref());
         let recorder = recording.as_ref().map(Recording::recorder);
         let pipeline = Pipeline { models: Arc::clone(&self.models), decoder, recorder };
         let jobs = store.clone().map(|store| Jobs::new(store, Arc::clone(&self.settings), edge.fetcher.clone()));
@@ -123,6 +126,7 @@ impl Application {
             metrics_page: MetricsPage::new(&self.metrics, Arc::clone(&self.models)),
             metrics: self.metrics.clone(),
             store: store.clone(),
+            pictures,
             budget: http::Budget::new(self.settings.body_budget),
             settings: Arc::clone(&self.settings),
         });

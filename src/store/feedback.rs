@@ -4,7 +4,7 @@ use sqlx::{Row as _, any::AnyRow};
 
 use super::{Store, StoreError, now_ms, statements};
 
-/// What a correction is held against.
+/// What a correction is held against, and the picture that it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PredictedBy {
     /// The model's name.
@@ -13,6 +13,8 @@ pub struct PredictedBy {
     pub version: i64,
     /// The manifest's task, as JSON.
     pub task: String,
+    /// Where the picture is kept, if it is.
+    pub picture: Option<String>,
 }
 
 /// What is looked at first.
@@ -24,6 +26,8 @@ pub enum ReviewOrder {
     Threshold,
     /// Where a version on trial disagrees most.
     Shadow,
+    /// The newest, whatever the model made of it.
+    Newest,
 }
 
 /// A prediction that nobody has corrected yet.
@@ -95,6 +99,7 @@ impl Store {
                 model: row.try_get("model")?,
                 version: row.try_get("version")?,
                 task: row.try_get("task")?,
+                picture: row.try_get("picture")?,
             })
         };
         row.map(read).transpose().map_err(|error| StoreError::row("prediction", error))
@@ -125,6 +130,7 @@ impl Store {
             ReviewOrder::Uncertain => statements::REVIEW_UNCERTAIN,
             ReviewOrder::Threshold => statements::REVIEW_THRESHOLD,
             ReviewOrder::Shadow => statements::REVIEW_SHADOW,
+            ReviewOrder::Newest => statements::REVIEW_NEWEST,
         };
         let query = sqlx::query(self.sql(statement)).bind(model).bind(version.unwrap_or(-1)).bind(most);
         let rows = self.within(query.fetch_all(&self.read)).await?;

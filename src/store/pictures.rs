@@ -56,6 +56,22 @@ impl Pictures {
         self.within(async { self.store.get(&path).await?.bytes().await }).await
     }
 
+    /// The same where the picture may be gone: none then.
+    ///
+    /// # Errors
+    /// A store that fails, or takes too long.
+    pub async fn find(&self, name: &str) -> Result<Option<Bytes>, StoreError> {
+        let path = self.at(name);
+        self.within(async {
+            match self.store.get(&path).await {
+                Ok(found) => found.bytes().await.map(Some),
+                Err(object_store::Error::NotFound { .. }) => Ok(None),
+                Err(error) => Err(error),
+            }
+        })
+        .await
+    }
+
     /// Deletes a picture; one that is not there is as good.
     ///
     /// # Errors

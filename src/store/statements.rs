@@ -85,7 +85,7 @@ statements! {
         "DELETE FROM predictions WHERE id IN (SELECT json_array_elements_text($1::text::json))";
     FORGET_SHADOW_OUTPUTS = "DELETE FROM shadow_outputs WHERE created_ms < $1";
 
-    PREDICTED_BY = "SELECT p.model, p.version, m.task FROM predictions p JOIN models m ON m.digest = p.digest
+    PREDICTED_BY = "SELECT p.model, p.version, m.task, p.picture FROM predictions p JOIN models m ON m.digest = p.digest
         WHERE p.id = $1";
     ADD_FEEDBACK = "INSERT INTO feedback (prediction_id, created_ms, author, truth) VALUES ($1, $2, $3, $4)
         ON CONFLICT (prediction_id) DO UPDATE
@@ -114,6 +114,13 @@ statements! {
             AND NOT EXISTS (SELECT 1 FROM feedback WHERE prediction_id = p.id)
             AND s.disagreement IS NOT NULL
         ORDER BY s.disagreement DESC, p.id LIMIT $3";
+    REVIEW_NEWEST = "SELECT p.id, p.created_ms, p.model, p.version, p.digest, m.task, m.resize, p.outputs, p.width, p.height,
+            p.picture_digest, p.picture, p.uncertainty, p.margin, s.version AS shadow_version, s.disagreement
+        FROM predictions p JOIN models m ON m.digest = p.digest
+        LEFT JOIN shadow_outputs s ON s.prediction_id = p.id
+        WHERE p.model = $1 AND ($2 < 0 OR p.version = $2)
+            AND NOT EXISTS (SELECT 1 FROM feedback WHERE prediction_id = p.id)
+        ORDER BY p.created_ms DESC, p.id DESC LIMIT $3";
     CORRECTED = "SELECT p.id, p.digest, p.outputs, f.truth, p.picture, p.picture_digest, m.task
         FROM feedback f JOIN predictions p ON p.id = f.prediction_id JOIN models m ON m.digest = p.digest
         WHERE p.model = $1 AND ($2 < 0 OR p.version = $2) ORDER BY f.created_ms DESC, p.id DESC LIMIT $3";

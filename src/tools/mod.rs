@@ -3,8 +3,8 @@
 pub mod bench;
 mod database;
 pub mod feedback;
-pub mod jobs;
 pub mod health;
+pub mod jobs;
 pub mod keys;
 pub mod models;
 pub mod predict;

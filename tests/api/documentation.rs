@@ -7,7 +7,7 @@ use serde_json::Value;
 use tagpoint::{
     model::ModelFile,
     serve::{FetchRules, Scheme, openapi_document, parse_keys},
-    store::{Store, keys::KeyRow},
+    store::{Database, Store, keys::KeyRow},
 };
 
 use crate::helpers::{App, database::TestDatabase, models, origin::Origin, pictures, put_version};
@@ -113,18 +113,44 @@ impl Seen {
         self.add("give_feedback", &app.client.post(url).json(&truth).send().await.unwrap());
         let and = query.replace('?', "&");
         self.add("review", &app.get(&format!("/v1/review?model={model}{and}")).await);
+        let path = format!("/v1/predictions/{}/picture{query}", id.as_str().unwrap());
+        self.add("get_kept_picture", &app.get(&path).await);
+        let path = format!("/v1/admin/models/{model}/thresholds/corrections{query}");
+        self.add("get_corrections", &app.get(&path).await);
         for (operation, below) in [("refit_thresholds", "refit"), ("roll_back_thresholds", "rollback")] {
             let path = format!("models/{model}/thresholds/{below}{query}");
             self.add(operation, &app.ask(Method::POST, &path).await);
         }
     }
 
+    /// Bodies of which nothing comes, and bodies that are too large.
+    async fn bodies(&mut self) {
+        let app = App::start_with(&[("colours", &models::colours())], |settings| {
+            settings.max_body = 50_000;
+            settings.request_timeout = std::time::Duration::from_millis(300);
+            settings.database = Database::Sqlite(settings.models.join("test.db"));
+        })
+        .await;
+        for (operation, method, path) in [
+            ("predict", "POST", "models/colours/predict"),
+            ("predict_by_version", "POST", "models/colours/versions/1/predict"),
+            ("set_shadow", "PUT", "admin/models/colours/shadow"),
+            ("give_feedback", "POST", "predictions/0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23/feedback"),
+        ] {
+            for length in [50_000, 50_001] {
+                let status = status_without_body(&app, method, &format!("/v1/{path}"), length).await;
+                self.0.insert((operation.to_owned(), status));
+            }
+        }
+    }
+
     /// Everything that corrections can run into.
     async fn feedback(&mut self) {
-        let database = TestDatabase::sqlite().await;
+        let (database, kept) = (TestDatabase::sqlite().await, tempfile::tempdir().unwrap());
         let app = App::start_with(&[("colours", &models::colours())], |settings| {
             settings.database = database.setting();
             settings.record.share = 1.0;
+            settings.record.pictures = Some(kept.path().to_str().unwrap().to_owned());
         })
         .await;
         let mut answered = serde_json::json!("none");
@@ -224,6 +250,19 @@ impl Seen {
         let body = serde_json::json!({"version": version.to_string(), "share": 1});
         self.add("set_shadow", &app.client.put(url).json(&body).send().await.unwrap());
     }
+}
+
+/// The status for a body that is announced and never sent.
+pub async fn status_without_body(app: &App, method: &str, path: &str, length: usize) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut stream = tokio::net::TcpStream::connect(app.address).await.unwrap();
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut status = [0; 12];
+    stream.read_exact(&mut status).await.unwrap();
+    String::from_utf8_lossy(&status[9..]).into_owned()
 }
 
 /// Everything that needs a key, asked without one, with one of another scope, with one used too often, and with one of a
@@ -344,6 +383,7 @@ async fn every_documented_status_occurs() {
     seen.add("rescan", &app.ask(Method::POST, "rescan").await);
     seen.0.extend(guarded(false).await);
     seen.by_url().await;
+    seen.bodies().await;
     seen.feedback().await;
     seen.jobs().await;
     // A thread cannot be ended from outside: asserted beside the code.

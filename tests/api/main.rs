@@ -5,13 +5,18 @@
 mod annotated;
 mod batching;
 mod binary;
+mod conformance;
 mod connections;
 mod documentation;
 mod drift;
 mod errors;
+#[cfg(unix)]
+mod faults;
 mod forms;
 mod golden;
 mod helpers;
+#[cfg(target_os = "linux")]
+mod hostile;
 mod importing;
 mod isolation;
 mod json;

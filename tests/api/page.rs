@@ -8,6 +8,7 @@ use tagpoint::serve::{Settings, parse_keys};
 use crate::helpers::{
     App,
     clients::{installed, run},
+    database::TestDatabase,
     models, pictures, put,
 };
 
@@ -22,13 +23,17 @@ fn ship(folder: &Path, name: &str, version: u32) {
     fs::copy(root().join("models").join(name).join("1/model.onnx"), to.join("model.onnx")).unwrap();
 }
 
-/// Runs one of tests/page in a browser that looks at the application.
-async fn look(app: &App, script: &str) {
+/// Runs one of tests/page in a browser that looks at the first of these applications, and may look at the others.
+async fn look(apps: &[&App], script: &str) {
     let screenshots = root().join("target/page");
     fs::create_dir_all(&screenshots).unwrap();
-    fs::write(screenshots.join("colour.png"), pictures::plain(64, 48, [160, 150, 40])).unwrap();
-    let (script, url) = (format!("tests/page/{script}"), app.url(""));
-    let arguments = [script.as_str(), url.as_str(), screenshots.to_str().unwrap()];
+    for (name, colour) in [("colour", [160, 150, 40]), ("red", [255, 0, 0]), ("black", [0, 0, 0])] {
+        fs::write(screenshots.join(format!("{name}.png")), pictures::plain(64, 48, colour)).unwrap();
+    }
+    let script = format!("tests/page/{script}");
+    let urls: Vec<String> = apps.iter().map(|app| app.url("")).collect();
+    let mut arguments = vec![script.as_str(), urls[0].as_str(), screenshots.to_str().unwrap()];
+    arguments.extend(urls[1..].iter().map(String::as_str));
     assert!(run("node", &arguments, root()).await.ends_with("ok\n"));
 }
 
@@ -68,7 +73,16 @@ async fn the_playground_shows_labels_and_points_moves_marks_and_words_problems()
         ship(&settings.models, "faces", 1);
     })
     .await;
-    look(&app, "playground.mjs").await;
+    look(&[&app], "playground.mjs").await;
+
+    // The README's recording; docs/playground.webp is a copy.
+    look(&[&app], "recording.mjs").await;
+    let made = root().join("target/page/playground.webp");
+    let (python, frames) = (installed("python/bin/python"), root().join("target/page/recording"));
+    let arguments = ["scripts/recording", frames.to_str().unwrap(), made.to_str().unwrap()];
+    run(python.to_str().unwrap(), &arguments, root()).await;
+    let bytes = fs::metadata(&made).unwrap().len();
+    assert!((20_000..1_000_000).contains(&bytes), "{bytes}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -82,5 +96,44 @@ async fn the_page_asks_for_keys_promotes_rolls_back_and_shows_trials_and_health(
         settings.access.keys = parse_keys(keys).unwrap();
     })
     .await;
-    look(&app, "models.mjs").await;
+    look(&[&app], "models.mjs").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn predictions_are_corrected_by_keyboard_and_corrections_become_thresholds() {
+    let (database, kept) = (TestDatabase::sqlite().await, tempfile::tempdir().unwrap());
+    let (colours, redness, best) = (models::colours(), models::redness(), models::best_colour());
+    let app = App::start_with(&[("colours", &colours), ("redness", &redness), ("best", &best)], |settings| {
+        ship(&settings.models, "faces", 1);
+        settings.database = database.setting();
+        settings.record.share = 1.0;
+        settings.record.pictures = Some(kept.path().to_str().unwrap().to_owned());
+        let keys = "website:predict:the-key-of-the-website operator:admin:the-key-of-an-operator";
+        settings.access.keys = parse_keys(keys).unwrap();
+    })
+    .await;
+    let other = TestDatabase::sqlite().await;
+    let forgetful = App::start_with(&[("colours", &colours)], |settings| settings.database = other.setting()).await;
+    let third = TestDatabase::sqlite().await;
+    let pictureless = App::start_with(&[("colours", &colours)], |settings| {
+        settings.database = third.setting();
+        settings.record.share = 1.0;
+    })
+    .await;
+    let without = App::start(&[("colours", &colours)]).await;
+    look(&[&app, &forgetful, &pictureless, &without], "review.mjs").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jobs_are_started_from_an_archive_watched_cancelled_and_fetched() {
+    let database = TestDatabase::sqlite().await;
+    let (colours, slow) = (models::colours_at_two_points(), models::slow(2));
+    let app = App::start_with(&[("colours", &colours), ("slow", &slow)], |settings| {
+        settings.database = database.setting();
+        let keys = "website:predict:the-key-of-the-website operator:admin:the-key-of-an-operator";
+        settings.access.keys = parse_keys(keys).unwrap();
+    })
+    .await;
+    let without = App::start(&[("colours", &colours)]).await;
+    look(&[&app, &without], "jobs.mjs").await;
 }

@@ -63,7 +63,12 @@ async function promoteAndRollBack(page) {
     await page.getByRole("link", { name: "Models" }).click();
     const colours = page.getByRole("article", { name: "colours" }).getByRole("row", { name: /^red/ });
     await colours.waitFor();
-    assert.deepEqual(await colours.getByRole("cell").allTextContents(), ["0.800", "0.500", "0.615", "0.50", "0.70", "30", "10"]);
+    const both = (balanced, precise) => `balanced: ${balanced}precise: ${precise}`;
+    const expected = [both("0.800", "1.000"), both("0.500", "0.250"), both("0.615", "0.400"), "0.50", "0.70", "30", "10"];
+    assert.deepEqual(await colours.getByRole("cell").allTextContents(), expected);
+    const bars = colours.locator(".fill");
+    const widths = await bars.evaluateAll((all) => all.map((bar) => bar.getBoundingClientRect().width / bar.parentElement.getBoundingClientRect().width));
+    [0.8, 1, 0.5, 0.25, 0.615, 0.4].forEach((value, place) => assert.ok(Math.abs(widths[place] - value) < 0.01, `${widths}`));
     const card = page.getByRole("article", { name: "scenes" });
     await card.getByRole("table").waitFor();
     const row = await card.getByRole("row", { name: /^cat/ }).getByRole("cell").allTextContents();

@@ -202,20 +202,7 @@ async function pasteDropAndCamera(browser) {
     await desktop.close();
 }
 
-/** What the README shows. */
-async function readme(browser) {
-    const { page, close } = await open(browser, { colorScheme: "light", viewport: { width: 920, height: 620 } });
-    await page.goto(url);
-    await page.getByRole("button", { name: "A cat" }).click();
-    await page.locator(".bars").waitFor();
-    await page.mouse.move(0, 0);
-    await page.waitForTimeout(300);
-    await shot(page, "readme", false);
-    await close();
-}
-
 await test(async (browser) => {
-    await readme(browser);
     await labelsAndMarks(browser);
     await points(browser);
     await severalAndProblems(browser);

@@ -100,6 +100,12 @@ fn evaluate_gives_every_figure_that_fit_recorded_for_the_file_that_it_wrote() {
     assert_eq!(json(&out)["pictures"], 160);
     let sensitive = ["evaluate", text(&model), "--data", text(&csv), "--json", text(&out), "--operating-point"];
     succeed(&[&sensitive[..], &["sensitive"]].concat());
+    // What the file says of the other operating points is what judging at them gives.
+    for metric in ["precision", "recall", "f1"] {
+        let found = json(&out)["metrics"][format!("{metric}/circle")].as_f64().unwrap();
+        let recorded = recorded[&format!("{metric}@sensitive/circle")];
+        assert!((found - recorded).abs() < 1e-5, "{metric}: {found}, recorded {recorded}");
+    }
     for label in json(&out)["labels"].as_array().unwrap() {
         let counts = |name: &str| label["counts"][name].as_f64().unwrap();
         assert!(counts("true_positives") >= 0.9 * (counts("true_positives") + counts("false_negatives")), "{label}");

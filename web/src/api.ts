@@ -56,6 +56,69 @@ export interface Point {
     in_frame: boolean;
 }
 
+/** A prediction that nobody has corrected yet. */
+export interface ReviewItem {
+    prediction_id: string;
+    created: string;
+    model: string;
+    version: string;
+    thresholds_revision?: number;
+    picture: { width: number; height: number };
+    picture_digest: string;
+    picture_file?: string;
+    labels?: { label: string; score: number; threshold?: number }[];
+    points?: Point[];
+    values?: { name: string; value: number }[];
+    uncertainty?: number;
+    margin?: number;
+    shadow_version?: string;
+    disagreement?: number;
+}
+
+export interface Review {
+    predictions: ReviewItem[];
+    record_share: number;
+    record_pictures: boolean;
+}
+
+/** What is right about a picture: one of the three. */
+export interface Truth {
+    labels?: string[];
+    points?: { name: string; x: number; y: number }[];
+    values?: { name: string; value: number }[];
+}
+
+/** How many corrections there are of a version, and how many a refit of its thresholds lacks. */
+export interface Corrections {
+    model: string;
+    version: string;
+    pictures: number;
+    labels: { label: string; positives: number; negatives: number; missing_positives: number; missing_negatives: number }[];
+}
+
+export interface Refit {
+    thresholds_revision?: number;
+    pictures: number;
+    labels: { label: string; thresholds: Record<string, { threshold: number; low?: number; high?: number }> }[];
+}
+
+/** Many pictures that are answered in the background. */
+export interface Job {
+    id: string;
+    state: "queued" | "running" | "completed" | "failed" | "cancelled";
+    model: string;
+    version: string;
+    source: string;
+    output?: string;
+    author?: string;
+    created_at: string;
+    started_at?: string;
+    finished_at?: string;
+    /** `total` is not known while an address is listed; `done` are those with a result, the failed ones included. */
+    pictures: { total?: number; done: number; failed: number };
+    error?: string;
+}
+
 export interface Timings {
     decode: number;
     queue: number;
@@ -177,6 +240,35 @@ export const shadowReport = (name: string, version: string) =>
 export const promote = (name: string, version: string) =>
     json<{ note?: string }>(`${admin(name)}/versions/${version}/promote`, { method: "POST" }, "admin");
 export const rollBack = (name: string) => json<{ note?: string }>(`${admin(name)}/rollback`, { method: "POST" }, "admin");
+export const review = (name: string, version: string | undefined, by: string, limit: number) => {
+    const asked = new URLSearchParams({ model: name, by, limit: String(limit), ...(version && { version }) });
+    return json<Review>(`/v1/review?${asked}`, {}, "admin");
+};
+export const keptPicture = async (prediction: string) => (await send(`/v1/predictions/${prediction}/picture`, {}, "admin")).blob();
+export const correct = (prediction: string, truth: Truth) =>
+    json<{ truth: Truth }>(`/v1/predictions/${prediction}/feedback`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(truth),
+    });
+const thresholds = (name: string, below: string, version: string, more: Record<string, string> = {}) =>
+    `${admin(name)}/thresholds/${below}?${new URLSearchParams({ version, ...more })}`;
+export const corrections = (name: string, version: string) => json<Corrections>(thresholds(name, "corrections", version), {}, "admin");
+export const refit = (name: string, version: string, dryRun: boolean) =>
+    json<Refit>(thresholds(name, "refit", version, dryRun ? { dry_run: "true" } : {}), { method: "POST" }, "admin");
+export const rollBackThresholds = (name: string, version: string) =>
+    json<{ thresholds_revision: number }>(thresholds(name, "rollback", version), { method: "POST" }, "admin");
+export const listJobs = async () => (await json<{ jobs: Job[] }>("/v1/jobs")).jobs;
+export const startJob = (asked: Record<string, string>, zip: Blob) =>
+    json<Job>(`/v1/jobs?${new URLSearchParams(asked)}`, { method: "POST", headers: { "content-type": "application/zip" }, body: zip });
+export const cancelJob = (id: string) => json<Job>(`/v1/jobs/${id}/cancel`, { method: "POST" });
+/** All results, or none: a transfer that breaks off is no answer. */
+export const jobResults = async (id: string, format: "jsonl" | "parquet") => {
+    const response = await send(`/v1/jobs/${id}/results?format=${format}`);
+    return response.blob().catch(() => {
+        throw new Refusal({ type: "unreachable", title: "No answer", status: 0, detail: "The results broke off." });
+    });
+};
 export const metricsText = async () => (await send("/metrics")).text();
 
 /** Whether every model answers; this address needs no key. */

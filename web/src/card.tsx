@@ -1,16 +1,8 @@
 /** A version's card: what it answers, what it is worth, and where it comes from. */
 
-import type { Detail, Label } from "./api.ts";
-import { operatingPoints } from "./marks.ts";
-import { plural, score } from "./words.ts";
-
-/** Of each label, where the manifest has it; at the default operating point, but for the first. */
-const PER_LABEL: [string, string][] = [
-    ["average_precision", "average precision"],
-    ["precision", "precision"],
-    ["recall", "recall"],
-    ["f1", "F1"],
-];
+import type { Detail } from "./api.ts";
+import { LabelTable } from "./label-table.tsx";
+import { plural } from "./words.ts";
 
 /** The metrics that matter most first. */
 const TITLES: Record<string, string> = {
@@ -59,68 +51,6 @@ function Metrics({ precision, metrics }: { precision: string; metrics: Record<st
                 </div>
             ))}
         </dl>
-    );
-}
-
-function LabelTable({ detail, labels }: { detail: Detail; labels: Label[] }) {
-    const metrics = Object.values(detail.metrics ?? {})[0] ?? {};
-    const charts = PER_LABEL.filter(([name]) => labels.some((label) => metrics[`${name}/${label.name}`] !== undefined));
-    const points = operatingPoints(detail);
-    return (
-        <div class="scroll" tabIndex={0} role="region" aria-label={`Labels of ${detail.name}`}>
-            <table>
-                <thead>
-                    <tr>
-                        <th scope="col">label</th>
-                        {charts.map(([name, title]) => (
-                            <th key={name} scope="col">
-                                {title}
-                            </th>
-                        ))}
-                        {points.map((point) => (
-                            <th key={point} scope="col" class="number">
-                                threshold, {point}
-                            </th>
-                        ))}
-                        <th scope="col" class="number">trained on</th>
-                        <th scope="col" class="number">validated on</th>
-                    </tr>
-                </thead>
-                <tbody>
-                    {labels.map((label) => (
-                        <tr key={label.name}>
-                            <th scope="row">{label.name}</th>
-                            {charts.map(([name]) => (
-                                <ChartCell key={name} value={metrics[`${name}/${label.name}`]} />
-                            ))}
-                            {points.map((point) => {
-                                const threshold = label.thresholds?.[point];
-                                return (
-                                    <td key={point} class="number">
-                                        {threshold === undefined ? "–" : score(threshold)}
-                                    </td>
-                                );
-                            })}
-                            <td class="number">{label.train_count.toLocaleString("en")}</td>
-                            <td class="number">{label.valid_count.toLocaleString("en")}</td>
-                        </tr>
-                    ))}
-                </tbody>
-            </table>
-        </div>
-    );
-}
-
-/** A number from 0 to 1 with a bar of its length. */
-function ChartCell({ value }: { value: number | undefined }) {
-    if (value === undefined) return <td class="number">–</td>;
-    return (
-        <td class="chart">
-            <span class="track" aria-hidden="true">
-                <span class="fill" style={{ width: `${value * 100}%` }} />
-            </span>
-            {value.toFixed(3)}
-        </td>
     );
 }
 

@@ -11,7 +11,7 @@ interface Question {
 
 const TEXTS: Record<Scope, string> = {
     predict: "This server answers those who have a key of scope “predict”.",
-    admin: "Changing which version answers needs a key of scope “admin”.",
+    admin: "Changing models and looking at what others have sent needs a key of scope “admin”.",
 };
 
 export function KeyQuestion() {

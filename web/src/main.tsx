@@ -1,16 +1,18 @@
-/** The page: its head, and the three views behind it. Which one is shown stands in the address, after `#`. */
+/** The page: its head, and the views behind it. Which one is shown stands in the address, after `#`. */
 
 import { render } from "preact";
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { type Model, type Problem, Refusal, forgetKeys, hasKey, isReady, listModels } from "./api.ts";
 import { Health } from "./health.tsx";
 import { Icon } from "./icons.tsx";
+import { Jobs } from "./jobs.tsx";
 import { KeyQuestion } from "./keys.tsx";
 import { Models } from "./models.tsx";
 import { Playground } from "./playground.tsx";
 import { ProblemNote } from "./problem.tsx";
+import { Review } from "./review.tsx";
 
-const VIEWS = { playground: "Playground", models: "Models", health: "Health" } as const;
+const VIEWS = { playground: "Playground", models: "Models", review: "Review", jobs: "Jobs", health: "Health" } as const;
 type View = keyof typeof VIEWS;
 
 /** How often the server is asked whether it is ready. */
@@ -124,6 +126,8 @@ function Page() {
                 )}
                 {models && <Playground models={models} shown={view === "playground" && !problem} />}
                 {models && view === "models" && !problem && <Models models={models} reload={load} />}
+                {models && view === "review" && !problem && <Review models={models} />}
+                {models && view === "jobs" && !problem && <Jobs models={models} />}
                 {view === "health" && !problem && <Health />}
             </div>
             <KeyQuestion />

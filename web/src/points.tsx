@@ -4,6 +4,8 @@ import { useEffect, useMemo, useRef } from "preact/hooks";
 import type { Point } from "./api.ts";
 
 const COLOURS = 6;
+/** How near to a point a pointer takes it, in pixels of the screen. */
+const REACH = 18;
 
 interface Group {
     name: string;
@@ -12,7 +14,7 @@ interface Group {
 }
 
 /** Points whose names differ only in the number at their end belong together: jaw_0, jaw_1, … */
-function groupsOf(points: Point[]): Group[] {
+function groupsOf(points: Drawn[]): Group[] {
     const groups = new Map<string, Group>();
     points.forEach((point, place) => {
         const name = /^(.+?)[_ -]?\d+$/.exec(point.name)?.[1] ?? point.name;
@@ -23,14 +25,24 @@ function groupsOf(points: Point[]): Group[] {
     return [...groups.values()];
 }
 
+/** What is drawn of a point. */
+export interface Drawn {
+    name: string;
+    x: number;
+    y: number;
+    leftOut?: boolean;
+}
+
 interface Choice {
-    points: Point[];
     chosen: number | undefined;
     choose: (point: number | undefined) => void;
 }
 
 interface OverlayProps extends Choice {
+    points: Drawn[];
     names: boolean;
+    /** Moves the chosen point to a place in the picture; none where points are only looked at. */
+    move?: ((place: number, x: number, y: number) => void) | undefined;
     width: number;
     height: number;
     /** Pixels on the screen for each of the picture. */
@@ -38,13 +50,19 @@ interface OverlayProps extends Choice {
 }
 
 /** Drawn in the picture's own pixels; sizes are those of the screen. The list beside it says the same in words. */
-export function Points({ points, chosen, choose, names, width, height, scale }: OverlayProps) {
+export function Points({ points, chosen, choose, names, move, width, height, scale }: OverlayProps) {
     const groups = useMemo(() => groupsOf(points), [points]);
     const px = 1 / Math.max(scale, 1e-6);
     const colour = (place: number) => groups.findIndex((group) => group.places.includes(place)) % COLOURS;
     const dot = Math.min(4.5, Math.max(2.6, width * scale * 0.007)) * px;
     return (
-        <svg class="points" viewBox={`0 0 ${width} ${height}`} aria-hidden="true">
+        <svg
+            class={move ? "points movable" : "points"}
+            viewBox={`0 0 ${width} ${height}`}
+            aria-hidden="true"
+            onTouchStart={move && ((event) => nearest(event.touches[0]!, event.currentTarget, { points, width, height, reach: REACH * px }) && event.preventDefault())}
+            onPointerDown={move && ((event) => dragPoint(event, { points, choose, move, width, height, reach: REACH * px }))}
+        >
             {groups.map((group, index) => (
                 <polyline
                     key={group.name}
@@ -56,13 +74,13 @@ export function Points({ points, chosen, choose, names, width, height, scale }: 
             {points.map((point, place) => (
                 <circle
                     key={place}
-                    class={`point colour-${colour(place)}${place === chosen ? " chosen" : ""}`}
+                    class={`point colour-${colour(place)}${place === chosen ? " chosen" : ""}${point.leftOut ? " left-out" : ""}`}
                     cx={point.x}
                     cy={point.y}
                     r={place === chosen ? dot * 1.7 : dot}
                     stroke-width={1.2 * px}
-                    onPointerEnter={() => choose(place)}
-                    onPointerLeave={() => choose(undefined)}
+                    onPointerEnter={move ? undefined : () => choose(place)}
+                    onPointerLeave={move ? undefined : () => choose(undefined)}
                 />
             ))}
             {points.map((point, place) =>
@@ -84,8 +102,62 @@ export function Points({ points, chosen, choose, names, width, height, scale }: 
     );
 }
 
+interface Reach {
+    points: Drawn[];
+    width: number;
+    height: number;
+    /** How far a point may be away, in the picture's pixels. */
+    reach: number;
+}
+
+interface Drag extends Reach {
+    choose: (place: number) => void;
+    move: (place: number, x: number, y: number) => void;
+}
+
+type Somewhere = { clientX: number; clientY: number };
+
+/** Where a pointer is, in the picture's pixels. */
+function placeOf({ clientX, clientY }: Somewhere, svg: Element, { width, height }: Reach) {
+    const box = svg.getBoundingClientRect();
+    return { x: ((clientX - box.left) / box.width) * width, y: ((clientY - box.top) / box.height) * height };
+}
+
+/** The point that is nearest to a pointer, if one is near, and where the pointer is. */
+function nearest(pointer: Somewhere, svg: Element, within: Reach) {
+    const from = placeOf(pointer, svg, within);
+    const far = within.points.map(({ x, y }) => Math.hypot(x - from.x, y - from.y));
+    const place = far.indexOf(Math.min(...far));
+    return place >= 0 && far[place]! <= within.reach ? { place, from } : undefined;
+}
+
+/** Takes the point at the pointer and moves it along; a finger that is at none scrolls as ever. */
+function dragPoint(start: PointerEvent, { choose, move, ...within }: Drag) {
+    const svg = start.currentTarget as SVGSVGElement;
+    const taken = nearest(start, svg, within);
+    if (!taken) return;
+    // The frame is not to move.
+    start.stopPropagation();
+    start.preventDefault();
+    choose(taken.place);
+    const { x, y } = within.points[taken.place]!;
+    svg.setPointerCapture(start.pointerId);
+    const drag = (event: PointerEvent) => {
+        const to = placeOf(event, svg, within);
+        move(taken.place, x + to.x - taken.from.x, y + to.y - taken.from.y);
+    };
+    const end = () => {
+        svg.removeEventListener("pointermove", drag);
+        svg.removeEventListener("pointerup", end);
+        svg.removeEventListener("pointercancel", end);
+    };
+    svg.addEventListener("pointermove", drag);
+    svg.addEventListener("pointerup", end);
+    svg.addEventListener("pointercancel", end);
+}
+
 /** One stop of the tab key; arrow keys walk through the points. */
-export function PointList({ points, chosen, choose }: Choice) {
+export function PointList({ points, chosen, choose }: Choice & { points: Point[] }) {
     const list = useRef<HTMLDivElement>(null);
     const groups = useMemo(() => groupsOf(points), [points]);
     const isFocused = () => document.activeElement === list.current;

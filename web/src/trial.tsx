@@ -45,10 +45,12 @@ export function Trial({ model, version, share }: { model: Model; version: string
                                 <tr key={name}>
                                     <th scope="row">{name}</th>
                                     <td class="chart">
-                                        <span class="track" aria-hidden="true">
-                                            <span class="fill" style={{ width: `${longest > 0 ? (mean / longest) * 100 : 0}%` }} />
+                                        <span class="bar-line">
+                                            <span class="track" aria-hidden="true">
+                                                <span class="fill series-0" style={{ width: `${longest > 0 ? (mean / longest) * 100 : 0}%` }} />
+                                            </span>
+                                            <span class="number">{mean.toPrecision(2)}</span>
                                         </span>
-                                        {mean.toPrecision(2)}
                                     </td>
                                     <td class="number">{max.toPrecision(2)}</td>
                                     <td class="number">{disagreements}</td>

@@ -1,25 +1,26 @@
 /** The picture, with points drawn over it; it can be made larger, and then moved. */
 
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
-import type { Point } from "./api.ts";
 import { Icon } from "./icons.tsx";
 import type { Picture } from "./pictures.ts";
-import { Points } from "./points.tsx";
+import { type Drawn, Points } from "./points.tsx";
 
 const ZOOMS = [1, 1.5, 2, 3, 4, 6, 8];
 
 interface Props {
     picture: Picture;
-    points: Point[] | undefined;
+    points: Drawn[] | undefined;
     /** The picture's size as the server saw it. */
     size: { width: number; height: number } | undefined;
     chosen: number | undefined;
     choose: (point: number | undefined) => void;
     names: boolean;
     waiting: boolean;
+    /** Moves a point; none where points are only looked at. */
+    move?: (place: number, x: number, y: number) => void;
 }
 
-export function Viewer({ picture, points, size, chosen, choose, names, waiting }: Props) {
+export function Viewer({ picture, points, size, chosen, choose, names, waiting, move }: Props) {
     const [zoom, setZoom] = useState(1);
     const [natural, setNatural] = useState<{ width: number; height: number }>();
     const [broken, setBroken] = useState(false);
@@ -75,7 +76,7 @@ export function Viewer({ picture, points, size, chosen, choose, names, waiting }
                 style={full && { aspectRatio: `${full.width} / ${full.height}` }}
                 tabIndex={0}
                 role="group"
-                aria-label={`${description}. Plus and minus change its size, arrow keys move it.`}
+                aria-label={`${description}. Plus and minus change its size${move ? "" : ", arrow keys move it"}.`}
                 onKeyDown={keys}
                 onDblClick={() => zoomTo(zoom > 1 ? 1 : 2)}
                 onPointerDown={(event) => zoom > 1 && event.pointerType === "mouse" && drag(event, frame.current!)}
@@ -99,7 +100,7 @@ export function Viewer({ picture, points, size, chosen, choose, names, waiting }
                             }}
                         />
                         {points && full && (
-                            <Points {...{ points, chosen, choose, names, scale }} width={full.width} height={full.height} />
+                            <Points {...{ points, chosen, choose, names, scale, move }} width={full.width} height={full.height} />
                         )}
                     </div>
                 )}

@@ -23,6 +23,14 @@ const KINDS: Record<string, [string, string]> = {
     "version-refused": ["This version does not work here.", "The server checked it before use and refused it."],
     "model-refused": ["This model does not work here.", "The server checked it before use and refused it."],
     unhealthy: ["The model no longer gives right answers on this machine.", "Tell whoever runs this server."],
+    "no-picture": ["There is no picture in it.", "Put JPEG, PNG, WebP, GIF or BMP files into the ZIP archive."],
+    "no-uploads": ["This server has no place for uploads.", "Start it with --job-files FOLDER, or name an address that the pictures lie below."],
+    "unknown-job": ["This job is not there any more.", "It is older than jobs are kept."],
+    "unknown-prediction": ["This prediction is not there any more.", "It is older than predictions are kept. Go on with the next one."],
+    "no-kept-picture": ["The picture is not kept here.", "Serve with --record-pictures FOLDER, and the pictures of further predictions are."],
+    "picture-store": ["The place where pictures are kept does not answer.", "Try again in a few seconds."],
+    "no-database": ["This server has no database.", "It remembers neither answers nor jobs. Start it without --database none."],
+    database: ["The database does not answer.", "Try again in a few seconds."],
     conflict: ["That is not possible now.", ""],
     internal: ["Something went wrong in the server.", "Its log has the cause under the request's id."],
     unreachable: ["The server did not answer.", "See whether it runs and whether you are connected, then try again."],
@@ -47,6 +55,14 @@ export function score(value: number): string {
 export function milliseconds(value: number): string {
     if (value >= 1000) return `${(value / 1000).toFixed(2)} s`;
     return `${value >= 100 ? value.toFixed(0) : value.toFixed(1)} ms`;
+}
+
+/** A duration for people: 42 s, 3 min 5 s, 2 h 10 min. */
+export function inTime(seconds: number): string {
+    const whole = Math.round(seconds);
+    if (whole < 60) return `${whole} s`;
+    if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+    return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
 }
 
 export const TASKS: Record<string, string> = {

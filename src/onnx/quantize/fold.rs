@@ -91,7 +91,7 @@ fn fold_into_convolutions(graph: &mut GraphProto) -> Result<(), OnnxError> {
     let links = Links::of(graph);
     let mut folded = Vec::new();
     for (place, norm) in graph.node.iter().enumerate().filter(|(_, node)| node.op_type() == "BatchNormalization") {
-        let Some(input) = norm.input.first() else { continue };
+        let (Some(input), Some(_)) = (norm.input.first(), norm.output.first()) else { continue };
         let Some(layer) = links.producer(input).filter(|_| links.only_consumer(input) == Some(place)) else { continue };
         let conv = links.node(layer);
         if conv.op_type() != "Conv" || conv.input.len() < 2 || links.constant(&conv.input[1]).is_none() {
@@ -154,10 +154,11 @@ pub(super) fn fold_into_linear_layers(graph: &mut GraphProto, but: &BTreeSet<&st
         if !is_plain_linear(gemm) || gemm.input.first() != Some(output) || links.constant(&gemm.input[1]).is_none() {
             continue;
         }
+        let Some(made) = gemm.output.first() else { continue };
         if let Some(affine) = Affine::of(norm, &links)? {
             let (weight, bias) = into_linear(gemm, &affine, &links)?;
             folded.push(Folded { norm: place, layer, weight, bias });
-            outputs.push(gemm.output[0].clone());
+            outputs.push(made.clone());
         }
     }
     // The layer then takes what the norm took.

@@ -69,11 +69,12 @@ impl Default for TrustLimits {
 /// What the file system says, as text, and a file that is larger or none at all.
 pub fn read_bytes(path: &Path, limits: &TrustLimits) -> std::io::Result<Vec<u8>> {
     let too_large = || std::io::Error::other(format!("the file is larger than {} bytes", limits.max_bytes));
-    let file = File::open(path)?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
+    // Before it is opened: a pipe would be waited on for ever.
+    if !std::fs::metadata(path)?.is_file() {
         return Err(std::io::Error::other("it is no regular file"));
     }
+    let file = File::open(path)?;
+    let metadata = file.metadata()?;
     if metadata.len() > limits.max_bytes {
         return Err(too_large());
     }

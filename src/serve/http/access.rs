@@ -67,6 +67,7 @@ pub(super) fn needed(path: &str, protect_metrics: bool) -> Option<Scope> {
         _ if matches!(below(GRPC), Some("ServerLive" | "ServerReady")) => None,
         // What others have sent.
         "/v1/review" => Some(Scope::Admin),
+        _ if below("/v1/predictions/").is_some_and(|rest| rest.ends_with("/picture")) => Some(Scope::Admin),
         _ if path.starts_with("/v1/admin/") || path == "/v1/admin" || changes_a_model => Some(Scope::Admin),
         _ => Some(Scope::Predict),
     }
@@ -128,6 +129,7 @@ mod tests {
             "/page/other.js",
             "/docsx",
             "/v1/administer",
+            "/v1/predictions/a/feedback",
             "/inference.GRPCInferenceService/ModelInfer",
             "/inference.GRPCInferenceService/RepositoryIndex",
         ] {
@@ -137,6 +139,7 @@ mod tests {
             "/v1/admin/models",
             "/v1/admin",
             "/v1/review",
+            "/v1/predictions/a/picture",
             "/v2/repository/models/a/load",
             "/v2/repository/models/a/unload",
             "/inference.GRPCInferenceService/RepositoryModelLoad",

@@ -5,7 +5,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    body::HttpBody as _,
+    body::{Body, HttpBody as _},
     extract::{Request, State},
     middleware::Next,
     response::Response,
@@ -16,8 +16,12 @@ use tokio::{
     time::timeout,
 };
 
-use super::{App, jobs};
-use crate::error::Error;
+use super::{
+    App,
+    arriving::{Arriving, Fate, GivenUp, Pace},
+    jobs,
+};
+use crate::{error::Error, serve::oip::grpc};
 
 /// How long a request waits for others to be answered.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -47,9 +51,15 @@ impl Budget {
         let taken = timeout(PATIENCE, Arc::clone(&self.free).acquire_many_owned(units)).await;
         taken.map_err(|_| Error::BodyBudget { budget: self.bytes })?.map_err(Error::internal)
     }
+
+    /// Takes what so many bytes need beyond the units that are held; none where it is not free.
+    pub(super) fn take_now(&self, bytes: u64, held: usize) -> Option<OwnedSemaphorePermit> {
+        let units = usize::try_from(bytes).ok()?.min(self.bytes).div_ceil(UNIT).saturating_sub(held);
+        Arc::clone(&self.free).try_acquire_many_owned(u32::try_from(units).ok()?).ok()
+    }
 }
 
-/// Admits a request's body before it is read.
+/// Admits a request's body before it is read, and gives it up where it does not arrive.
 pub(super) async fn admit(State(app): State<App>, request: Request, next: Next) -> Result<Response, Error> {
     if jobs::is_upload(&request) {
         // It goes to a disk as it comes, and is counted there.
@@ -60,18 +70,39 @@ pub(super) async fn admit(State(app): State<App>, request: Request, next: Next) 
     if sent.is_some_and(|bytes| bytes > limit as u64) {
         return Err(Error::BodyTooLarge { limit });
     }
-    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let of_type = |wanted| content_type.is_some_and(|text| text.to_ascii_lowercase().starts_with(wanted));
-    // A gRPC call may go on for hours; its messages are bounded one by one.
-    if sent == Some(0) || of_type("application/grpc") {
+    // A stream of calls may go on for hours; its messages are bounded one by one.
+    if sent == Some(0) || grpc::is_stream(request.uri().path()) {
         return Ok(next.run(request).await);
     }
-    // What is packed, of unknown length, or names URLs may come to the limit.
-    let packed = request.headers().contains_key(header::CONTENT_ENCODING);
-    let by_url = app.fetcher.is_some() && of_type("application/json");
-    let bytes = sent.filter(|_| !packed && !by_url).map_or(limit, |bytes| bytes as usize);
-    let _taken = app.budget.take(bytes).await?;
-    Ok(next.run(request).await)
+    let time = app.settings.request_timeout;
+    let _taken;
+    let (pace, budget) = match held_from_the_start(&app, &request, sent) {
+        Some(bytes) => {
+            _taken = app.budget.take(bytes).await?;
+            (Pace::new(time, Some(bytes as u64)), None)
+        }
+        None => (Pace::new(time, None), Some(app.budget.clone())),
+    };
+    let fate = Arc::new(Fate::default());
+    let request = request.map(|body| Body::new(Arriving::new(body, pace, budget, Arc::clone(&fate))));
+    let response = next.run(request).await;
+    match fate.given_up() {
+        None => Ok(response),
+        Some(GivenUp::NoMemory) => Err(Error::BodyBudget { budget: app.budget.bytes }),
+        Some(GivenUp::Late { received, after }) => Err(Error::BodyLate { received, after_s: after.as_secs_f64() }),
+    }
+}
+
+/// The bytes of memory that are held for a body from the start: what is packed, or names URLs, may come to the limit.
+/// None for one of unknown length, which takes memory as it comes.
+fn held_from_the_start(app: &App, request: &Request, sent: Option<u64>) -> Option<usize> {
+    let headers = request.headers();
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let is_json = content_type.is_some_and(|text| text.to_ascii_lowercase().starts_with("application/json"));
+    if headers.contains_key(header::CONTENT_ENCODING) || (app.fetcher.is_some() && is_json) {
+        return Some(app.settings.max_body);
+    }
+    sent.map(|bytes| bytes as usize)
 }
 
 #[cfg(test)]

@@ -117,6 +117,7 @@ fn problems(operation: &str) -> Vec<Error> {
     let refused = || Error::Refused { model: model(), version: 1, reason: "the graph was changed".into() };
     let rejected = || Error::Rejected { model: model(), version: 2, reason: "the graph was changed".into() };
     let unreadable = || Error::NotReady("the models folder models cannot be read: permission denied".into());
+    let late = || Error::BodyLate { received: 4096, after_s: 10.0 };
     let away = || Error::Database(StoreError::Slow { place: "tagpoint.db".into(), after_s: 10 });
     let unknown_job = || Error::UnknownJob("0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23".into());
     let change = || vec![unexpected(), unknown(), unknown_version(), loading()];
@@ -128,6 +129,7 @@ fn problems(operation: &str) -> Vec<Error> {
                 Error::Body("the body broke off".into()),
                 unknown(),
                 not_loaded(),
+                late(),
                 Error::BodyTooLarge { limit: 32 << 20 },
                 Error::TooManyPictures { limit: 32 },
                 Error::Picture(PictureError::TooLarge("the picture is larger than 20971520 bytes".into())),
@@ -174,16 +176,31 @@ fn problems(operation: &str) -> Vec<Error> {
         }
         "set_shadow" => {
             let body = Error::Body("share 2 is not above 0 and at most 1".into());
-            [change(), vec![body, rejected(), unreadable()]].into_iter().flatten().collect()
+            let too_large = Error::BodyTooLarge { limit: 32 << 20 };
+            [change(), vec![body, late(), too_large, rejected(), unreadable()]].into_iter().flatten().collect()
         }
         "rescan" => vec![unexpected(), unreadable()],
         "give_feedback" => vec![
             unexpected(),
             Error::Body("the model has no label \"cta\"; it has cat, dog".into()),
+            late(),
+            Error::BodyTooLarge { limit: 32 << 20 },
             Error::UnknownPrediction("0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23".into()),
             Error::NoDatabase,
             away(),
         ],
+        "get_kept_picture" => vec![
+            unexpected(),
+            Error::UnknownPrediction("0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23".into()),
+            Error::NoKeptPicture("the picture of this prediction was not kept"),
+            Error::NoDatabase,
+            away(),
+            Error::PictureStore(StoreError::Slow { place: "s3://bucket/pictures".into(), after_s: 20 }),
+        ],
+        "get_corrections" => {
+            let own = vec![not_loaded(), Error::NoDatabase, away(), refused()];
+            [change(), own].into_iter().flatten().collect()
+        }
         "review" => vec![unexpected(), unknown(), Error::NoDatabase, away(), loading()],
         "refit_thresholds" | "roll_back_thresholds" => {
             let few = "12 pictures are corrected, and a label needs 5 that have it and 5 that do not: cat 2/10".into();
@@ -256,7 +273,14 @@ fn problem_response(error: &Error) -> ResponseDoc {
         let header = header_doc(Type::String, text, json!("Bearer realm=\"tagpoint\""));
         response.headers.insert("WWW-Authenticate".into(), header);
     }
-    if matches!(error, Error::QueueFull { .. } | Error::NotReady(_) | Error::RateLimited { .. } | Error::Database(_)) {
+    if matches!(
+        error,
+        Error::QueueFull { .. }
+            | Error::NotReady(_)
+            | Error::RateLimited { .. }
+            | Error::Database(_)
+            | Error::PictureStore(_)
+    ) {
         let seconds = "Seconds after which the same request may succeed, where waiting helps.";
         response.headers.insert("Retry-After".into(), header_doc(Type::Integer, seconds, json!(1)));
     }

@@ -158,7 +158,10 @@ pub(super) enum PictureJson {
 #[allow(dead_code, reason = "describes the body")]
 pub(super) struct ImageJson {
     /// The picture's bytes as base64, alone or as a data URL.
-    #[schema(example = "/9j/4AAQSkZJRg==")]
+    #[schema(
+        min_length = 1,
+        example = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAEElEQVR42mM4UaEBRAwQCgAp7gWhZAhhBwAAAABJRU5ErkJggg=="
+    )]
     image: String,
 }
 
@@ -184,7 +187,10 @@ pub(super) struct ImagesJson {
 #[allow(dead_code, reason = "describes the body")]
 pub(super) struct NamedPictureJson {
     /// The picture's bytes as base64, alone or as a data URL.
-    #[schema(example = "/9j/4AAQSkZJRg==")]
+    #[schema(
+        min_length = 1,
+        example = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAEElEQVR42mM4UaEBRAwQCgAp7gWhZAhhBwAAAABJRU5ErkJggg=="
+    )]
     image: Option<String>,
     /// Where the picture is.
     #[schema(example = "https://example.com/beach.jpg")]

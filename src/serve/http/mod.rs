@@ -4,6 +4,7 @@ mod absent;
 mod access;
 mod admin;
 mod annotated;
+mod arriving;
 mod budget;
 pub(super) mod context;
 mod document;
@@ -16,6 +17,7 @@ mod headers;
 pub(super) mod health;
 mod jobs;
 mod json;
+mod kept_picture;
 mod metrics;
 pub(super) mod model_views;
 mod page;
@@ -23,6 +25,7 @@ mod parameters;
 pub(super) mod predict;
 mod prediction;
 pub(super) mod problem;
+mod review;
 mod thresholds;
 
 use std::sync::Arc;
@@ -47,7 +50,10 @@ use super::{
     pipeline::Pipeline,
     settings::Settings,
 };
-use crate::{error::Error, store::Store};
+use crate::{
+    error::Error,
+    store::{Pictures, Store},
+};
 
 /// What every handler may use. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -63,6 +69,8 @@ pub(super) struct App {
     pub(super) store: Option<Store>,
     /// As `store`.
     pub(super) jobs: Option<Jobs>,
+    /// None where pictures are not kept.
+    pub(super) pictures: Option<Pictures>,
     pub(super) settings: Arc<Settings>,
 }
 
@@ -132,11 +140,13 @@ fn described_routes() -> OpenApiRouter<App> {
         .routes(routes!(admin::set_shadow, admin::end_shadow))
         .routes(routes!(admin::rescan))
         .routes(routes!(feedback::give_feedback))
-        .routes(routes!(feedback::review))
         .routes(routes!(jobs::create::create_job, jobs::list_jobs))
         .routes(routes!(jobs::get_job))
         .routes(routes!(jobs::cancel_job))
         .routes(routes!(jobs::results::get_job_results))
+        .routes(routes!(kept_picture::get_kept_picture))
+        .routes(routes!(review::review))
+        .routes(routes!(thresholds::get_corrections))
         .routes(routes!(thresholds::refit_thresholds))
         .routes(routes!(thresholds::roll_back_thresholds))
         .routes(routes!(health::healthz))

@@ -95,7 +95,7 @@ pub(super) struct ShadowView {
     #[schema(example = "2")]
     pub(super) version: String,
     /// The share of pictures that it sees, above 0 and at most 1.
-    #[schema(example = 0.1)]
+    #[schema(exclusive_minimum = 0, maximum = 1, example = 0.1)]
     pub(super) share: f64,
 }
 
@@ -136,7 +136,8 @@ struct About {
     /// What it sees of a picture.
     #[serde(skip_serializing_if = "Option::is_none")]
     input: Option<InputView>,
-    /// Validation metrics by precision and name.
+    /// Validation metrics by precision and name: `METRIC`, `METRIC/LABEL`, and `METRIC@POINT/LABEL` at another operating point
+    /// than the default one.
     #[serde(skip_serializing_if = "Option::is_none")]
     metrics: Option<BTreeMap<String, BTreeMap<String, f64>>>,
     /// Its architecture.

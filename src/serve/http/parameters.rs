@@ -87,7 +87,13 @@ impl Parameters {
                         "uncertain" => ReviewOrder::Uncertain,
                         "threshold" => ReviewOrder::Threshold,
                         "shadow" => ReviewOrder::Shadow,
-                        _ => return Err(wrong(name, format!("{value:?} is not uncertain, threshold or shadow"))),
+                        "newest" => ReviewOrder::Newest,
+                        _ => {
+                            return Err(wrong(
+                                name,
+                                format!("{value:?} is not uncertain, threshold, shadow or newest"),
+                            ));
+                        }
                     }
                 }
                 "limit" => {

@@ -76,7 +76,7 @@ impl Problem {
             retry_after: match error {
                 Error::QueueFull { retry_after, .. } => Some(*retry_after),
                 Error::BodyBudget { .. } | Error::NotReady(_) => Some(1),
-                Error::Database(_) => Some(2),
+                Error::Database(_) | Error::PictureStore(_) => Some(2),
                 Error::RateLimited { wait_s, .. } | Error::WrongKeys { wait_s } => Some(*wait_s),
                 _ => None,
             },
@@ -95,6 +95,9 @@ pub(in crate::serve) fn log_cause(error: &Error, request_id: &str) {
             tracing::error!(request_id, cause = causes.join(": "), "internal error");
         }
         Error::Database(cause) => tracing::error!(request_id, %cause, "the database does not do what it is asked"),
+        Error::PictureStore(cause) => {
+            tracing::error!(request_id, %cause, "pictures cannot be read from where they are kept")
+        }
         _ => {}
     }
 }
@@ -125,12 +128,15 @@ fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::UnknownJob(_) => (S::NOT_FOUND, "unknown-job", "Unknown job"),
         Error::AddressRefused(_) => (S::FORBIDDEN, "address-refused", "Not an address for jobs"),
         Error::NoUploads => (S::NOT_IMPLEMENTED, "no-uploads", "No place for uploads"),
+        Error::NoKeptPicture(_) => (S::NOT_FOUND, "no-kept-picture", "Picture not kept"),
         Error::NoDatabase => (S::NOT_IMPLEMENTED, "no-database", "No database"),
         Error::Database(_) => (S::SERVICE_UNAVAILABLE, "database", "Database away"),
+        Error::PictureStore(_) => (S::SERVICE_UNAVAILABLE, "picture-store", "Pictures away"),
         Error::Conflict(_) => (S::CONFLICT, "conflict", "Not possible now"),
         Error::Rejected { .. } => (S::UNPROCESSABLE_ENTITY, "version-refused", "Version refused"),
         Error::DeadlineExceeded(_) => (S::GATEWAY_TIMEOUT, "deadline-exceeded", "Out of time"),
         Error::MethodNotAllowed(_) => (S::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed"),
+        Error::BodyLate { .. } => (S::REQUEST_TIMEOUT, "body-late", "Request body too slow"),
         Error::BodyTooLarge { .. } => (S::PAYLOAD_TOO_LARGE, "body-too-large", "Request body too large"),
         Error::TooManyPictures { .. } => (S::PAYLOAD_TOO_LARGE, "too-many-pictures", "Too many pictures"),
         Error::Fetch(error) => fetch_kind(error),

@@ -1,4 +1,4 @@
-//! `/v1/admin/models/{name}/thresholds`: new thresholds from corrections, and the way back.
+//! `/v1/admin/models/{name}/thresholds`: how many corrections there are, new thresholds from them, and the way back.
 
 use std::sync::Arc;
 
@@ -12,10 +12,26 @@ use utoipa::ToSchema;
 use super::{App, access::Key, model_views::version_of, parameters::Parameters};
 use crate::{
     error::Error,
-    feedback::{FeedbackError, Refit, refit},
+    feedback::{CorrectedLabel, Corrections, FeedbackError, Refit, corrections, refit},
     serve::models::ServedModel,
     thresholds::{OperatingPoint, RefittedLabel},
 };
+
+/// What there is to fit thresholds on.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct CorrectionCounts {
+    /// The model.
+    #[schema(example = "scenes")]
+    model: String,
+    /// Its version.
+    #[schema(example = "1")]
+    version: String,
+    /// Corrected pictures of this version.
+    #[schema(example = 12)]
+    pictures: usize,
+    /// Each label, in the model's order; none for a model without thresholds.
+    labels: Vec<CorrectedLabel>,
+}
 
 /// Thresholds that were fitted.
 #[derive(Debug, Serialize, ToSchema)]
@@ -49,6 +65,33 @@ pub(super) struct RolledBackThresholds {
     /// The revision that holds from now on; 0 for the model file's own thresholds.
     #[schema(example = 2)]
     thresholds_revision: i64,
+}
+
+/// Count corrections
+///
+/// How many corrected pictures of a version have each label and how many do not, and how many of either kind are missing
+/// before its thresholds can be fitted anew.
+#[utoipa::path(
+    get, path = "/v1/admin/models/{name}/thresholds/corrections", operation_id = "get_corrections", tag = "feedback",
+    params(
+        ("name" = String, Path, description = "The model's name.", example = "scenes"),
+        ("version" = Option<String>, Query, description = "Its version; the one that answers unless given.", example = "1"),
+    ),
+    responses((status = 200, description = "The counts.", body = CorrectionCounts, example = json!({
+        "model": "scenes", "version": "1", "pictures": 12, "labels": [{"label": "cat", "positives": 2, "negatives": 10,
+            "missing_positives": 3, "missing_negatives": 0}]}))),
+)]
+pub(super) async fn get_corrections(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    parameters: Parameters,
+) -> Result<Json<CorrectionCounts>, Error> {
+    let version = parameters.version_only()?;
+    let store = app.store()?;
+    let model = find(&app, &name, version.as_deref())?;
+    let row = model.as_row().map_err(Error::internal)?;
+    let Corrections { pictures, labels } = corrections(store, &row).await.map_err(Error::Database)?;
+    Ok(Json(CorrectionCounts { model: name, version: model.version.to_string(), pictures, labels }))
 }
 
 /// Fit thresholds on corrections

@@ -16,7 +16,10 @@ mod write;
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::Notify, task::JoinHandle};
+use tokio::{
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
+    task::JoinHandle,
+};
 use tokio_util::sync::CancellationToken;
 
 pub use address::Address;
@@ -26,10 +29,16 @@ pub(super) use table::write_table;
 pub(super) use upload::UploadError;
 
 use super::{fetch::Fetcher, pipeline::Pipeline, settings::Settings};
-use crate::store::{Pictures, Store, StoreError};
+use crate::{
+    error::Error,
+    store::{Pictures, Store, StoreError},
+};
 
 /// Between two looks for work, where nobody here has told of any.
 const IDLE: Duration = Duration::from_secs(1);
+
+/// Uploads that come in at a time.
+const UPLOADS: usize = 4;
 
 /// What requests for jobs, and work on them, share. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -43,6 +52,8 @@ struct Shared {
     kept: Option<Pictures>,
     stores: Stores,
     fetcher: Option<Fetcher>,
+    /// A permit for each upload that comes in: together they take so much of a disk.
+    uploads: Arc<Semaphore>,
     /// Wakes this server's workers when there is a new job.
     added: Notify,
 }
@@ -62,7 +73,8 @@ impl Jobs {
     pub(super) fn new(store: Store, settings: Arc<Settings>, fetcher: Option<Fetcher>) -> Result<Self, StoreError> {
         let kept = settings.job_files().as_deref().map(Pictures::open).transpose()?;
         let (stores, added) = (Stores::default(), Notify::new());
-        Ok(Self(Arc::new(Shared { store, settings, kept, stores, fetcher, added })))
+        let uploads = Arc::new(Semaphore::new(UPLOADS));
+        Ok(Self(Arc::new(Shared { store, settings, kept, stores, fetcher, uploads, added })))
     }
 
     /// Starts to work on jobs.
@@ -94,6 +106,15 @@ impl Jobs {
     /// Whether a job may write to an address.
     pub(super) fn may_write(&self, address: &Address) -> bool {
         self.0.settings.jobs.outputs.iter().any(|allowed| address.is_within(allowed))
+    }
+
+    /// Whoever holds it may upload an archive.
+    ///
+    /// # Errors
+    /// `NotReady` where others upload.
+    pub(super) fn upload_turn(&self) -> Result<OwnedSemaphorePermit, Error> {
+        let turn = Arc::clone(&self.0.uploads).try_acquire_owned();
+        turn.map_err(|_| Error::NotReady(format!("{UPLOADS} other uploads come in now; try again")))
     }
 
     /// Whether pictures are fetched by URL.

@@ -1,9 +1,11 @@
 //! Connections: taken up to a limit, spoken to with or without TLS, HTTP/1.1 or HTTP/2, and ended in good order.
 //!
 //! A client that sends nothing, or sends its request's head a letter at a time, is hung up on after the header
-//! time-out. So is an HTTP/1.1 connection that stays idle for as long.
+//! time-out. So is an HTTP/1.1 connection that stays idle for as long, and one whose client reads nothing of its answers
+//! for a minute.
 
 mod preface;
+mod stalled;
 mod unread;
 
 use std::{
@@ -24,6 +26,7 @@ use hyper_util::{
 };
 use preface::Hurried;
 use rustls::ServerConfig;
+use stalled::Stalled;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -36,6 +39,8 @@ use unread::{Lingering, Unread};
 
 /// An HTTP/2 connection without traffic is asked whether it is still there, and has as long again to say so.
 const PING_EVERY: Duration = Duration::from_secs(30);
+/// How long a client may read nothing of what it is told.
+const UNHEARD: Duration = Duration::from_secs(60);
 /// After a failure to accept that is ours, such as too many open files.
 const REST: Duration = Duration::from_millis(500);
 
@@ -135,7 +140,7 @@ impl Connections {
         builder.http1().timer(TokioTimer::new()).header_read_timeout(limit);
         builder.http2().timer(TokioTimer::new()).keep_alive_interval(PING_EVERY).keep_alive_timeout(PING_EVERY);
         let (router, unread) = (self.router.clone(), Unread::default());
-        let stream = Lingering::new(Hurried::new(stream, limit), unread.clone());
+        let stream = Lingering::new(Hurried::new(Stalled::new(stream, UNHEARD), limit), unread.clone());
         let service = service_fn(move |mut request: hyper::Request<Incoming>| {
             request.extensions_mut().insert(peer);
             unread.clone().answer(router.clone(), request)

@@ -33,9 +33,9 @@ pub(in crate::serve) fn code(status: StatusCode) -> Code {
         404 => Code::NotFound,
         405 | 501 => Code::Unimplemented,
         413 | 429 => Code::ResourceExhausted,
-        400..=499 => Code::InvalidArgument,
         503 => Code::Unavailable,
-        504 => Code::DeadlineExceeded,
+        408 | 504 => Code::DeadlineExceeded,
+        400..=499 => Code::InvalidArgument,
         _ => Code::Internal,
     }
 }
@@ -48,7 +48,7 @@ mod tests {
     fn whatever_else_a_caller_did_wrong_is_a_400() {
         let of = |status: u16| http_status(StatusCode::from_u16(status).unwrap()).as_u16();
         assert_eq!([415, 422, 409].map(of), [400; 3]);
-        for kept in [400, 401, 403, 404, 405, 413, 429, 500, 501, 503, 504] {
+        for kept in [400, 401, 403, 404, 405, 408, 413, 429, 500, 501, 503, 504] {
             assert_eq!(of(kept), kept);
         }
     }

@@ -1,15 +1,12 @@
 //! One picture on its way to the model, and what comes back.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::oneshot;
 use tracing::Span;
 
 use super::Place;
-use crate::infer::InferError;
+use crate::{infer::InferError, serve::sync::Instant};
 
 /// Which pictures go first: all of a higher priority before any of a lower one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, utoipa::ToSchema)]

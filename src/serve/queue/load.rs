@@ -1,9 +1,8 @@
 //! How fast a queue is served.
 
-use std::{
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
-    time::Duration,
-};
+use std::{sync::atomic::Ordering::Relaxed, time::Duration};
+
+use crate::serve::sync::AtomicU64;
 
 #[derive(Debug, Default)]
 pub(super) struct Load {

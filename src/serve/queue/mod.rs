@@ -15,17 +15,15 @@ mod waiting;
 mod worker;
 
 use std::{
-    sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
-    time::{Duration, Instant},
+    sync::{Arc, PoisonError, atomic::Ordering::Relaxed},
+    time::Duration,
 };
 
 pub(super) use job::{Failure, Output, Priority, Terms};
 pub(super) use place::{NoPlace, Place};
 pub(super) use worker::{Health, Worker};
 
+use super::sync::{AtomicUsize, Condvar, Instant, Mutex, MutexGuard};
 use job::Job;
 use load::Load;
 use waiting::Waiting;

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio::sync::oneshot;
@@ -13,6 +13,7 @@ use super::{
     job::{Failure, Job, Output, Terms},
     waiting::Turn,
 };
+use crate::serve::sync::Instant;
 
 /// Why a queue takes no picture now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,10 +80,11 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.queue.places.fetch_sub(1, Relaxed);
+        // In this order, so that whoever has the place next is not counted as running.
         if self.running {
             self.queue.running.fetch_sub(1, Relaxed);
         }
+        self.queue.places.fetch_sub(1, Relaxed);
     }
 }
 

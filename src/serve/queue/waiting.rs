@@ -1,11 +1,9 @@
 //! The pictures that wait, in the order in which they are to run.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Instant,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::job::{Job, Priority};
+use crate::serve::sync::Instant;
 
 /// A picture's place in the order: priority, then arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -6,7 +6,7 @@
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
 use crate::{
     infer::{InferError, Session, Tolerance, check_golden},
     model::Manifest,
-    serve::{metrics::BatchMetrics, statistics::Statistics},
+    serve::{metrics::BatchMetrics, statistics::Statistics, sync::Instant},
 };
 
 /// How often an unhealthy session is tried again.

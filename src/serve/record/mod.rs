@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     model::{Digest, Manifest, ModelVersion},
-    store::{Pictures, Store, StoreError, now_ms},
+    store::{Pictures, Store, now_ms},
 };
 use prepare::Prepare;
 use write::{Entry, Write};
@@ -90,12 +90,8 @@ struct AnsweringModel {
 }
 
 impl Recording {
-    /// Starts to remember.
-    ///
-    /// # Errors
-    /// A place for pictures that cannot be used.
-    pub(super) fn start(settings: &RecordSettings, store: Store, metrics: Metrics) -> Result<Self, StoreError> {
-        let pictures = settings.pictures.as_deref().map(Pictures::open).transpose()?;
+    /// Starts to remember; `pictures` is where pictures are kept, if they are.
+    pub(super) fn start(settings: &RecordSettings, store: Store, pictures: Option<Pictures>, metrics: Metrics) -> Self {
         let (answers, answered) = mpsc::channel(WAITING);
         let (rows, entries) = mpsc::channel(ROWS);
         let prepare = Prepare { pictures: pictures.clone(), rows: rows.clone(), metrics: metrics.clone() };
@@ -106,12 +102,12 @@ impl Recording {
             held: Arc::new(Semaphore::new(HELD_KIB)),
             metrics,
         };
-        Ok(Self {
+        Self {
             recorder,
             prepare: tokio::spawn(prepare.run(answered)),
             write: tokio::spawn(write.run(entries)),
             forget: tokio::spawn(forget::run(store, pictures, settings.keep)),
-        })
+        }
     }
 
     pub(super) fn recorder(&self) -> Recorder {

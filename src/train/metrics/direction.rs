@@ -13,7 +13,8 @@ pub enum Direction {
 
 use Direction::{Larger, Smaller};
 
-/// Every metric that an evaluation can have. Those of one label, point or value are called `METRIC/NAME`.
+/// Every metric that an evaluation can have. Those of one label, point or value are called `METRIC/NAME`,
+/// and those of a label at another operating point than the default one `METRIC@POINT/NAME`.
 pub const METRICS: [(&str, Direction); 29] = [
     ("loss", Smaller),
     ("map", Larger),
@@ -50,6 +51,7 @@ pub const METRICS: [(&str, Direction); 29] = [
 /// metric's.
 pub fn direction(name: &str) -> Option<Direction> {
     let family = name.split_once('/').map_or(name, |(family, _)| family);
+    let family = family.split_once('@').map_or(family, |(family, _)| family);
     METRICS.iter().find(|(known, _)| *known == family).map(|&(_, direction)| direction)
 }
 
@@ -84,6 +86,7 @@ mod tests {
     fn metrics_are_found_by_name_those_of_one_label_too() {
         assert_eq!(direction("map"), Some(Larger));
         assert_eq!(direction("average_precision/a/b"), Some(Larger));
+        assert_eq!(direction("recall@precise/a/b"), Some(Larger));
         assert_eq!(direction("nme"), Some(Smaller));
         assert_eq!(direction("mAP"), None);
     }

@@ -22,6 +22,8 @@ use crate::{model::Task, train::metrics::direction};
 /// Sorts tables; the page can be read without it.
 const SCRIPT: &str = include_str!("page.js");
 const STYLE: &str = include_str!("page.css");
+/// The same as on the server's page.
+const ICON: &str = include_str!("../../../web/src/icon.svg");
 /// More small charts than these are shown on request.
 const MANY: usize = 30;
 
@@ -40,6 +42,7 @@ pub(super) fn html(samples: &Samples<'_>, figures: &Figures) -> String {
     let policy = format!("default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{hash}'");
     let title = escape(inputs.title);
     let styles = style::on_page();
+    let icon = ICON.trim().replacen(r#"xmlns="http://www.w3.org/2000/svg""#, r#"aria-hidden="true""#, 1);
     let mut page = format!(
         r#"<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"/>
@@ -48,7 +51,8 @@ pub(super) fn html(samples: &Samples<'_>, figures: &Figures) -> String {
 <title>{title}: training report</title>
 <style>
 {styles}{STYLE}</style></head>
-<body><main>
+<body><header><span class="brand">{icon}tagpoint</span><span>Training report</span></header>
+<main>
 <h1>{title}</h1>
 "#
     );
@@ -98,7 +102,7 @@ fn summary(inputs: &ReportInputs<'_>) -> String {
         .iter()
         .map(|(name, value)| format!("<div><dt>{}</dt><dd>{}</dd></div>", escape(name), escape(value)))
         .collect();
-    format!("<dl class=\"facts\">{facts}</dl>{}", best(inputs))
+    format!("<dl class=\"tiles\">{facts}</dl>{}", best(inputs))
 }
 
 /// Each metric now and at its best.

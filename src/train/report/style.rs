@@ -1,42 +1,28 @@
-//! The colours and rules of charts and page: one palette, light and dark.
+//! The look of charts and page: that of the server's page, whose colours and rules are read from its own source.
 
-/// A colour's name, and what it is on a light and on a dark ground. Each is at least 4.5 to 1 against its ground, and
-/// series differ in brightness too, for those who do not tell the hues apart.
-const PALETTE: [(&str, &str, &str); 12] = [
-    ("ink", "#1b1e21", "#e6e8ea"),
-    ("soft", "#59626a", "#a3acb3"),
-    ("rule", "#d8dde1", "#3b4248"),
-    ("ground", "#ffffff", "#14171a"),
-    ("panel", "#f4f6f7", "#1f2428"),
-    ("s0", "#1663b0", "#74b6f5"),
-    ("s1", "#bf4c06", "#f7a05c"),
-    ("s2", "#147348", "#5ecb99"),
-    ("s3", "#8437a3", "#d598ea"),
-    ("s4", "#7d6300", "#dcc04f"),
-    ("s5", "#b01f47", "#f58aa5"),
-    ("shade", "#1663b0", "#2f78c4"),
-];
+/// Colours in light and dark, type, cards and tables; the colours of its first block are one a line.
+const SHARED: &str = include_str!("../../../web/src/style/shared.css");
 
 /// Series that have a colour of their own; later ones use the colours again, dashed.
 pub(super) const SERIES: usize = 6;
 
-/// What every drawing needs, on a page or alone. `$name` is a colour of the palette.
+/// What every drawing needs, on a page or alone.
 const CHART: &str = "
-svg text{font-family:'DejaVu Sans',system-ui,-apple-system,'Segoe UI',sans-serif;font-size:12px;fill:$ink}
+svg text{font-family:'DejaVu Sans',system-ui,-apple-system,'Segoe UI',sans-serif;font-size:12px;fill:var(--ink)}
 svg .title{font-size:14px}
-svg .soft{fill:$soft}
-svg .grid{stroke:$rule;stroke-width:1}
-svg .axis{stroke:$soft;stroke-width:1}
+svg .soft{fill:var(--quiet)}
+svg .grid{stroke:var(--line);stroke-width:1}
+svg .axis{stroke:var(--quiet);stroke-width:1}
 svg .line{fill:none;stroke-width:2;stroke-linejoin:round}
 svg .dashed{stroke-dasharray:6 3}
-svg .faint{stroke:$soft;stroke-width:1;stroke-dasharray:3 3}
-svg .bar{fill:$shade}
-svg .cell{fill:$shade;stroke:$rule;stroke-width:1}
+svg .faint{stroke:var(--quiet);stroke-width:1;stroke-dasharray:3 3}
+svg .bar{fill:var(--shade)}
+svg .cell{fill:var(--shade);stroke:var(--line);stroke-width:1}
 svg .bright{fill:#ffffff}
-svg .ground{fill:$ground}
-svg .blank{fill:$rule}
-svg .k0{stroke:$s0}svg .k1{stroke:$s1}svg .k2{stroke:$s2}svg .k3{stroke:$s3}svg .k4{stroke:$s4}svg .k5{stroke:$s5}
-svg .f0{fill:$s0}svg .f1{fill:$s1}svg .f2{fill:$s2}svg .f3{fill:$s3}svg .f4{fill:$s4}svg .f5{fill:$s5}
+svg .ground{fill:var(--surface)}
+svg .blank{fill:var(--line)}
+svg .k0{stroke:var(--c0)}svg .k1{stroke:var(--c1)}svg .k2{stroke:var(--c2)}svg .k3{stroke:var(--c3)}svg .k4{stroke:var(--c4)}svg .k5{stroke:var(--c5)}
+svg .f0{fill:var(--c0)}svg .f1{fill:var(--c1)}svg .f2{fill:var(--c2)}svg .f3{fill:var(--c3)}svg .f4{fill:var(--c4)}svg .f5{fill:var(--c5)}
 svg .expected{fill:none;stroke:#00e58a}
 svg .predicted{fill:#ff2f7d;stroke:#000000;stroke-opacity:.45}
 svg .between{stroke:#ffe14a}
@@ -47,32 +33,61 @@ svg .number{stroke:#000000;stroke-opacity:.75;paint-order:stroke;fill:#ffffff}
 
 /// The rules of a drawing that stands alone, in the light colours.
 pub(super) fn alone() -> String {
-    fill_in(|(_, light, _)| (*light).to_owned())
+    let (light, _) = SHARED.split_once('}').unwrap_or_default();
+    colours(light).fold(CHART.to_owned(), |css, (name, value)| css.replace(&format!("var({name})"), value))
 }
 
-/// The rules of drawings on a page, by custom properties that follow the reader's preference; paper is always light.
+/// The rules of a page with drawings on it. They follow the reader's preference; paper is always light.
 pub(super) fn on_page() -> String {
-    let properties = |place: fn(&(&str, &str, &str)) -> String| PALETTE.iter().map(place).collect::<String>();
-    let light = properties(|(name, light, _)| format!("--{name}:{light};"));
-    let dark = properties(|(name, _, dark)| format!("--{name}:{dark};"));
-    let rules = fill_in(|(name, ..)| format!("var(--{name})"));
-    format!(
-        ":root{{color-scheme:light dark;{light}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}{rules}"
-    )
+    // A page that is kept needs no comments.
+    let rules = SHARED.split_once("*/").map_or(SHARED, |(_, rules)| rules);
+    format!("{rules}{CHART}")
 }
 
-fn fill_in(value: impl Fn(&(&str, &str, &str)) -> String) -> String {
-    PALETTE.iter().fold(CHART.to_owned(), |css, colour| css.replace(&format!("${}", colour.0), &value(colour)))
+/// The custom properties of a block, `--name` and value.
+fn colours(block: &str) -> impl Iterator<Item = (&str, &str)> {
+    let properties = block.lines().filter_map(|line| line.trim().strip_suffix(';')?.split_once(": "));
+    properties.filter(|(name, _)| name.starts_with("--"))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]
-    fn no_colour_stays_without_a_value() {
-        for css in [alone(), on_page()] {
-            assert!(!css.contains('$'), "{css}");
+    fn a_drawing_that_stands_alone_has_every_colour_it_names() {
+        assert!(CHART.contains("var(--c5)"));
+        assert!(!alone().contains("var("), "{}", alone());
+    }
+
+    /// Relative luminance, as WCAG defines it.
+    fn luminance(colour: &str) -> f64 {
+        let part = |place: usize| {
+            let value = f64::from(u8::from_str_radix(&colour[place..place + 2], 16).unwrap()) / 255.0;
+            if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+        };
+        0.2126 * part(1) + 0.7152 * part(3) + 0.0722 * part(5)
+    }
+
+    #[test]
+    fn words_and_series_stand_out_from_every_ground_in_light_and_dark() {
+        let blocks: Vec<&str> = SHARED.split('}').collect();
+        let light: BTreeMap<&str, &str> = colours(blocks[0]).collect();
+        let dark: BTreeMap<&str, &str> = colours(blocks[1]).collect();
+        for palette in [&light, &dark] {
+            let contrast = |a: &str, b: &str| {
+                let (a, b) = (luminance(a), luminance(b));
+                (a.max(b) + 0.05) / (a.min(b) + 0.05)
+            };
+            for name in ["--ink", "--quiet", "--good", "--bad", "--c0", "--c1", "--c2", "--c3", "--c4", "--c5"] {
+                for ground in ["--paper", "--surface", "--sunk"] {
+                    let found = contrast(palette[name], palette[ground]);
+                    assert!(found >= 4.5, "{name} on {ground}: {found:.2}");
+                }
+            }
+            assert!(contrast(palette["--shade"], "#ffffff") >= 4.5);
         }
     }
 }

@@ -268,3 +268,19 @@ fn the_finders_curve_is_drawn_with_its_suggestions() {
     assert_eq!(image::open(&path).unwrap().width(), 1280);
     lr_find_plot(&path, &[], &[]).unwrap();
 }
+
+/// In Chromium, by axe: in light, in dark, and on a phone.
+#[test]
+fn everybody_can_read_the_page() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (task, run) in
+        [("labels", multi_label()), ("one-label", single_label()), ("points", points()), ("values", values())]
+    {
+        let page = format!("file://{}", run.write("report").unwrap().join("report.html").display());
+        let mut command = std::process::Command::new("node");
+        command.arg("tests/page/report.mjs").arg(page).arg(root.join("target/page")).arg(task).current_dir(root);
+        let output = command.output().expect("scripts/test-environment installs what tests need");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.ends_with("ok\n"), "{task}: {said}");
+    }
+}

@@ -21,7 +21,8 @@ pub fn colours() -> ModelFile {
     seal(graphs::colours(), colour_task(), rule(graphs::SIDE), 3)
 }
 
-/// The same with a second operating point, `precise`: .7 for red and green, .95 for blue; and with red's own metrics.
+/// The same with a second operating point, `precise`: .7 for red and green, .95 for blue; and with red's own metrics at
+/// both.
 pub fn colours_at_two_points() -> ModelFile {
     let mut task = colour_task();
     if let Task::MultiLabel { labels } = &mut task {
@@ -30,7 +31,14 @@ pub fn colours_at_two_points() -> ModelFile {
         }
     }
     let mut manifest = seal(graphs::colours(), task, rule(graphs::SIDE), 3).manifest;
-    let of_red = [("precision/red", 0.8), ("recall/red", 0.5), ("f1/red", 0.615)];
+    let of_red = [
+        ("precision/red", 0.8),
+        ("recall/red", 0.5),
+        ("f1/red", 0.615),
+        ("precision@precise/red", 1.0),
+        ("recall@precise/red", 0.25),
+        ("f1@precise/red", 0.4),
+    ];
     let metrics = manifest.metrics.entry("fp32".to_owned()).or_default();
     metrics.extend(of_red.map(|(name, value)| (name.to_owned(), value)));
     ModelFile::assemble(graphs::colours(), manifest).unwrap()

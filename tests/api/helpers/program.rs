@@ -24,9 +24,21 @@ pub struct Program {
 impl Program {
     /// `tagpoint serve` with these arguments and variables; returns once it listens.
     pub fn serve(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        Self::serve_by(Command::new(env!("CARGO_BIN_EXE_tagpoint")), arguments, variables)
+    }
+
+    /// The same, where no file may grow beyond so many KiB: writing more fails as on a full disk.
+    pub fn serve_on_a_full_disk(kibibytes: u32, arguments: &[&str]) -> Self {
+        let mut command = Command::new("bash");
+        let script = format!("trap '' XFSZ; ulimit -f {kibibytes}; exec \"$@\"");
+        command.args(["-c", &script, "bash", env!("CARGO_BIN_EXE_tagpoint")]);
+        Self::serve_by(command, arguments, &[])
+    }
+
+    fn serve_by(mut command: Command, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log");
-        let mut process = Command::new(env!("CARGO_BIN_EXE_tagpoint"))
+        let mut process = command
             .args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json"])
             .args(arguments)
             .env_remove("RUST_LOG")
@@ -58,6 +70,23 @@ impl Program {
     /// What it has written so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// MiB in RAM: now, of no file; and the most that it ever had.
+    #[cfg(target_os = "linux")]
+    pub fn memory(&self) -> (f64, f64) {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            line.split_whitespace().next().unwrap().parse::<f64>().unwrap() / 1024.0
+        };
+        (field("RssAnon:"), field("VmHWM:"))
+    }
+
+    /// Ends it at once, as SIGKILL does.
+    pub fn kill(mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
     }
 
     /// Tells it to stop as a service manager does, and waits until it has.

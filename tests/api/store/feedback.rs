@@ -10,6 +10,9 @@ on_both_databases!(
     a_correction_is_taken_right_after_the_answer_and_a_later_one_replaces_it,
     what_does_not_fit_the_model_is_refused_with_what_would,
     a_review_lists_what_is_most_worth_a_look_and_nobody_has_corrected,
+    the_newest_first_is_an_order_for_every_task,
+    the_picture_of_a_prediction_is_shown_where_it_was_kept,
+    corrections_are_counted_until_a_refit_has_enough,
     corrected_predictions_outlive_the_others,
     while_the_database_is_away_a_correction_is_a_503,
 );
@@ -119,6 +122,105 @@ async fn a_review_lists_what_is_most_worth_a_look_and_nobody_has_corrected(datab
         assert_eq!(body["parameter"], name);
     }
     problem(app.get("/v1/review?model=nothing").await, 404, "unknown-model").await;
+}
+
+async fn the_newest_first_is_an_order_for_every_task(database: TestDatabase) {
+    let app = server(&database).await;
+    for model in ["colours", "redness"] {
+        let mut ids = Vec::new();
+        for red in [0, 125, 255] {
+            let target = format!("{model}/predict");
+            ids.insert(0, app.answer(&target, &pictures::plain(4, 4, [red, 0, 0])).await["prediction_id"].clone());
+            // Times are told in milliseconds.
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        rows(&database, "predictions", if model == "colours" { 3 } else { 6 }).await;
+        let body: Value = app.get(&format!("/v1/review?model={model}&by=newest")).await.json().await.unwrap();
+        let found: Vec<Value> =
+            body["predictions"].as_array().unwrap().iter().map(|item| item["prediction_id"].clone()).collect();
+        assert_eq!(found, ids, "{model}");
+        assert_eq!((&body["record_share"], &body["record_pictures"]), (&json!(1.0), &json!(false)));
+    }
+}
+
+async fn the_picture_of_a_prediction_is_shown_where_it_was_kept(database: TestDatabase) {
+    let folder = tempfile::tempdir().unwrap();
+    let start = async |place: Option<&str>, share: f64| {
+        let place = place.map(|place| folder.path().join(place).to_str().unwrap().to_owned());
+        App::start_with(&[("colours", &models::colours())], |settings| {
+            settings.database = database.setting();
+            settings.record.share = share;
+            settings.record.pictures = place;
+        })
+        .await
+    };
+    let picture = pictures::plain(4, 4, [255, 0, 0]);
+    let app = start(Some("kept"), 1.0).await;
+    let kept = app.answer("colours/predict", &picture).await["prediction_id"].as_str().unwrap().to_owned();
+    let path = format!("/v1/predictions/{kept}/picture");
+    let response = app.get(&path).await;
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()["content-type"], "image/png");
+    assert_eq!(response.headers()["cache-control"], "private, no-store");
+    assert_eq!(response.headers()["x-content-type-options"], "nosniff");
+    assert_eq!(response.bytes().await.unwrap(), picture);
+
+    // A server that remembers no further answer shows those that there are.
+    let later = start(Some("kept"), 0.0).await;
+    assert_eq!(later.get(&path).await.bytes().await.unwrap(), picture);
+    let elsewhere = start(None, 1.0).await;
+    let not_kept = elsewhere.answer("colours/predict", &picture).await["prediction_id"].as_str().unwrap().to_owned();
+    for (app, id, says) in
+        [(&elsewhere, &kept, "no longer says where"), (&app, &not_kept, "was not kept"), (&app, &kept, "is gone")]
+    {
+        if says == "is gone" {
+            std::fs::remove_dir_all(folder.path().join("kept")).unwrap();
+        }
+        let body = problem(app.get(&format!("/v1/predictions/{id}/picture")).await, 404, "no-kept-picture").await;
+        assert!(body["detail"].as_str().unwrap().contains(says), "{body}");
+    }
+    problem(app.get("/v1/predictions/none/picture").await, 404, "unknown-prediction").await;
+}
+
+async fn corrections_are_counted_until_a_refit_has_enough(database: TestDatabase) {
+    let app = server(&database).await;
+    let counts = async || -> Value {
+        let response = app.get("/v1/admin/models/colours/thresholds/corrections").await;
+        assert_eq!(response.status(), 200);
+        response.json().await.unwrap()
+    };
+    let of_red = |positives: usize, negatives: usize, missing: (usize, usize)| {
+        json!({"label": "red", "positives": positives, "negatives": negatives,
+            "missing_positives": missing.0, "missing_negatives": missing.1})
+    };
+    let nothing = counts().await;
+    assert_eq!(nothing["pictures"], 0);
+    assert_eq!(nothing["labels"][0], of_red(0, 0, (5, 5)));
+    for (place, red) in [255, 255, 255, 255, 255, 0, 0, 0, 0, 0].into_iter().enumerate() {
+        let refit = app.ask(reqwest::Method::POST, "models/colours/thresholds/refit?dry_run=true").await;
+        assert_eq!(refit.status(), 409, "{place}");
+        let answer = app.answer("colours/predict", &pictures::plain(4, 4, [red, 0, 0])).await;
+        let truth = if red > 0 { json!({"labels": ["red"]}) } else { json!({"labels": []}) };
+        assert_eq!(correct(&app, &answer["prediction_id"], &truth).await.status(), 200);
+        if place == 5 {
+            let some = counts().await;
+            assert_eq!(
+                (&some["pictures"], &some["model"], &some["version"]),
+                (&json!(6), &json!("colours"), &json!("1"))
+            );
+            assert_eq!(some["labels"][0], of_red(5, 1, (0, 4)));
+        }
+    }
+    assert_eq!(counts().await["labels"][0], of_red(5, 5, (0, 0)));
+    let refit = app.ask(reqwest::Method::POST, "models/colours/thresholds/refit?dry_run=true").await;
+    assert_eq!(refit.status(), 200);
+    // A model without thresholds has corrections, too.
+    let answer = app.answer("redness/predict", &pictures::plain(4, 4, [255, 0, 0])).await;
+    let truth = json!({"values": [{"name": "redness", "value": 1}]});
+    assert_eq!(correct(&app, &answer["prediction_id"], &truth).await.status(), 200);
+    let found: Value = app.get("/v1/admin/models/redness/thresholds/corrections").await.json().await.unwrap();
+    assert_eq!((&found["pictures"], &found["labels"]), (&json!(1), &json!([])));
+    problem(app.get("/v1/admin/models/nothing/thresholds/corrections").await, 404, "unknown-model").await;
 }
 
 async fn corrected_predictions_outlive_the_others(database: TestDatabase) {

@@ -12,7 +12,7 @@ use axum::{
 use futures_util::StreamExt as _;
 use http::{StatusCode, header};
 use serde::Deserialize;
-use tokio::io::AsyncWriteExt as _;
+use tokio::{io::AsyncWriteExt as _, time::timeout};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -206,10 +206,14 @@ fn read_list(jobs: &Jobs, body: &[u8], most: usize) -> Result<Vec<JobPicture>, E
 async fn read_zip(app: &App, jobs: &Jobs, id: &str, request: Request) -> Result<Sent, Error> {
     let limit = app.settings.jobs.max_bytes;
     let too_large = || Error::BodyTooLarge { limit: usize::try_from(limit).unwrap_or(usize::MAX) };
+    let _turn = jobs.upload_turn()?;
     let mut file = tokio::fs::File::from_std(tempfile::tempfile().map_err(Error::internal)?);
     let mut body = request.into_body().into_data_stream();
     let mut received = 0_u64;
-    while let Some(chunk) = body.next().await {
+    // Large archives take their time; a client that sends nothing at all has gone.
+    let patience = app.settings.request_timeout;
+    let late = |received| Error::BodyLate { received, after_s: patience.as_secs_f64() };
+    while let Some(chunk) = timeout(patience, body.next()).await.map_err(|_| late(received))? {
         let chunk = chunk.map_err(|error| Error::Body(error.to_string()))?;
         received += chunk.len() as u64;
         if received > limit {
@@ -236,6 +240,15 @@ fn not_kept(error: &StoreError) -> Error {
     Error::NotReady("uploads cannot be kept now; try again".to_owned())
 }
 
+/// How results are written.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[allow(dead_code, reason = "describes the parameter, which is compared as text")]
+pub(super) enum ResultsFormat {
+    Jsonl,
+    Parquet,
+}
+
 /// The query, for the OpenAPI document; `parameters` reads it.
 #[derive(utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -245,14 +258,14 @@ struct JobParameters {
     #[param(example = "scenes")]
     model: String,
     /// Its version; the one that answers now unless given.
-    #[param(example = "1")]
+    #[param(pattern = "^[1-9][0-9]{0,17}$", example = "1")]
     version: Option<String>,
     /// Where the results are written when all are there: an address that the setting `job_outputs` allows.
     #[param(example = "s3://bucket/results.parquet")]
     output: Option<String>,
     /// What is written there: `jsonl`, the default, or `parquet`.
-    #[param(example = "parquet")]
-    format: Option<String>,
+    #[param(inline, example = "parquet")]
+    format: Option<ResultsFormat>,
     /// Every label, whatever its score.
     all: Option<bool>,
     /// One threshold for every label.

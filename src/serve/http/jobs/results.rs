@@ -11,7 +11,7 @@ use futures_util::stream;
 use http::{HeaderValue, header};
 use tokio_util::io::ReaderStream;
 
-use super::find;
+use super::{create::ResultsFormat, find};
 use crate::{
     error::Error,
     serve::{
@@ -36,7 +36,7 @@ const PARQUET: &str = "application/vnd.apache.parquet";
     get, path = "/v1/jobs/{id}/results", operation_id = "get_job_results", tag = "jobs",
     params(
         ("id" = String, Path, description = "The job's id.", example = "0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23"),
-        ("format" = Option<String>, Query, description = "`jsonl`, the default, or `parquet`.", example = "jsonl"),
+        ("format" = inline(Option<ResultsFormat>), Query, description = "`jsonl`, the default, or `parquet`.", example = "jsonl"),
     ),
     responses((status = 200, description = "The results.", content(
         (inline(String) = "application/x-ndjson", example = json!(

@@ -36,6 +36,11 @@ pub(in crate::serve) fn route(app: &App) -> (String, Server<service::Service>) {
     (format!("{PREFIX}{{*method}}"), server)
 }
 
+/// Whether a path is that of a call which is a stream of requests.
+pub(in crate::serve) fn is_stream(path: &str) -> bool {
+    path.strip_prefix(PREFIX) == Some("ModelStreamInfer")
+}
+
 /// Whether a request is a gRPC call, whose errors travel as gRPC statuses.
 pub(in crate::serve) fn is_call(headers: &HeaderMap) -> bool {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());

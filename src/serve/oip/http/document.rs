@@ -22,25 +22,27 @@ fn errors(operation: &str) -> Vec<(&'static str, Error)> {
         ("request", Error::InferenceRequest(text.to_owned()))
     };
     let too_large = || ("too-large", Error::BodyTooLarge { limit: 32 << 20 });
+    let late = || ("late", Error::BodyLate { received: 4096, after_s: 10.0 });
     let unsupported = |text: &str| ("unsupported", Error::Unsupported(text.to_owned()));
     let encoding = || unsupported("content-encoding \"br\": gzip and deflate are understood");
     match operation {
         "v2_live" => vec![("unhealthy", Error::Unhealthy(model()))],
         "v2_ready" => vec![not_ready()],
         "v2_model" | "v2_model_ready" | "v2_config" | "v2_statistics" => vec![unknown(), not_ready()],
-        "v2_index" => vec![body(), too_large(), encoding()],
+        "v2_index" => vec![body(), late(), too_large(), encoding()],
         "v2_load" => {
             let reason = "the graph was changed".to_owned();
             let refused = Error::Rejected { model: model(), version: 2, reason };
             let files =
                 "a model is loaded as it lies in the repository: a configuration or files in the request are not taken";
-            vec![body(), ("refused", refused), unknown(), too_large(), unsupported(files)]
+            vec![body(), ("refused", refused), unknown(), late(), too_large(), unsupported(files)]
         }
         "v2_unload" => vec![unknown()],
         "v2_infer" => vec![
             body(),
             ("picture", Error::PictureAt { index: 3, reason: PictureError::Broken("the data end early".to_owned()) }),
             unknown(),
+            late(),
             too_large(),
             ("internal", Error::internal("the cause is in the log")),
             encoding(),

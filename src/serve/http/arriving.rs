@@ -1,0 +1,207 @@
+//! A request's body as it arrives: at a pace, and where there is memory for it.
+//!
+//! Memory is held for a body of known length from before its first byte, so a client that sends it a byte at a time would
+//! keep others waiting. Such a body has to arrive at the pace that brings it whole within the time that a request may take;
+//! a sixth of that time is free, as networks have their moods. A body of unknown length takes memory as it comes.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use axum::body::{Body, HttpBody};
+use bytes::Bytes;
+use hyper::body::{Frame, SizeHint};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, Sleep, sleep_until},
+};
+
+use super::Budget;
+
+/// How fast a body has to arrive.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    began: Instant,
+    /// The most time for all of it.
+    limit: Duration,
+    /// All of it, as far as is known.
+    bytes: Option<u64>,
+}
+
+/// Why a body was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GivenUp {
+    /// So many bytes had come.
+    Late {
+        received: u64,
+        after: Duration,
+    },
+    NoMemory,
+}
+
+/// The body; it ends with an error where it is given up.
+pub(super) struct Arriving {
+    body: Body,
+    received: u64,
+    /// How fast it has to come.
+    pace: Pace,
+    /// The next time to look at that.
+    clock: Pin<Box<Sleep>>,
+    /// Where memory comes from; none where it is held for all of it.
+    budget: Option<Budget>,
+    fate: Arc<Fate>,
+}
+
+/// What became of a body: kept, by whoever sent it on, until the request is answered.
+#[derive(Debug, Default)]
+pub(super) struct Fate {
+    given_up: OnceLock<GivenUp>,
+    /// Memory that was taken as it came.
+    held: Mutex<Option<OwnedSemaphorePermit>>,
+}
+
+impl Pace {
+    pub(super) fn new(limit: Duration, bytes: Option<u64>) -> Self {
+        Self { began: Instant::now(), limit, bytes }
+    }
+
+    /// When more than so many bytes have to be there.
+    fn next_due(&self, received: u64) -> Instant {
+        let share = self.bytes.map_or(1.0, |bytes| received as f64 / bytes.max(1) as f64);
+        self.began + self.limit.mul_f64((1.0 + 5.0 * share.min(1.0)) / 6.0)
+    }
+}
+
+impl Fate {
+    pub(super) fn given_up(&self) -> Option<GivenUp> {
+        self.given_up.get().copied()
+    }
+
+    /// Holds memory for so many bytes in all, if it is there.
+    fn hold(&self, budget: &Budget, bytes: u64) -> bool {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let units = held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let Some(more) = budget.take_now(bytes, units) else { return false };
+        match &mut *held {
+            Some(held) => held.merge(more),
+            none => *none = Some(more),
+        }
+        true
+    }
+}
+
+impl Arriving {
+    /// `budget` is where memory comes from as it arrives; none where it is held already.
+    pub(super) fn new(body: Body, pace: Pace, budget: Option<Budget>, fate: Arc<Fate>) -> Self {
+        let clock = Box::pin(sleep_until(pace.next_due(0)));
+        Self { body, received: 0, pace, clock, budget, fate }
+    }
+
+    fn give_up(&mut self, why: GivenUp) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let _ = self.fate.given_up.set(why);
+        Poll::Ready(Some(Err(axum::Error::new(std::io::Error::from(std::io::ErrorKind::TimedOut)))))
+    }
+
+    /// Ready once the body is behind its pace.
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<GivenUp> {
+        loop {
+            ready!(self.clock.as_mut().poll(cx));
+            let due = self.pace.next_due(self.received);
+            if due <= Instant::now() {
+                return Poll::Ready(GivenUp::Late { received: self.received, after: self.pace.began.elapsed() });
+            }
+            self.clock.as_mut().reset(due);
+        }
+    }
+}
+
+impl HttpBody for Arriving {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
+            let late = ready!(self.poll_late(cx));
+            return self.give_up(late);
+        };
+        if let Some(Ok(frame)) = &frame {
+            self.received += frame.data_ref().map_or(0, |data| data.len() as u64);
+            if self.budget.as_ref().is_some_and(|budget| !self.fate.hold(budget, self.received)) {
+                return self.give_up(GivenUp::NoMemory);
+            }
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::{BodyExt as _, StreamBody};
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_millis(600);
+
+    /// What becomes of a body that comes in pieces of so many bytes, each after a pause, and how long it is waited for.
+    async fn outcome(pieces: usize, pause: Duration, bytes: Option<u64>) -> (Option<GivenUp>, Duration) {
+        let (send, mut receive) = mpsc::channel::<Bytes>(1);
+        tokio::spawn(async move {
+            for _ in 0..pieces {
+                tokio::time::sleep(pause).await;
+                let _ = send.send(Bytes::from_static(&[0; 100])).await;
+            }
+        });
+        let stream = futures_util::stream::poll_fn(move |cx| {
+            receive.poll_recv(cx).map(|piece| piece.map(|piece| Ok::<_, axum::Error>(Frame::data(piece))))
+        });
+        let began = Instant::now();
+        let (body, fate) = (Body::new(StreamBody::new(stream)), Arc::new(Fate::default()));
+        let whole = Arriving::new(body, Pace::new(LIMIT, bytes), None, Arc::clone(&fate)).collect().await;
+        assert_eq!(whole.is_err(), fate.given_up().is_some());
+        (fate.given_up(), began.elapsed())
+    }
+
+    #[tokio::test]
+    async fn a_body_that_keeps_its_pace_comes_whole_and_one_that_does_not_is_given_up_early() {
+        // 1,000 bytes in 400 ms.
+        assert_eq!(outcome(10, LIMIT / 15, Some(1000)).await.0, None);
+        let (late, took) = outcome(1000, LIMIT / 15, Some(100_000)).await;
+        assert!(matches!(late, Some(GivenUp::Late { received: 100..300, .. })), "{late:?}");
+        assert!(took < LIMIT / 2, "{took:?}");
+    }
+
+    #[tokio::test]
+    async fn one_of_unknown_length_has_all_the_time_and_no_more() {
+        assert_eq!(outcome(3, LIMIT / 4, None).await.0, None);
+        let (late, took) = outcome(1000, LIMIT / 4, None).await;
+        assert!(matches!(late, Some(GivenUp::Late { .. })), "{late:?}");
+        assert!((LIMIT..2 * LIMIT).contains(&took), "{took:?}");
+    }
+
+    #[tokio::test]
+    async fn memory_is_taken_as_it_comes_and_kept_until_the_fate_is_looked_at() {
+        let budget = Budget::new(2048);
+        let body = || Body::from(vec![0; 1500]);
+        let fate = Arc::new(Fate::default());
+        let pace = Pace::new(LIMIT, None);
+        Arriving::new(body(), pace, Some(budget.clone()), Arc::clone(&fate)).collect().await.unwrap();
+        let second = Arc::new(Fate::default());
+        assert!(Arriving::new(body(), pace, Some(budget.clone()), Arc::clone(&second)).collect().await.is_err());
+        assert_eq!(second.given_up(), Some(GivenUp::NoMemory));
+        drop(fate);
+        let third = Arriving::new(body(), pace, Some(budget), Arc::default());
+        assert_eq!(third.collect().await.unwrap().to_bytes().len(), 1500);
+    }
+}

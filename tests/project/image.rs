@@ -1,6 +1,6 @@
 //! The Dockerfile.
 
-use std::process::Command;
+use std::{fs, path::Path, process::Command};
 
 use crate::helpers::{installed, root, run};
 
@@ -29,5 +29,22 @@ fn the_dockerfiles_steps_make_an_image_that_serves_read_only_and_as_no_root() {
         "SIGTERM stops it",
     ] {
         assert!(said.contains(held), "{held} is not in {said}");
+    }
+}
+
+/// The stage that builds the program is run by `make image-check` only: it takes minutes. Cargo says what it read.
+#[test]
+fn every_file_that_the_program_is_built_of_is_in_the_images_context() {
+    let ignored = fs::read_to_string(root().join(".dockerignore")).unwrap();
+    let read = fs::read_to_string(Path::new(env!("CARGO_BIN_EXE_tagpoint")).with_extension("d")).unwrap();
+    let (_, files) = read.split_once(": ").unwrap();
+    let below_root = |file| Path::new(file).strip_prefix(root()).ok();
+    let mut files: Vec<&Path> = files.split_whitespace().filter_map(below_root).collect();
+    // What the build itself makes is made there, too.
+    files.retain(|file| !file.starts_with("target"));
+    assert!(files.contains(&Path::new("src/lib.rs")) && files.contains(&Path::new("web/dist/page.js")), "{files:?}");
+    // Cargo looks for these, too, since the manifest names what lies in them.
+    for file in files.into_iter().chain([Path::new("benches/micro.rs"), Path::new("examples/fine_tune.rs")]) {
+        assert!(!ignored.lines().any(|pattern| file.starts_with(pattern)), "{} is in .dockerignore", file.display());
     }
 }

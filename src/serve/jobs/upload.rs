@@ -73,9 +73,8 @@ impl Jobs {
         let outcome = keep().await;
         drop(entries);
         let read = reading.await.map_err(|error| UploadError::Archive(error.to_string())).and_then(|read| read);
-        let outcome =
-            outcome.and(read).and_then(|()| if pictures.is_empty() { Err(UploadError::Empty) } else { Ok(()) });
-        match outcome {
+        let found = if pictures.is_empty() { Err(UploadError::Empty) } else { Ok(()) };
+        match outcome.and(read).and(found) {
             Ok(()) => Ok(pictures),
             Err(error) => {
                 self.forget_uploads(&pictures).await;

@@ -1,4 +1,4 @@
-//! Bulk jobs as rows: adding them, asking after them, forgetting them. [`lease`] is how replicas share the work.
+//! Bulk jobs as rows: adding them, asking after them, forgetting them. A [`Lease`] is how replicas share the work.
 //!
 //! A job is a row and its tasks. A `list` task finds the pictures and becomes `predict` tasks; the last of these that ends
 //! adds the `write` task where the results have an address to go to, or ends the job.

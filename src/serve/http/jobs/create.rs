@@ -1,6 +1,7 @@
 //! `POST /v1/jobs`: a ZIP, a list of URLs, or an address that pictures lie below.
 
 use std::{
+    fs::File,
     io::{Seek as _, SeekFrom},
     sync::Arc,
 };
@@ -12,7 +13,7 @@ use axum::{
 use futures_util::StreamExt as _;
 use http::{StatusCode, header};
 use serde::Deserialize;
-use tokio::{io::AsyncWriteExt as _, time::timeout};
+use tokio::{io::AsyncWriteExt as _, sync::OwnedSemaphorePermit, time::timeout};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -32,7 +33,10 @@ use crate::{
         jobs::{Address, JobPicture, Jobs, Place, UploadError, parts},
         models::ServedModel,
     },
-    store::{StoreError, jobs::NewJob},
+    store::{
+        StoreError,
+        jobs::{JobRow, NewJob},
+    },
 };
 
 /// A body that names an address.
@@ -54,11 +58,12 @@ struct ListedPicture {
 }
 
 /// What a body gives.
-struct Sent {
-    /// As the job's row has it.
-    source: String,
-    /// None where an address is to be listed.
-    pictures: Option<Vec<JobPicture>>,
+enum Sent {
+    /// A ZIP archive at its beginning, and the permit to upload it.
+    Archive(File, OwnedSemaphorePermit),
+    List(Vec<JobPicture>),
+    /// What lies below it is to be listed.
+    Address(Address),
 }
 
 /// Answer pictures in bulk
@@ -94,28 +99,47 @@ pub(in crate::serve::http) async fn create_job(
     let model = find(&app, &asked)?;
     let selection = asked.rest.selection(&model.manifest.task)?;
     let output = asked.output.as_deref().map(|text| output(jobs, text)).transpose()?;
-    let id = Uuid::now_v7().to_string();
-    let sent = read(&app, jobs, &id, request).await?;
     let job = NewJob {
-        id: id.clone(),
+        id: Uuid::now_v7().to_string(),
         author: key.map(|Extension(key)| key.name),
         model: model.name.clone(),
         version: i64::try_from(model.version.0).unwrap_or(i64::MAX),
         selection: serde_json::to_string(&selection).map_err(Error::internal)?,
-        source: sent.source,
+        source: String::new(),
         output: output.map(|address| address.to_string()),
         format: asked.format.unwrap_or_else(|| "jsonl".to_owned()),
     };
-    let pictures = sent.pictures.unwrap_or_default();
+    let sent = read(&app, jobs, request).await?;
+    // A task of its own: a client that goes away now leaves a job behind, and no uploads without one.
+    let row = tokio::spawn(add(jobs.clone(), job, sent)).await.map_err(Error::internal)??;
+    Ok((StatusCode::ACCEPTED, Json(row.into())))
+}
+
+/// Makes the job of what was sent.
+async fn add(jobs: Jobs, mut job: NewJob, sent: Sent) -> Result<JobRow, Error> {
+    let pictures = match sent {
+        Sent::Archive(file, _turn) => {
+            job.source = "zip".to_owned();
+            jobs.unpack(&job.id, file).await.map_err(not_unpacked)?
+        }
+        Sent::List(pictures) => {
+            job.source = "urls".to_owned();
+            pictures
+        }
+        Sent::Address(address) => {
+            job.source = address.to_string();
+            Vec::new()
+        }
+    };
     let total = i64::try_from(pictures.len()).unwrap_or(i64::MAX);
-    if let Err(error) = jobs.store().add_job(&job, total, parts(&pictures).map_err(Error::internal)?).await {
+    let parts = parts(&pictures).map_err(Error::internal)?;
+    if let Err(error) = jobs.store().add_job(&job, total, parts).await {
         jobs.forget_uploads(&pictures).await;
         return Err(Error::Database(error));
     }
     jobs.tell();
-    let row = jobs.store().job(&id).await.map_err(Error::Database)?;
-    let row = row.ok_or_else(|| Error::internal("the job that was added is not there"))?;
-    Ok((StatusCode::ACCEPTED, Json(row.into())))
+    let row = jobs.store().job(&job.id).await.map_err(Error::Database)?;
+    row.ok_or_else(|| Error::internal("the job that was added is not there"))
 }
 
 fn find(app: &App, asked: &JobAsked) -> Result<Arc<ServedModel>, Error> {
@@ -146,22 +170,21 @@ fn essence(content_type: &str) -> String {
     content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-async fn read(app: &App, jobs: &Jobs, id: &str, request: Request) -> Result<Sent, Error> {
+async fn read(app: &App, jobs: &Jobs, request: Request) -> Result<Sent, Error> {
     let content_type = request.headers().get(header::CONTENT_TYPE).map_or("", |value| value.to_str().unwrap_or("?"));
     let content_type = content_type.to_owned();
     match essence(&content_type).as_str() {
-        _ if is_zip(&content_type) => read_zip(app, jobs, id, request).await,
+        _ if is_zip(&content_type) => read_zip(app, jobs, request).await,
         "application/x-ndjson" | "application/jsonl" | "application/x-jsonlines" => {
             let body = read_whole(request, app.settings.max_body).await?;
-            let pictures = read_list(jobs, &body, app.settings.jobs.max_pictures)?;
-            Ok(Sent { source: "urls".to_owned(), pictures: Some(pictures) })
+            read_list(jobs, &body, app.settings.jobs.max_pictures).map(Sent::List)
         }
         "application/json" => {
             let body = read_whole(request, app.settings.max_body).await?;
             let JobSource { source } = serde_json::from_slice(&body).map_err(|error| Error::Body(error.to_string()))?;
             let address: Address = source.parse().map_err(Error::Body)?;
             match jobs.may_read(&address) {
-                true => Ok(Sent { source: address.to_string(), pictures: None }),
+                true => Ok(Sent::Address(address)),
                 false => Err(unreadable(&address)),
             }
         }
@@ -202,11 +225,11 @@ fn read_list(jobs: &Jobs, body: &[u8], most: usize) -> Result<Vec<JobPicture>, E
     if pictures.is_empty() { Err(Error::NoPicture) } else { Ok(pictures) }
 }
 
-/// Writes the archive to a disk as it comes, and takes it apart there.
-async fn read_zip(app: &App, jobs: &Jobs, id: &str, request: Request) -> Result<Sent, Error> {
+/// Writes the archive to a disk as it comes.
+async fn read_zip(app: &App, jobs: &Jobs, request: Request) -> Result<Sent, Error> {
     let limit = app.settings.jobs.max_bytes;
     let too_large = || Error::BodyTooLarge { limit: usize::try_from(limit).unwrap_or(usize::MAX) };
-    let _turn = jobs.upload_turn()?;
+    let turn = jobs.upload_turn()?;
     let mut file = tokio::fs::File::from_std(tempfile::tempfile().map_err(Error::internal)?);
     let mut body = request.into_body().into_data_stream();
     let mut received = 0_u64;
@@ -224,15 +247,19 @@ async fn read_zip(app: &App, jobs: &Jobs, id: &str, request: Request) -> Result<
     file.flush().await.map_err(Error::internal)?;
     let mut file = file.into_std().await;
     file.seek(SeekFrom::Start(0)).map_err(Error::internal)?;
-    let pictures = jobs.unpack(id, file).await.map_err(|error| match error {
+    Ok(Sent::Archive(file, turn))
+}
+
+fn not_unpacked(error: UploadError) -> Error {
+    let bytes = |limit| usize::try_from(limit).unwrap_or(usize::MAX);
+    match error {
         UploadError::NoPlace => Error::NoUploads,
         UploadError::Archive(_) => Error::Body(error.to_string()),
         UploadError::Empty => Error::NoPicture,
         UploadError::TooMany { limit } => Error::TooManyPictures { limit },
-        UploadError::TooLarge { limit } => Error::BodyTooLarge { limit: usize::try_from(limit).unwrap_or(usize::MAX) },
+        UploadError::TooLarge { limit } => Error::BodyTooLarge { limit: bytes(limit) },
         UploadError::Store(error) => not_kept(&error),
-    })?;
-    Ok(Sent { source: "zip".to_owned(), pictures: Some(pictures) })
+    }
 }
 
 fn not_kept(error: &StoreError) -> Error {

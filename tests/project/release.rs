@@ -136,9 +136,8 @@ fn the_comparison_finds_what_breaks_clients_and_nothing_else() {
     ];
     for (edit, expected) in edits {
         let program = format!(
-            "import json, sys, yaml; d = yaml.load(open(sys.argv[1]), yaml.CSafeLoader); {edit}; json.dump(d, open(sys.argv[2], 'w'))"
+            "import sys, yaml; d = yaml.load(open(sys.argv[1]), yaml.CSafeLoader); {edit}; yaml.dump(d, open(sys.argv[2], 'w'), yaml.CSafeDumper)"
         );
-        // JSON is YAML, too.
         run(Command::new(installed("python")).args(["-c", &program]).arg(root().join("openapi.yaml")).arg(&edited));
         let mut command = Command::new(installed("python"));
         command.arg(root().join("scripts/compatible")).arg(root().join("openapi.yaml")).arg(&edited);

@@ -75,12 +75,13 @@ pub(super) async fn admit(State(app): State<App>, request: Request, next: Next) 
         return Ok(next.run(request).await);
     }
     let time = app.settings.request_timeout;
-    let _taken;
-    let (pace, budget) = match held_from_the_start(&app, &request, sent) {
-        Some(bytes) => {
-            _taken = app.budget.take(bytes).await?;
-            (Pace::new(time, Some(bytes as u64)), None)
-        }
+    // Given back when the request is answered.
+    let held = match held_from_the_start(&app, &request, sent) {
+        Some(bytes) => Some((bytes as u64, app.budget.take(bytes).await?)),
+        None => None,
+    };
+    let (pace, budget) = match &held {
+        Some((bytes, _)) => (Pace::new(time, Some(*bytes)), None),
         None => (Pace::new(time, None), Some(app.budget.clone())),
     };
     let fate = Arc::new(Fate::default());

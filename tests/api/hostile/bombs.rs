@@ -93,7 +93,7 @@ async fn limited() -> Target {
 async fn pictures_that_grow_take_no_more_than_their_limits_allow() {
     let target = limited().await;
     let pixels = packed_zeros(2000 * (1 + 2000 * 8));
-    let mut bombs = vec![
+    let bombs = [
         ("PNG", png(2000, 2000, &pixels, &[]), 200),
         ("WebP", lossless_webp(2000, 2000), 200),
         ("GIF", gif(2000, 2000, 1), 200),
@@ -111,7 +111,6 @@ async fn pictures_that_grow_take_no_more_than_their_limits_allow() {
     for (_, bomb, _) in &bombs {
         assert!(bomb.len() < 200_000, "{} bytes are no bomb", bomb.len());
     }
-    bombs.rotate_left(5);
     for (what, bomb, expected) in &bombs {
         let response = target.predict(bomb).await;
         let status = response.status().as_u16();

@@ -22,7 +22,7 @@ async fn endless(target: &Target, content_type: &str, begin: &str, piece: &str) 
     let pieces = piece.repeat((64 << 10) / piece.len() + 1);
     let chunk = format!("{:x}\r\n{pieces}\r\n", pieces.len());
     let mut sent = 0;
-    let (mut reading, mut writing) = stream.split();
+    let (reading, mut writing) = stream.split();
     let answer = loop {
         // The answer may come while more is being sent.
         tokio::select! {
@@ -40,7 +40,6 @@ async fn endless(target: &Target, content_type: &str, begin: &str, piece: &str) 
         }
     };
     assert!(answer || sent <= ENDLESS, "{sent} bytes were taken without an answer");
-    let _ = &mut reading;
     (listen(&mut stream, Duration::from_secs(3)).await, sent)
 }
 

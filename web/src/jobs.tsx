@@ -52,6 +52,8 @@ export function Jobs({ models }: { models: Model[] }) {
                 models={models}
                 started={(job) => {
                     setSaid(`A job for ${job.model} has begun.`);
+                    // It may be at its end when it is first looked at.
+                    before.current = [{ ...job, state: "queued" }, ...before.current];
                     again();
                 }}
             />

@@ -51,6 +51,8 @@ export function Jobs({ models }: { models: Model[] }) {
             <NewJob
                 models={models}
                 started={(job) => {
+                    // It may have ended before the next look.
+                    before.current = [job, ...before.current];
                     setSaid(`A job for ${job.model} has begun.`);
                     again();
                 }}

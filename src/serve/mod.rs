@@ -30,6 +30,7 @@ mod record;
 mod settings;
 mod shadow;
 mod statistics;
+mod steady_clock;
 mod sync;
 mod thresholds;
 mod tls;

@@ -4,6 +4,7 @@ use std::{io::Write, time::Duration};
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
+use futures_util::TryStreamExt as _;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::DatabaseArgs;
@@ -158,13 +159,11 @@ async fn results(store: &Store, id: &str, out: &mut impl Write) -> anyhow::Resul
     if !job.state.is_end() {
         bail!("job {id} is {}: its results are there once it has come to an end", job.state.name());
     }
-    let mut after = 0;
-    loop {
-        let page = store.job_results(id, after).await?;
-        let Some((last, _)) = page.last() else { return Ok(()) };
-        after = *last;
-        for (_, lines) in page {
+    let mut pages = store.job_results(id);
+    while let Some(page) = pages.try_next().await? {
+        for lines in page {
             out.write_all(lines.as_bytes())?;
         }
     }
+    Ok(())
 }

@@ -5,7 +5,7 @@ use axum::{
     extract::{Path, State},
 };
 
-use super::{App, model_views::version_of, parameters::Parameters};
+use super::{App, parameters::Parameters};
 use crate::{
     error::Error,
     serve::drift::{
@@ -54,7 +54,6 @@ pub(super) async fn get_drift(
     parameters: Parameters,
 ) -> Result<Json<DriftReport>, Error> {
     let (version, hours) = parameters.drift(HOURS)?;
-    let version = version.map(|version| version_of(&name, &version)).transpose()?;
-    let model = app.pipeline.models.find(&name, version)?;
+    let model = app.find(&name, version.as_deref())?;
     Ok(Json(report(&model, hours)))
 }

@@ -46,6 +46,7 @@ use super::{
     jobs::Jobs,
     keys::Keyring,
     metrics::{Metrics, MetricsPage, count_request},
+    models::ServedModel,
     oip,
     pipeline::Pipeline,
     settings::Settings,
@@ -81,6 +82,15 @@ impl App {
     /// `NoDatabase`.
     fn store(&self) -> Result<&Store, Error> {
         self.store.as_ref().ok_or(Error::NoDatabase)
+    }
+
+    /// A version that is named, or the one that answers.
+    ///
+    /// # Errors
+    /// `UnknownModel`, `UnknownVersion`, `NotLoaded`, `Refused` or `NotReady`.
+    fn find(&self, name: &str, version: Option<&str>) -> Result<Arc<ServedModel>, Error> {
+        let version = version.map(|version| model_views::version_of(name, version)).transpose()?;
+        self.pipeline.models.find(name, version)
     }
 
     /// Bulk jobs.

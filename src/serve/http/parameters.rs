@@ -1,6 +1,10 @@
 //! Query parameters: known, given once, and with values that fit; everything else is a 400 that names the parameter.
 
-use std::time::{Duration, Instant};
+use std::{
+    fmt::Display,
+    str::FromStr,
+    time::{Duration, Instant},
+};
 
 use axum::{
     extract::{FromRequestParts, Query},
@@ -96,12 +100,7 @@ impl Parameters {
                         }
                     }
                 }
-                "limit" => {
-                    limit = parse(name, value, "a whole number")?;
-                    if !(1..=most).contains(&limit) {
-                        return Err(wrong(name, format!("{limit} is not a number from 1 to {most}")));
-                    }
-                }
+                "limit" => limit = up_to(name, value, most)?,
                 _ => {
                     return Err(wrong(name, "there is no such parameter here; there are by, limit, model and version"));
                 }
@@ -130,12 +129,7 @@ impl Parameters {
         for (name, value) in self.distinct()? {
             match name.as_str() {
                 "version" => version = Some(value.clone()),
-                "hours" => {
-                    hours = parse(name, value, "a whole number")?;
-                    if !(1..=most).contains(&hours) {
-                        return Err(wrong(name, format!("{hours} is not a number from 1 to {most}")));
-                    }
-                }
+                "hours" => hours = up_to(name, value, most)?,
                 _ => return Err(wrong(name, "there is no such parameter here; there are hours and version")),
             }
         }
@@ -159,12 +153,7 @@ impl Parameters {
         let mut limit = most.min(50);
         for (name, value) in self.distinct()? {
             match name.as_str() {
-                "limit" => {
-                    limit = parse(name, value, "a whole number")?;
-                    if !(1..=most).contains(&limit) {
-                        return Err(wrong(name, format!("{limit} is not a number from 1 to {most}")));
-                    }
-                }
+                "limit" => limit = up_to(name, value, most)?,
                 _ => return Err(wrong(name, "there is no such parameter here; there is limit")),
             }
         }
@@ -299,7 +288,16 @@ fn known_labels(value: &str, labels: &[Label]) -> Result<Vec<String>, Error> {
     }
 }
 
-fn parse<T: std::str::FromStr>(name: &str, value: &str, wanted: &str) -> Result<T, Error> {
+/// A whole number from 1.
+fn up_to<T: FromStr + PartialOrd + From<u8> + Display>(name: &str, value: &str, most: T) -> Result<T, Error> {
+    let number: T = parse(name, value, "a whole number")?;
+    if T::from(1) <= number && number <= most {
+        return Ok(number);
+    }
+    Err(wrong(name, format!("{number} is not a number from 1 to {most}")))
+}
+
+fn parse<T: FromStr>(name: &str, value: &str, wanted: &str) -> Result<T, Error> {
     value.parse().map_err(|_| wrong(name, format!("{value:?} is not {wanted}")))
 }
 

@@ -1,12 +1,10 @@
 //! `/v1/review`: which answers are most worth a look.
 
-use std::time::{Duration, SystemTime};
-
 use axum::{Json, extract::State};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{App, parameters::Parameters, prediction::PictureInfo};
+use super::{App, context::timestamp, parameters::Parameters, prediction::PictureInfo};
 use crate::{
     answer::{Answer, Selection, answer},
     error::Error,
@@ -118,10 +116,9 @@ fn item(row: ReviewRow, revisions: &Revisions) -> Result<ReviewItem, Error> {
         height: u32::try_from(row.height).unwrap_or_default(),
     };
     let selection = Selection { all: true, ..Selection::default() };
-    let made = Duration::from_millis(u64::try_from(row.created_ms).unwrap_or_default());
     Ok(ReviewItem {
         prediction_id: row.id,
-        created: humantime::format_rfc3339_seconds(SystemTime::UNIX_EPOCH + made).to_string(),
+        created: timestamp(row.created_ms),
         model: row.model,
         version: row.version.to_string(),
         thresholds_revision: Some(in_force.revision).filter(|revision| *revision > 0),

@@ -1,7 +1,5 @@
 //! `/v1/admin/models/{name}/thresholds`: how many corrections there are, new thresholds from them, and the way back.
 
-use std::sync::Arc;
-
 use axum::{
     Extension, Json,
     extract::{Path, State},
@@ -9,11 +7,10 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{App, access::Key, model_views::version_of, parameters::Parameters};
+use super::{App, access::Key, parameters::Parameters};
 use crate::{
     error::Error,
     feedback::{CorrectedLabel, Corrections, FeedbackError, Refit, corrections, refit},
-    serve::models::ServedModel,
     thresholds::{OperatingPoint, RefittedLabel},
 };
 
@@ -88,7 +85,7 @@ pub(super) async fn get_corrections(
 ) -> Result<Json<CorrectionCounts>, Error> {
     let version = parameters.version_only()?;
     let store = app.store()?;
-    let model = find(&app, &name, version.as_deref())?;
+    let model = app.find(&name, version.as_deref())?;
     let row = model.as_row().map_err(Error::internal)?;
     let Corrections { pictures, labels } = corrections(store, &row).await.map_err(Error::Database)?;
     Ok(Json(CorrectionCounts { model: name, version: model.version.to_string(), pictures, labels }))
@@ -119,7 +116,7 @@ pub(super) async fn refit_thresholds(
 ) -> Result<Json<RefittedThresholds>, Error> {
     let (version, dry_run) = parameters.refit()?;
     let store = app.store()?.clone();
-    let model = find(&app, &name, version.as_deref())?;
+    let model = app.find(&name, version.as_deref())?;
     let row = model.as_row().map_err(Error::internal)?;
     let author = key.map(|Extension(key)| key.name);
     // Hundreds of samples are drawn of every label's corrections: not on a thread that others wait for.
@@ -155,7 +152,7 @@ pub(super) async fn roll_back_thresholds(
 ) -> Result<Json<RolledBackThresholds>, Error> {
     let version = parameters.version_only()?;
     let store = app.store()?;
-    let model = find(&app, &name, version.as_deref())?;
+    let model = app.find(&name, version.as_deref())?;
     let rolled_back = store.roll_back_thresholds(&model.digest.to_string()).await.map_err(Error::Database)?;
     let conflict = || {
         let version = model.version;
@@ -164,11 +161,6 @@ pub(super) async fn roll_back_thresholds(
     let thresholds_revision = rolled_back.ok_or_else(conflict)?;
     app.follow_thresholds().await?;
     Ok(Json(RolledBackThresholds { model: name, version: model.version.to_string(), thresholds_revision }))
-}
-
-fn find(app: &App, name: &str, version: Option<&str>) -> Result<Arc<ServedModel>, Error> {
-    let version = version.map(|version| version_of(name, version)).transpose()?;
-    app.pipeline.models.find(name, version)
 }
 
 fn refused(error: FeedbackError) -> Error {

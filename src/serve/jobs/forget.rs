@@ -3,8 +3,13 @@
 
 use std::time::Duration;
 
+use futures_util::TryStreamExt as _;
+
 use super::{JobPicture, Place};
-use crate::store::{Pictures, Store, StoreError};
+use crate::{
+    serve::steady_clock::SteadyClock,
+    store::{Pictures, Store, StoreError},
+};
 
 /// Between two looks; the first is at the start.
 const EVERY: Duration = Duration::from_secs(600);
@@ -13,8 +18,9 @@ const BATCH: i64 = 20;
 
 /// Never ends.
 pub(super) async fn run(store: Store, kept: Option<Pictures>, keep: Duration) {
+    let clock = SteadyClock::start();
     loop {
-        match forget(&store, kept.as_ref(), keep).await {
+        match forget(&store, kept.as_ref(), clock.before_ms(keep)).await {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "jobs forgotten: they ended longer ago than they are kept"),
             Err(error) => tracing::warn!(%error, "old jobs cannot be deleted now"),
@@ -23,10 +29,10 @@ pub(super) async fn run(store: Store, kept: Option<Pictures>, keep: Duration) {
     }
 }
 
-async fn forget(store: &Store, kept: Option<&Pictures>, keep: Duration) -> Result<usize, StoreError> {
+async fn forget(store: &Store, kept: Option<&Pictures>, before_ms: i64) -> Result<usize, StoreError> {
     let mut forgotten = 0;
     loop {
-        let old = store.old_jobs(keep, BATCH).await?;
+        let old = store.old_jobs(before_ms, BATCH).await?;
         if old.is_empty() {
             return Ok(forgotten);
         }
@@ -40,12 +46,9 @@ async fn forget(store: &Store, kept: Option<&Pictures>, keep: Duration) -> Resul
 }
 
 async fn delete_uploads(store: &Store, kept: Option<&Pictures>, job: &str) -> Result<(), StoreError> {
-    let mut after = -1;
-    loop {
-        let page = store.job_pictures(job, after).await?;
-        let Some((last, _)) = page.last() else { return Ok(()) };
-        after = *last;
-        for (_, pictures) in page {
+    let mut pages = store.job_pictures(job);
+    while let Some(page) = pages.try_next().await? {
+        for pictures in page {
             let pictures: Vec<JobPicture> = serde_json::from_str(&pictures).unwrap_or_default();
             for picture in pictures {
                 match (picture.place, kept) {
@@ -58,4 +61,5 @@ async fn delete_uploads(store: &Store, kept: Option<&Pictures>, job: &str) -> Re
             }
         }
     }
+    Ok(())
 }

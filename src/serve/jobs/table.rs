@@ -5,6 +5,7 @@
 
 use std::{fs::File, sync::Arc};
 
+use futures_util::TryStreamExt as _;
 use parquet::{
     basic::{Compression, ConvertedType, LogicalType, Repetition, Type as Physical},
     data_type::{ByteArray, ByteArrayType, DataType, DoubleType, Int32Type},
@@ -57,12 +58,11 @@ pub(in crate::serve) async fn write_table(store: &Store, job: &str) -> Result<Fi
     let file = tempfile::tempfile()?;
     let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
     let mut writer = SerializedFileWriter::new(file.try_clone()?, schema(&columns)?, Arc::new(properties))?;
-    let (mut after, mut rows, mut ended) = (0, Vec::new(), false);
+    let (mut pages, mut rows, mut ended) = (store.job_results(job), Vec::new(), false);
     while !ended {
-        let page = store.job_results(job, after).await?;
-        ended = page.is_empty();
-        for (task, lines) in page {
-            after = task;
+        let page = pages.try_next().await?;
+        ended = page.is_none();
+        for lines in page.unwrap_or_default() {
             rows.extend(lines.lines().map(serde_json::from_str::<Value>).collect::<Result<Vec<_>, _>>()?);
         }
         if rows.len() >= ROWS_OF_A_GROUP || (ended && !rows.is_empty()) {
@@ -83,18 +83,16 @@ pub(in crate::serve) async fn write_table(store: &Store, job: &str) -> Result<Fi
 
 /// The columns that the first answer has.
 async fn columns(store: &Store, job: &str) -> Result<Columns, TableError> {
-    let mut after = 0;
-    loop {
-        let page = store.job_results(job, after).await?;
-        let Some((last, _)) = page.last() else { return Ok(Columns::None) };
-        after = *last;
-        for line in page.iter().flat_map(|(_, lines)| lines.lines()) {
+    let mut pages = store.job_results(job);
+    while let Some(page) = pages.try_next().await? {
+        for line in page.iter().flat_map(|lines| lines.lines()) {
             let found = columns_of(&serde_json::from_str(line)?);
             if found != Columns::None {
                 return Ok(found);
             }
         }
     }
+    Ok(Columns::None)
 }
 
 fn columns_of(line: &Value) -> Columns {

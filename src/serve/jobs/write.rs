@@ -1,5 +1,6 @@
 //! Results on their way out: from the database to an address.
 
+use futures_util::TryStreamExt as _;
 use object_store::buffered::BufWriter;
 use tokio::io::AsyncWriteExt as _;
 
@@ -34,15 +35,13 @@ impl Writer<'_> {
     }
 
     async fn write_lines(&self, job: &JobRow, output: &mut BufWriter) -> Result<(), String> {
-        let mut after = 0;
-        loop {
-            let page = self.store.job_results(&job.job.id, after).await.map_err(|error| error.to_string())?;
-            let Some((last, _)) = page.last() else { return Ok(()) };
-            after = *last;
-            for (_, lines) in page {
+        let mut pages = self.store.job_results(&job.job.id);
+        while let Some(page) = pages.try_next().await.map_err(|error| error.to_string())? {
+            for lines in page {
                 output.write_all(lines.as_bytes()).await.map_err(|error| error.to_string())?;
             }
         }
+        Ok(())
     }
 
     async fn write_table(&self, job: &JobRow, output: &mut BufWriter) -> Result<(), String> {

@@ -6,20 +6,22 @@
 mod lease;
 mod rows;
 
-use std::time::Duration;
-
+use futures_util::{StreamExt as _, stream, stream::BoxStream};
 use serde::Serialize;
-use sqlx::{AnyConnection, Row as _};
+use sqlx::{AnyConnection, Row as _, any::AnyRow};
 
 pub use lease::{Given, Lease, Outcome};
 pub use rows::{JobRow, JobState, NewJob, TaskKind};
 
-use super::{Store, StoreError, now_ms, statements};
+use super::{Store, StoreError, statements};
 
 /// Tasks that one statement adds.
 const TASKS_OF_A_STATEMENT: usize = 200;
 /// Tasks whose results one statement reads.
 const RESULTS_OF_A_STATEMENT: i64 = 16;
+
+/// What some tasks have, page by page, in the tasks' order.
+pub type Texts = BoxStream<'static, Result<Vec<String>, StoreError>>;
 
 /// Some pictures of a job, as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -92,42 +94,44 @@ impl Store {
         Ok(self.within(query.execute(&self.write)).await?.rows_affected() == 1)
     }
 
-    /// The results of the tasks after one, a page of them: each task's number, and its lines. None are left where the page
-    /// is empty.
+    /// A job's results in the order of its pictures, some tasks' lines at a time.
+    ///
+    /// # Errors
+    /// A database that fails; then the stream ends.
+    pub fn job_results(&self, id: &str) -> Texts {
+        self.texts(statements::RESULTS, id)
+    }
+
+    /// The pictures of a job's tasks, as JSON arrays, some tasks' at a time.
+    ///
+    /// # Errors
+    /// As [`Self::job_results`].
+    pub fn job_pictures(&self, id: &str) -> Texts {
+        self.texts(statements::TASK_PICTURES, id)
+    }
+
+    fn texts(&self, statement: statements::Statement, id: &str) -> Texts {
+        let pages = stream::try_unfold(
+            (self.clone(), id.to_owned(), -1_i64),
+            move |(store, id, after): (Self, String, i64)| async move {
+                let query = sqlx::query(store.sql(statement)).bind(&id).bind(after).bind(RESULTS_OF_A_STATEMENT);
+                let rows = store.within(query.fetch_all(&store.read)).await?;
+                let read = |row: &AnyRow| Ok((row.try_get("task")?, row.try_get("results")?));
+                let read = |row| read(row).map_err(|error: sqlx::Error| StoreError::row("result", error));
+                let page: Vec<(i64, String)> = rows.iter().map(read).collect::<Result<_, _>>()?;
+                let Some(&(last, _)) = page.last() else { return Ok(None) };
+                Ok(Some((page.into_iter().map(|(_, text)| text).collect(), (store, id, last))))
+            },
+        );
+        pages.boxed()
+    }
+
+    /// Some jobs that ended before a time.
     ///
     /// # Errors
     /// A database that fails.
-    pub async fn job_results(&self, id: &str, after: i64) -> Result<Vec<(i64, String)>, StoreError> {
-        self.texts(statements::RESULTS, id, after).await
-    }
-
-    /// The pictures of the tasks after one, as [`Self::job_results`].
-    ///
-    /// # Errors
-    /// A database that fails.
-    pub async fn job_pictures(&self, id: &str, after: i64) -> Result<Vec<(i64, String)>, StoreError> {
-        self.texts(statements::TASK_PICTURES, id, after).await
-    }
-
-    async fn texts(
-        &self,
-        statement: statements::Statement,
-        id: &str,
-        after: i64,
-    ) -> Result<Vec<(i64, String)>, StoreError> {
-        let query = sqlx::query(self.sql(statement)).bind(id).bind(after).bind(RESULTS_OF_A_STATEMENT);
-        let rows = self.within(query.fetch_all(&self.read)).await?;
-        let read = |row: &sqlx::any::AnyRow| Ok((row.try_get("task")?, row.try_get("results")?));
-        rows.iter().map(|row| read(row).map_err(|error: sqlx::Error| StoreError::row("result", error))).collect()
-    }
-
-    /// Some jobs that ended so long ago.
-    ///
-    /// # Errors
-    /// A database that fails.
-    pub async fn old_jobs(&self, keep: Duration, most: i64) -> Result<Vec<String>, StoreError> {
-        let before = now_ms().saturating_sub(i64::try_from(keep.as_millis()).unwrap_or(i64::MAX));
-        let query = sqlx::query(self.sql(statements::OLD_JOBS)).bind(before).bind(most);
+    pub async fn old_jobs(&self, before_ms: i64, most: i64) -> Result<Vec<String>, StoreError> {
+        let query = sqlx::query(self.sql(statements::OLD_JOBS)).bind(before_ms).bind(most);
         let rows = self.within(query.fetch_all(&self.read)).await?;
         rows.iter().map(|row| row.try_get("id").map_err(|error| StoreError::row("job", error))).collect()
     }

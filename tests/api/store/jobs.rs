@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::TryStreamExt as _;
 use parquet::{
     file::reader::{FileReader as _, SerializedFileReader},
     record::{Field, Row},
@@ -391,7 +392,7 @@ async fn a_task_whose_server_is_not_heard_of_is_done_by_another_once(database: T
     assert!(store.finish_task(&other, &outcome("\"other\"")).await.unwrap());
     let row = store.job(&job.id).await.unwrap().unwrap();
     assert_eq!((row.state.name(), row.total, row.answered, row.failed), ("completed", Some(2), 2, 0));
-    let lines: String = store.job_results(&job.id, 0).await.unwrap().into_iter().map(|(_, lines)| lines).collect();
+    let lines = store.job_results(&job.id).try_concat().await.unwrap().concat();
     assert_eq!(lines, "\"again\"\n\"other\"\n");
 }
 

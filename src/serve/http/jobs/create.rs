@@ -3,7 +3,6 @@
 use std::{
     fs::File,
     io::{Seek as _, SeekFrom},
-    sync::Arc,
 };
 
 use axum::{
@@ -22,16 +21,8 @@ use crate::{
     error::Error,
     serve::{
         fetch::FetchError,
-        http::{
-            App,
-            access::Key,
-            form::read_whole,
-            model_views::version_of,
-            parameters::{JobAsked, Parameters},
-            predict::PictureBytes,
-        },
+        http::{App, access::Key, form::read_whole, parameters::Parameters, predict::PictureBytes},
         jobs::{Address, JobPicture, Jobs, Place, UploadError, parts},
-        models::ServedModel,
     },
     store::{
         StoreError,
@@ -96,7 +87,7 @@ pub(in crate::serve::http) async fn create_job(
 ) -> Result<(StatusCode, Json<Job>), Error> {
     let jobs = app.jobs()?;
     let asked = parameters.job()?;
-    let model = find(&app, &asked)?;
+    let model = app.find(&asked.model, asked.version.as_deref())?;
     let selection = asked.rest.selection(&model.manifest.task)?;
     let output = asked.output.as_deref().map(|text| output(jobs, text)).transpose()?;
     let job = NewJob {
@@ -140,11 +131,6 @@ async fn add(jobs: Jobs, mut job: NewJob, sent: Sent) -> Result<JobRow, Error> {
     jobs.tell();
     let row = jobs.store().job(&job.id).await.map_err(Error::Database)?;
     row.ok_or_else(|| Error::internal("the job that was added is not there"))
-}
-
-fn find(app: &App, asked: &JobAsked) -> Result<Arc<ServedModel>, Error> {
-    let version = asked.version.as_deref().map(|version| version_of(&asked.model, version)).transpose()?;
-    app.pipeline.models.find(&asked.model, version)
 }
 
 /// Where results may go.

@@ -3,8 +3,6 @@
 pub(super) mod create;
 pub(super) mod results;
 
-use std::time::{Duration, SystemTime};
-
 use axum::{
     Extension, Json,
     extract::{Path, Request, State},
@@ -13,7 +11,7 @@ use http::header;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{App, access::Key, parameters::Parameters};
+use super::{App, access::Key, context::timestamp, parameters::Parameters};
 use crate::{
     error::Error,
     store::jobs::{JobRow, JobState},
@@ -99,18 +97,13 @@ impl From<JobRow> for Job {
             source: job.source,
             output: job.output,
             author: job.author,
-            created_at: time(row.created_ms),
-            started_at: row.started_ms.map(time),
-            finished_at: row.finished_ms.map(time),
+            created_at: timestamp(row.created_ms),
+            started_at: row.started_ms.map(timestamp),
+            finished_at: row.finished_ms.map(timestamp),
             pictures: JobPictures { total: row.total, done: row.answered + row.failed, failed: row.failed },
             error,
         }
     }
-}
-
-fn time(ms: i64) -> String {
-    let since = Duration::from_millis(u64::try_from(ms).unwrap_or_default());
-    humantime::format_rfc3339_seconds(SystemTime::UNIX_EPOCH + since).to_string()
 }
 
 /// Whose jobs a request may see: those of its own key; all, for a key of scope `admin` or a server without keys.

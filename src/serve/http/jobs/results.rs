@@ -7,7 +7,7 @@ use axum::{
     response::Response,
 };
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{Stream, TryStreamExt as _};
 use http::{HeaderValue, header};
 use tokio_util::io::ReaderStream;
 
@@ -61,7 +61,7 @@ pub(in crate::serve::http) async fn get_job_results(
         let file = write_table(&store, &id).await.map_err(Error::internal)?;
         (PARQUET, Body::from_stream(ReaderStream::new(tokio::fs::File::from_std(file))))
     } else {
-        (JSON_LINES, Body::from_stream(lines(store, id)))
+        (JSON_LINES, Body::from_stream(lines(&store, id)))
     };
     let mut response = Response::new(body);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -70,15 +70,10 @@ pub(in crate::serve::http) async fn get_job_results(
 
 /// The lines of all tasks. Where the database fails in between, the transfer breaks off, so that nobody takes a part for
 /// all.
-fn lines(store: Store, id: String) -> impl futures_util::Stream<Item = Result<Bytes, std::io::Error>> + Send + 'static {
-    stream::try_unfold((store, id, 0), async |(store, id, after)| {
-        let page = store.job_results(&id, after).await.map_err(|error| {
-            tracing::error!(job = id, %error, "results break off");
-            std::io::Error::other(error)
-        })?;
-        let Some((last, _)) = page.last() else { return Ok(None) };
-        let after = *last;
-        let text: String = page.into_iter().map(|(_, lines)| lines).collect();
-        Ok(Some((Bytes::from(text), (store, id, after))))
+fn lines(store: &Store, id: String) -> impl Stream<Item = Result<Bytes, std::io::Error>> + Send + 'static {
+    let pages = store.job_results(&id).map_ok(|page| Bytes::from(page.concat()));
+    pages.map_err(move |error| {
+        tracing::error!(job = id, %error, "results break off");
+        std::io::Error::other(error)
     })
 }

@@ -7,7 +7,7 @@ use tokio::{net::TcpListener, sync::Notify, task::AbortHandle};
 use super::{
     decode::Decoder,
     edge::Edge,
-    http::{self, App},
+    http::{self, AppState},
     jobs::Jobs,
     listen,
     metrics::{Metrics, MetricsPage},
@@ -118,7 +118,7 @@ impl Application {
         let jobs = store.clone().map(|store| Jobs::new(store, Arc::clone(&self.settings), edge.fetcher.clone()));
         let jobs = jobs.transpose().map_err(std::io::Error::other)?;
         let working = jobs.as_ref().map(|jobs| jobs.start(&pipeline));
-        let router = http::router(App {
+        let router = http::router(Arc::new(AppState {
             pipeline,
             jobs,
             fetcher: edge.fetcher.clone(),
@@ -129,7 +129,7 @@ impl Application {
             pictures,
             budget: http::Budget::new(self.settings.body_budget),
             settings: Arc::clone(&self.settings),
-        });
+        }));
 
         // Told once when the stop begins, so that the wait for accepted requests has an end.
         let stopping = Arc::new(Notify::new());

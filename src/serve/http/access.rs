@@ -5,15 +5,11 @@ use std::{
     time::Duration,
 };
 
-use axum::{
-    extract::{Request, State},
-    middleware::Next,
-    response::Response,
-};
+use axum::extract::Request;
 use http::{HeaderMap, header};
 use tracing::{Span, field};
 
-use super::{App, page};
+use super::{AppState, page};
 use crate::{
     error::Error,
     serve::{
@@ -36,9 +32,9 @@ pub(super) const UNSURE: &str = "keys cannot be checked now: the database does n
 
 /// Lets a request in where its key opens the address. What a browser asks before a request (OPTIONS) was answered
 /// further out.
-pub(super) async fn check(State(app): State<App>, mut request: Request, next: Next) -> Result<Response, Error> {
+pub(super) fn check(app: &AppState, request: &mut Request) -> Result<(), Error> {
     let Some(scope) = needed(request.uri().path(), app.settings.access.protect_metrics) else {
-        return Ok(next.run(request).await);
+        return Ok(());
     };
     let from = request.extensions().get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
     let admitted = app.keys.admit(key(request.headers()), scope, from).map_err(|denied| {
@@ -51,7 +47,7 @@ pub(super) async fn check(State(app): State<App>, mut request: Request, next: Ne
         Span::current().record("key", &name);
         request.extensions_mut().insert(Key { name, is_admin });
     }
-    Ok(next.run(request).await)
+    Ok(())
 }
 
 /// The scope that an address needs; none where it is open to all. What is not named here needs a key.

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, HttpBody as _},
-    extract::{Request, State},
+    extract::Request,
     middleware::Next,
     response::Response,
 };
@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{
-    App,
+    AppState,
     arriving::{Arriving, Fate, GivenUp, Pace},
     jobs,
 };
@@ -60,7 +60,7 @@ impl Budget {
 }
 
 /// Admits a request's body before it is read, and gives it up where it does not arrive.
-pub(super) async fn admit(State(app): State<App>, request: Request, next: Next) -> Result<Response, Error> {
+pub(super) async fn admit(app: &AppState, request: Request, next: Next) -> Result<Response, Error> {
     if jobs::is_upload(&request) {
         // It goes to a disk as it comes, and is counted there.
         return Ok(next.run(request).await);
@@ -76,7 +76,7 @@ pub(super) async fn admit(State(app): State<App>, request: Request, next: Next) 
     }
     let time = app.settings.request_timeout;
     // Given back when the request is answered.
-    let held = match held_from_the_start(&app, &request, sent) {
+    let held = match held_from_the_start(app, &request, sent) {
         Some(bytes) => Some((bytes as u64, app.budget.take(bytes).await?)),
         None => None,
     };
@@ -96,7 +96,7 @@ pub(super) async fn admit(State(app): State<App>, request: Request, next: Next) 
 
 /// The bytes of memory that are held for a body from the start: what is packed, or names URLs, may come to the limit.
 /// None for one of unknown length, which takes memory as it comes.
-fn held_from_the_start(app: &App, request: &Request, sent: Option<u64>) -> Option<usize> {
+fn held_from_the_start(app: &AppState, request: &Request, sent: Option<u64>) -> Option<usize> {
     let headers = request.headers();
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let is_json = content_type.is_some_and(|text| text.to_ascii_lowercase().starts_with("application/json"));

@@ -10,15 +10,22 @@ use axum::{
     Router,
     body::Body,
     extract::Request,
-    middleware::{self, Next},
+    middleware::{Next, from_fn},
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use tower::ServiceBuilder;
 use tower_http::{catch_panic::CatchPanicLayer, trace::TraceLayer};
 use tracing::{Span, field};
 
-use super::problem::{Problem, Unrendered};
-use crate::{error::Error, serve::oip};
+use super::{
+    headers,
+    problem::{Problem, Unrendered},
+};
+use crate::{
+    error::Error,
+    serve::{oip, settings::Origins},
+};
 
 /// The header that carries a request's id.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -51,9 +58,8 @@ impl RequestId {
     }
 }
 
-/// Puts the layers around the routes; the last one here is the outermost. `around` comes between errors that are
-/// rendered and the log.
-pub(super) fn wrap(router: Router, around: impl FnOnce(Router) -> Router) -> Router {
+/// Puts the layers around the routes, the outermost first.
+pub(super) fn wrap(router: Router, origins: &Origins) -> Router {
     let trace = TraceLayer::new_for_http().make_span_with(request_span).on_request(()).on_failure(()).on_response(
         |response: &Response, latency: Duration, span: &Span| {
             let (status, total_ms) = (response.status(), milliseconds(latency));
@@ -69,8 +75,14 @@ pub(super) fn wrap(router: Router, around: impl FnOnce(Router) -> Router) -> Rou
             }
         },
     );
-    let router = router.layer(CatchPanicLayer::custom(panicked)).layer(middleware::from_fn(render_errors));
-    around(router).layer(trace).layer(middleware::from_fn(identify))
+    let layers = ServiceBuilder::new()
+        .layer(from_fn(identify))
+        .layer(trace)
+        .map_response(headers::secure)
+        .option_layer(headers::allow_origins(origins))
+        .layer(from_fn(render_errors))
+        .layer(CatchPanicLayer::custom(panicked));
+    router.layer(layers)
 }
 
 /// Milliseconds with three decimals.
@@ -193,7 +205,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_a_500_that_does_not_tell_its_cause() {
         let router =
-            wrap(Router::new().route("/", get(async || -> &'static str { panic!("the secret") })), |router| router);
+            wrap(Router::new().route("/", get(async || -> &'static str { panic!("the secret") })), &Origins::None);
         let request = Request::builder().uri("/").header(REQUEST_ID, "abc").body(Body::empty()).unwrap();
         let response = router.oneshot(request).await.unwrap();
         assert_eq!(response.status(), 500);

@@ -3,36 +3,30 @@
 
 use std::sync::Arc;
 
-use axum::{
-    extract::{MatchedPath, RawPathParams, Request, State, rejection::RawPathParamsRejection},
-    middleware::Next,
-    response::Response,
-};
+use axum::extract::{MatchedPath, RawPathParams, rejection::RawPathParamsRejection};
 
-use super::App;
+use super::AppState;
 use crate::{
     error::Error,
     serve::{models::ServedModel, pipeline::check_place},
 };
 
 /// Answers for a full queue. Whatever else is wrong with the request is said by those who read it.
-pub(super) async fn refuse(
-    State(app): State<App>,
-    route: Option<MatchedPath>,
+pub(super) fn refuse(
+    app: &AppState,
+    route: Option<&MatchedPath>,
     parameters: Result<RawPathParams, RawPathParamsRejection>,
-    request: Request,
-    next: Next,
-) -> Result<Response, Error> {
+) -> Result<(), Error> {
     if let (Some(route), Ok(parameters)) = (route, parameters)
-        && let Some(model) = asked(&app, route.as_str(), &parameters)
+        && let Some(model) = asked(app, route.as_str(), &parameters)
     {
         check_place(&model)?;
     }
-    Ok(next.run(request).await)
+    Ok(())
 }
 
 /// The version that a prediction asks.
-fn asked(app: &App, route: &str, parameters: &RawPathParams) -> Option<Arc<ServedModel>> {
+fn asked(app: &AppState, route: &str, parameters: &RawPathParams) -> Option<Arc<ServedModel>> {
     if !(route.ends_with("/predict") || route.ends_with("/infer")) {
         return None;
     }

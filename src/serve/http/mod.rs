@@ -32,9 +32,11 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request},
-    middleware::from_fn_with_state,
+    extract::{DefaultBodyLimit, MatchedPath, RawPathParams, Request, State, rejection::RawPathParamsRejection},
+    middleware::{Next, from_fn_with_state},
+    response::{IntoResponse as _, Response},
 };
+use tower::ServiceBuilder;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use document::openapi_document;
@@ -45,7 +47,7 @@ use super::{
     fetch::Fetcher,
     jobs::Jobs,
     keys::Keyring,
-    metrics::{Metrics, MetricsPage, count_request},
+    metrics::{Metrics, MetricsPage, RequestCounter},
     models::ServedModel,
     oip,
     pipeline::Pipeline,
@@ -56,9 +58,12 @@ use crate::{
     store::{Pictures, Store},
 };
 
-/// What every handler may use. Cheap to clone.
-#[derive(Clone, Debug)]
-pub(super) struct App {
+/// What every handler may use: one for all requests.
+pub(super) type App = Arc<AppState>;
+
+/// See [`App`].
+#[derive(Debug)]
+pub(super) struct AppState {
     pub(super) pipeline: Pipeline,
     /// None where pictures are not fetched by URL.
     pub(super) fetcher: Option<Fetcher>,
@@ -75,7 +80,7 @@ pub(super) struct App {
     pub(super) settings: Arc<Settings>,
 }
 
-impl App {
+impl AppState {
     /// The database.
     ///
     /// # Errors
@@ -111,10 +116,7 @@ impl App {
 pub(super) fn router(app: App) -> Router {
     let (router, _) = described_routes().split_for_parts();
     let (max_body, origins) = (app.settings.max_body, app.settings.access.origins.clone());
-    let admit = from_fn_with_state(app.clone(), budget::admit);
-    let refuse = from_fn_with_state(app.clone(), early::refuse);
-    let check = from_fn_with_state(app.clone(), access::check);
-    let count = from_fn_with_state(app.metrics.clone(), count_request);
+    let doors = from_fn_with_state(Arc::clone(&app), pass_doors);
     let (grpc_path, grpc) = oip::grpc::route(&app);
     let router = router
         .with_state(app)
@@ -123,12 +125,28 @@ pub(super) fn router(app: App) -> Router {
         .route_service(&grpc_path, grpc)
         .fallback(async |request: Request| Error::NoSuchPath(request.uri().path().to_owned()))
         .method_not_allowed_fallback(async |request: Request| Error::MethodNotAllowed(request.method().to_string()))
-        .layer(DefaultBodyLimit::max(max_body))
-        .layer(admit)
-        .layer(refuse)
-        .layer(check)
-        .layer(count);
-    context::wrap(router, |router| headers::secure(headers::allow_origins(router, &origins)))
+        .layer(ServiceBuilder::new().layer(doors).layer(DefaultBodyLimit::max(max_body)));
+    context::wrap(router, &origins)
+}
+
+/// Counts a request, and lets it in where its key opens the address, its model has a place, and memory holds its body.
+/// One layer for all of it: each layer of the router copies everything further in for each request.
+async fn pass_doors(
+    State(app): State<App>,
+    route: Option<MatchedPath>,
+    parameters: Result<RawPathParams, RawPathParamsRejection>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let counted = RequestCounter::start(route.as_ref().map(MatchedPath::as_str), request.method());
+    let let_in = async {
+        access::check(&app, &mut request)?;
+        early::refuse(&app, route.as_ref(), parameters)?;
+        budget::admit(&app, request, next).await
+    };
+    let response = let_in.await.into_response();
+    counted.finish(&app.metrics, response.status());
+    response
 }
 
 /// The addresses together with their OpenAPI entries.

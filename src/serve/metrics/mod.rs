@@ -18,7 +18,7 @@ use prometheus_client::{
 };
 
 pub(super) use page::{CONTENT_TYPE, MetricsPage};
-pub(super) use requests::count_request;
+pub(super) use requests::RequestCounter;
 
 use super::{
     models::{Models, ServedModel},
@@ -54,7 +54,7 @@ fn sizes() -> Histogram {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
-    method: String,
+    method: &'static str,
     route: String,
     status: u16,
 }

@@ -114,12 +114,13 @@ class Benchmark:
         return self.record.find(**key)[0]["setting"]
 
     def memory(self, precision):
-        """The process's peak from its start on, with 64 connections of large pictures and a small budget for bodies."""
+        """The process's peak from its start on, with 64 connections of large pictures, a small budget for bodies, and
+        else the settings that nobody has changed: a session more is a model more."""
         kind, model = self.kinds[f"tagpoint-{precision}"], "resnet18"
         key = {"kind": "memory", "model": model, "server": kind.name}
         if self.record.find(**key):
             return
-        setting = self.setting(model, kind) | {"body_budget": SMALL_BODY_BUDGET}
+        setting = kind.settings[0] | {"body_budget": SMALL_BODY_BUDGET}
         with self.running(kind, model, setting) as server:
             summary = load.generate(self.arguments.program, server.url, self.pictures["large"], 64, self.arguments.seconds)
             peak = Tree(server.process.pid).peak_mb()

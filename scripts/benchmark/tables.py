@@ -38,7 +38,7 @@ def requirements(figures):
         ("one node, 64 connections: processor time for a request",
          scaled(median(figures.load("one-node", "tagpoint-fp32", "tiny", 64, "cpu_ms")), 1000), " µs", True, 150),
         ("one node, 1 connection: p50", median(figures.load("one-node", "tagpoint-fp32", "tiny", 1, "p50_ms")), " ms", True, 1),
-        (f"peak memory beyond the model file, 64 connections of {large}, 32 MiB for bodies", max(memory, default=None), " MB", True, 250),
+        (f"peak memory beyond the model file, 64 connections of {large}, 32 MiB for bodies, default settings", max(memory, default=None), " MB", True, 250),
         ("start to ready, ResNet-50 and ResNet-18, from the second start on",
          statistics.median(starts[0]["seconds"][1:]) if starts else None, " s", True, 1),
     ]

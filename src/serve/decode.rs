@@ -46,13 +46,18 @@ impl Decoder {
         Self { in_background: true, ..self.clone() }
     }
 
-    /// Decodes and resizes one picture.
+    /// Decodes and resizes one picture, and goes on with it on the same thread.
     ///
     /// # Errors
     /// `Picture`; `Internal` where the decoder panicked.
-    pub(super) async fn decode(&self, bytes: Bytes, rule: ResizeRule) -> Result<Decoded, Error> {
+    pub(super) async fn decode<T: Send + 'static>(
+        &self,
+        bytes: Bytes,
+        rule: ResizeRule,
+        next: impl FnOnce(Decoded) -> T + Send + 'static,
+    ) -> Result<T, Error> {
         let (limits, span) = (self.limits, tracing::info_span!("decode", bytes = bytes.len()));
-        self.run(move || span.in_scope(|| decode(&bytes, &limits, &rule))).await
+        self.run(move || span.in_scope(|| decode(&bytes, &limits, &rule)).map(next)).await
     }
 
     /// Draws an answer into its picture: PNG.

@@ -8,14 +8,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
 use super::{
-    decode::Decoder,
+    decode::{Decoded, Decoder},
     metrics::Rejected,
     models::{Models, ServedModel},
-    queue::{Failure, NoPlace, Output, Place, Priority, Terms},
+    queue::{Failure, NoPlace, Output, Place, Priority, Terms, Ticket},
     record::Recorder,
     shadow::{self, Seen},
     thresholds::InForce,
@@ -149,24 +149,51 @@ impl Pipeline {
         input: Input,
         terms: Terms,
     ) -> Result<Outcome, Stop> {
-        let arrived = Instant::now();
         let rule = model.manifest.input.resize;
-        let (pixels, original, decode) = match input {
-            Input::Encoded(bytes) => {
-                let decoded = self.decoder.decode(bytes, rule).await?;
-                (decoded.pixels, decoded.original, decoded.took)
-            }
-            Input::Pixels(pixels) => (pixels, rule.size, Duration::ZERO),
+        let entry = Entry { place, terms, arrived: Instant::now(), request: Span::current() };
+        let Queued { ticket, span, original, decode, waited_to_decode } = match input {
+            // The thread that decodes also puts the picture into the queue: each thread more on its way costs a wake-up.
+            Input::Encoded(bytes) => self.decoder.decode(bytes, rule, move |decoded| entry.queue(decoded)).await?,
+            Input::Pixels(pixels) => entry.queue(Decoded { pixels, original: rule.size, took: Duration::ZERO }),
         };
         let in_force = model.thresholds.in_force();
-        let waited_to_decode = arrived.elapsed().saturating_sub(decode);
-        let output = place.run(pixels, terms).instrument(tracing::info_span!("queue")).await;
+        let output = ticket.output().instrument(span).await;
         let output = output.map_err(|failure| match failure {
             Failure::Infer(error) => Stop::Failed(Error::internal(error)),
             Failure::Expired => Stop::Expired,
             Failure::Ended => Stop::Failed(Error::Unhealthy(model.name.clone())),
         })?;
         Ok(Outcome { original, decode, waited: waited_to_decode + output.waited, output, in_force, recorded: None })
+    }
+}
+
+/// What a picture enters the queue with.
+struct Entry {
+    place: Place,
+    terms: Terms,
+    /// When it came to the decoder.
+    arrived: Instant,
+    /// The request's span.
+    request: Span,
+}
+
+/// A picture in the queue.
+struct Queued {
+    ticket: Ticket,
+    /// Its span in the queue.
+    span: Span,
+    original: PictureSize,
+    decode: Duration,
+    /// How long it waited for a decoding thread.
+    waited_to_decode: Duration,
+}
+
+impl Entry {
+    fn queue(self, Decoded { pixels, original, took }: Decoded) -> Queued {
+        let span = tracing::info_span!(parent: &self.request, "queue");
+        let waited_to_decode = self.arrived.elapsed().saturating_sub(took);
+        let ticket = span.in_scope(|| self.place.put(pixels, self.terms));
+        Queued { ticket, span, original, decode: took, waited_to_decode }
     }
 }
 

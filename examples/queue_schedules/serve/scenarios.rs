@@ -50,7 +50,7 @@ fn work(queue: &Queue) -> JoinHandle<()> {
 
 /// A client's thread, with a picture of one pixel.
 fn ask(place: Place, pixel: u8, terms: Terms) -> JoinHandle<Answer> {
-    thread::spawn(move || block_on(place.run(vec![pixel], terms)))
+    thread::spawn(move || block_on(place.put(vec![pixel], terms).output()))
 }
 
 /// Clients with pixels from 0 on.
@@ -85,7 +85,7 @@ fn end(queue: Queue, workers: Vec<JoinHandle<()>>) {
 
 pub fn one_client_one_worker() {
     let (queue, workers) = open(RULE, 1);
-    is_own(block_on(queue.reserve().unwrap().run(vec![7], Terms::default())), 7);
+    is_own(block_on(queue.reserve().unwrap().put(vec![7], Terms::default()).output()), 7);
     drop(queue);
     workers.into_iter().for_each(|worker| worker.join().unwrap());
 }
@@ -122,7 +122,7 @@ pub fn clients_go_away() {
     let (queue, workers) = open(RULE, 1);
     let gone = queue.reserve().unwrap();
     let leaving = thread::spawn(move || {
-        let mut future = Box::pin(gone.run(vec![9], Terms::default()));
+        let mut future = Box::pin(gone.put(vec![9], Terms::default()).output());
         let _ = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         thread::yield_now();
         drop(future);
@@ -181,7 +181,7 @@ pub fn a_wake_up_is_lost() {
     sync::begin(true);
     let queue = Queue::new(RULE);
     let worker = work(&queue);
-    is_own(block_on(queue.reserve().unwrap().run(vec![7], Terms::default())), 7);
+    is_own(block_on(queue.reserve().unwrap().put(vec![7], Terms::default()).output()), 7);
     drop(queue);
     worker.join().unwrap();
 }

@@ -38,12 +38,13 @@ pub(in crate::serve) struct Place {
     running: bool,
 }
 
-/// A picture that waits. Dropping it takes the picture out of the queue, if no worker has it yet.
-struct Ticket {
+/// A picture in the queue. Dropping it takes the picture out, if no worker has it yet.
+#[derive(Debug)]
+pub(in crate::serve) struct Ticket {
     queue: Arc<Shared>,
-    turn: Turn,
-    /// Whether the output, or a failure, has come.
-    answered: bool,
+    /// None once the output, or a failure, has come.
+    turn: Option<Turn>,
+    answer: oneshot::Receiver<Result<Output, Failure>>,
 }
 
 impl Place {
@@ -57,23 +58,29 @@ impl Place {
         self.queue.running.fetch_add(1, Relaxed);
     }
 
-    /// Puts a picture into the queue and waits for its output. Dropping the future takes the picture out again.
-    pub(in crate::serve) async fn run(self, pixels: Vec<u8>, terms: Terms) -> Result<Output, Failure> {
+    /// Puts a picture into the queue; the current span is its own.
+    pub(in crate::serve) fn put(self, pixels: Vec<u8>, terms: Terms) -> Ticket {
         let queue = Arc::clone(&self.queue);
         let (reply, answer) = oneshot::channel();
         let (queued, span) = (Instant::now(), Span::current());
         let job = Job { pixels, queued, deadline: terms.deadline, reply, span, place: self };
         let turn = {
             let mut state = queue.lock();
-            if state.workers == 0 {
-                return Err(Failure::Ended);
-            }
-            state.waiting.put(terms.priority, job)
+            (state.workers > 0).then(|| state.waiting.put(terms.priority, job))
         };
         queue.changed.notify_one();
-        let mut ticket = Ticket { queue, turn, answered: false };
-        let answer = answer.await.unwrap_or(Err(Failure::Ended));
-        ticket.answered = true;
+        Ticket { queue, turn, answer }
+    }
+}
+
+impl Ticket {
+    /// Waits for the picture's output.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub(in crate::serve) async fn output(mut self) -> Result<Output, Failure> {
+        let answer = (&mut self.answer).await.unwrap_or(Err(Failure::Ended));
+        self.turn = None;
         answer
     }
 }
@@ -90,8 +97,8 @@ impl Drop for Place {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if !self.answered {
-            self.queue.lock().waiting.remove(self.turn);
+        if let Some(turn) = self.turn.take() {
+            self.queue.lock().waiting.remove(turn);
         }
     }
 }

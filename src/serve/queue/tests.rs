@@ -4,15 +4,10 @@ use super::*;
 
 const RULE: BatchRule = BatchRule { max_batch: 3, max_delay: Duration::ZERO, queue_limit: 8 };
 
-/// A client that waits for a picture of one pixel value, which is in the queue when this returns.
-async fn put(queue: &Queue, value: u8, terms: Terms) -> JoinHandle<Result<Output, Failure>> {
+/// A client that waits for a picture of one pixel value.
+fn put(queue: &Queue, value: u8, terms: Terms) -> JoinHandle<Result<Output, Failure>> {
     let Ok(place) = queue.reserve() else { panic!("the queue is full") };
-    let before = queue.0.lock().waiting.len();
-    let client = tokio::spawn(place.run(vec![value], terms));
-    while queue.0.lock().waiting.len() == before {
-        tokio::task::yield_now().await;
-    }
-    client
+    tokio::spawn(place.put(vec![value], terms).output())
 }
 
 fn open(rule: BatchRule) -> (Queue, WorkerEnd) {
@@ -39,7 +34,7 @@ async fn a_batch_takes_what_is_there_up_to_its_limit_in_order() {
     let (queue, worker) = open(RULE);
     let mut clients = Vec::new();
     for value in 0..4 {
-        clients.push(put(&queue, value, Terms::default()).await);
+        clients.push(put(&queue, value, Terms::default()));
     }
     assert_eq!(values(worker.next(None)), [0, 1, 2]);
     assert_eq!(values(worker.next(None)), [3]);
@@ -51,7 +46,7 @@ async fn the_more_urgent_go_first_and_equals_in_order() {
     for (value, priority) in
         [(0, Priority::Low), (1, Priority::Normal), (2, Priority::High), (3, Priority::Normal), (4, Priority::High)]
     {
-        put(&queue, value, Terms { priority, ..Terms::default() }).await;
+        put(&queue, value, Terms { priority, ..Terms::default() });
     }
     assert_eq!(values(worker.next(None)), [2, 4, 1, 3, 0]);
 }
@@ -59,8 +54,8 @@ async fn the_more_urgent_go_first_and_equals_in_order() {
 #[tokio::test]
 async fn a_client_that_has_gone_leaves_its_place_at_once() {
     let (queue, worker) = open(BatchRule { queue_limit: 2, ..RULE });
-    let gone = put(&queue, 0, Terms::default()).await;
-    put(&queue, 1, Terms::default()).await;
+    let gone = put(&queue, 0, Terms::default());
+    put(&queue, 1, Terms::default());
     assert!(matches!(queue.reserve(), Err(NoPlace::Full { limit: 2, taken: 2, .. })));
     gone.abort();
     let _ = gone.await;
@@ -72,8 +67,8 @@ async fn a_client_that_has_gone_leaves_its_place_at_once() {
 #[tokio::test]
 async fn a_picture_keeps_its_place_while_it_runs() {
     let (queue, worker) = open(BatchRule { queue_limit: 2, ..RULE });
-    put(&queue, 0, Terms::default()).await;
-    put(&queue, 1, Terms::default()).await;
+    put(&queue, 0, Terms::default());
+    put(&queue, 1, Terms::default());
     let Next::Batch(batch) = worker.next(None) else { panic!("two pictures wait") };
     assert!(matches!(queue.reserve(), Err(NoPlace::Full { limit: 2, taken: 2, .. })));
     assert_eq!(queue.len(), 0, "none waits");
@@ -85,8 +80,8 @@ async fn a_picture_keeps_its_place_while_it_runs() {
 async fn a_picture_past_its_deadline_is_answered_and_not_run() {
     let (queue, worker) = open(RULE);
     let deadline = Some(Instant::now() + Duration::from_millis(2));
-    let late = put(&queue, 0, Terms { deadline, ..Terms::default() }).await;
-    put(&queue, 1, Terms::default()).await;
+    let late = put(&queue, 0, Terms { deadline, ..Terms::default() });
+    put(&queue, 1, Terms::default());
     std::thread::sleep(Duration::from_millis(5));
     assert_eq!(values(worker.next(None)), [1]);
     assert!(matches!(late.await.unwrap(), Err(Failure::Expired)));
@@ -97,23 +92,23 @@ async fn a_picture_past_its_deadline_is_answered_and_not_run() {
 async fn with_a_delay_the_first_picture_waits_for_company() {
     // Ends once the batch is full, long before the delay.
     let (queue, worker) = open(BatchRule { max_batch: 2, max_delay: Duration::from_secs(60), ..RULE });
-    put(&queue, 0, Terms::default()).await;
+    put(&queue, 0, Terms::default());
     assert!(nothing_is_there(&worker));
-    put(&queue, 1, Terms::default()).await;
+    put(&queue, 1, Terms::default());
     assert_eq!(values(worker.next(None)), [0, 1]);
 }
 
 #[tokio::test]
 async fn a_delay_ends_for_a_lone_picture_too() {
     let (queue, worker) = open(BatchRule { max_delay: Duration::from_millis(5), ..RULE });
-    put(&queue, 0, Terms::default()).await;
+    put(&queue, 0, Terms::default());
     assert_eq!(values(worker.next(None)), [0]);
 }
 
 #[tokio::test]
 async fn a_closed_queue_is_emptied_before_it_ends() {
     let (queue, worker) = open(BatchRule { max_delay: Duration::from_secs(60), ..RULE });
-    put(&queue, 7, Terms::default()).await;
+    put(&queue, 7, Terms::default());
     drop(queue);
     assert_eq!(values(worker.next(None)), [7]);
     assert!(matches!(worker.next(None), Next::End));
@@ -131,7 +126,7 @@ async fn a_place_is_counted_until_it_is_used_up_or_dropped() {
     drop(worker);
     assert_eq!(queue.reserve().err(), Some(NoPlace::Closed));
     assert!(queue.is_closed());
-    assert!(matches!(place.run(vec![0], Terms::default()).await, Err(Failure::Ended)));
+    assert!(matches!(place.put(vec![0], Terms::default()).output().await, Err(Failure::Ended)));
     assert_eq!(queue.len(), 0);
 }
 
@@ -139,7 +134,7 @@ async fn a_place_is_counted_until_it_is_used_up_or_dropped() {
 async fn pictures_that_wait_when_the_last_worker_ends_are_told() {
     let (queue, worker) = open(RULE);
     let second = queue.worker_end();
-    let client = put(&queue, 0, Terms::default()).await;
+    let client = put(&queue, 0, Terms::default());
     drop(worker);
     assert!(!queue.is_closed());
     drop(second);

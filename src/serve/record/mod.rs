@@ -172,6 +172,20 @@ impl Recorder {
     }
 }
 
+/// What waits in a channel, up to so many, once the first has waited so long; empty once the channel has ended.
+async fn gather<T>(channel: &mut mpsc::Receiver<T>, most: usize, pause: Duration) -> Vec<T> {
+    let mut gathered = Vec::new();
+    if channel.recv_many(&mut gathered, most).await > 0 {
+        tokio::time::sleep(pause).await;
+        while gathered.len() < most
+            && let Ok(next) = channel.try_recv()
+        {
+            gathered.push(next);
+        }
+    }
+    gathered
+}
+
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;

@@ -1,12 +1,12 @@
 //! An answer becomes a row: the picture's digest is computed, and the picture is kept where that is wanted.
 
-use bytes::Bytes;
-use futures_util::StreamExt as _;
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, stream};
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use uuid::Uuid;
 
-use super::{Answered, Entry, row};
+use super::{Answered, Entry, WAITING, gather, row};
 use crate::{
     model::Digest,
     picture,
@@ -19,6 +19,8 @@ use crate::{
 
 /// Answers that are worked on at a time: uploads wait for the network.
 const TOGETHER: usize = 16;
+/// How long the first of a batch waits for company.
+const GATHER: Duration = Duration::from_millis(50);
 
 pub(super) struct Prepare {
     /// None where pictures are not kept.
@@ -31,21 +33,21 @@ pub(super) struct Prepare {
 impl Prepare {
     /// Runs until the channel ends.
     pub(super) async fn run(self, answered: mpsc::Receiver<Answered>) {
-        let this = &self;
-        ReceiverStream::new(answered).for_each_concurrent(TOGETHER, async |answer| this.prepare(answer).await).await;
+        let batches = stream::unfold(answered, async |mut answered| {
+            let batch = gather(&mut answered, WAITING, GATHER).await;
+            (!batch.is_empty()).then_some((batch, answered))
+        });
+        let metrics = self.metrics.clone();
+        let with_digests = batches.then(move |batch| digests(batch, metrics.clone())).map(stream::iter).flatten();
+        with_digests
+            .for_each_concurrent(TOGETHER, async |(digest, answered)| self.prepare(&answered, digest).await)
+            .await;
     }
 
-    async fn prepare(&self, answered: Answered) {
-        let bytes = match &answered.input {
-            Input::Encoded(bytes) => bytes.clone(),
-            Input::Pixels(pixels) => Bytes::copy_from_slice(pixels),
-        };
-        let digest = tokio::task::spawn_blocking(move || Digest::of(&bytes)).await;
-        // Only a server that is ended abruptly runs no such work.
-        let Ok(digest) = digest else { return self.metrics.lost(Lost::TooMany, 1) };
-        let picture = self.keep(&answered).await;
-        let row = row::prediction(&answered, digest, picture);
-        if self.rows.try_send(Entry::Prediction(Box::new(row), answered.model)).is_err() {
+    async fn prepare(&self, answered: &Answered, digest: Digest) {
+        let picture = self.keep(answered).await;
+        let row = row::prediction(answered, digest, picture);
+        if self.rows.try_send(Entry::Prediction(Box::new(row), answered.model.clone())).is_err() {
             self.metrics.lost(Lost::TooMany, 1);
         }
     }
@@ -63,6 +65,23 @@ impl Prepare {
             }
         }
     }
+}
+
+/// On one blocking thread for all: to wake one for each picture takes a processor from the model each time.
+async fn digests(batch: Vec<Answered>, metrics: Metrics) -> Vec<(Digest, Answered)> {
+    let count = batch.len() as u64;
+    let digests = tokio::task::spawn_blocking(move || {
+        let digest = |answered: &Answered| match &answered.input {
+            Input::Encoded(bytes) => Digest::of(bytes),
+            Input::Pixels(pixels) => Digest::of(pixels),
+        };
+        batch.into_iter().map(|answered| (digest(&answered), answered)).collect()
+    });
+    // Only a server that is ended abruptly runs no such work.
+    digests.await.unwrap_or_else(|_| {
+        metrics.lost(Lost::TooMany, count);
+        Vec::new()
+    })
 }
 
 /// The day, the prediction's id, and the format's usual ending.

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::AnsweringModel;
+use super::{AnsweringModel, gather};
 use crate::{
     serve::metrics::{Lost, Metrics},
     store::{
@@ -54,15 +54,12 @@ impl Write {
 
     /// Runs until the channel ends.
     pub(super) async fn run(mut self, mut entries: mpsc::Receiver<Entry>) {
-        let mut gathered = Vec::new();
-        while entries.recv_many(&mut gathered, BATCH).await > 0 {
-            tokio::time::sleep(GATHER).await;
-            while gathered.len() < BATCH
-                && let Ok(entry) = entries.try_recv()
-            {
-                gathered.push(entry);
+        loop {
+            let gathered = gather(&mut entries, BATCH, GATHER).await;
+            if gathered.is_empty() {
+                return;
             }
-            self.write(Batch::of(gathered.drain(..))).await;
+            self.write(Batch::of(gathered.into_iter())).await;
         }
     }
 

@@ -59,7 +59,7 @@ async fn outcome(pixels: &[[u8; 3]], golden: [f32; 3]) -> (Vec<Option<Vec<f32>>>
     let rule = BatchRule { max_batch: pixels.len(), max_delay: Duration::from_secs(60), queue_limit: 8 };
     let queue = Queue::new(rule);
     let end = queue.worker_end();
-    let clients = pixels.iter().map(|pixel| queue.reserve().unwrap().run(pixel.to_vec(), Terms::default()));
+    let clients = pixels.iter().map(|pixel| queue.reserve().unwrap().put(pixel.to_vec(), Terms::default()).output());
     let clients = futures_util::future::join_all(clients.collect::<Vec<_>>());
     let thread = std::thread::spawn(move || worker.run(&end));
     let outputs = clients.await.into_iter().map(|output| output.ok().map(|output| output.values)).collect();

@@ -9,6 +9,8 @@ const BINS: usize = 8192;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Histogram {
     bins: Vec<u64>,
+    /// Exact zeros, which a rectifier gives by the million and every range of a byte holds exactly: they stand in no bin.
+    zeros: u64,
     /// The bins cover −reach…reach; a power of two.
     reach: f32,
     min: f32,
@@ -21,6 +23,7 @@ impl Default for Histogram {
         // The smallest reach: it grows to what the values need.
         Self {
             bins: vec![0; BINS],
+            zeros: 0,
             reach: f32::powi(2.0, -40),
             min: f32::INFINITY,
             max: f32::NEG_INFINITY,
@@ -39,7 +42,9 @@ impl Histogram {
         self.reach_to(self.min.abs().max(self.max.abs()));
         let per_unit = (BINS / 2) as f32 / self.reach;
         for &value in values {
-            if value.is_finite() {
+            if value == 0.0 {
+                self.zeros += 1;
+            } else if value.is_finite() {
                 let place = ((value + self.reach) * per_unit) as usize;
                 self.bins[place.min(BINS - 1)] += 1;
             } else {
@@ -70,9 +75,9 @@ impl Histogram {
         self.not_finite
     }
 
-    /// The number of values that were counted in bins.
+    /// The number of finite values.
     pub fn count(&self) -> u64 {
-        self.bins.iter().sum()
+        self.zeros + self.bins.iter().sum::<u64>()
     }
 
     /// The value below which a share (0…1) of all lies, to a bin's width; `None` before the first one.
@@ -81,6 +86,12 @@ impl Histogram {
         let wanted = share * self.count() as f64;
         let mut seen = 0.0;
         for (place, &count) in self.bins.iter().enumerate() {
+            if place == BINS / 2 {
+                seen += self.zeros as f64;
+                if self.zeros > 0 && seen >= wanted {
+                    return Some(0.0);
+                }
+            }
             if count > 0 && seen + count as f64 >= wanted {
                 // Within the bin as if its values were spread evenly.
                 let part = ((wanted - seen) / count as f64).clamp(0.0, 1.0) as f32;
@@ -136,6 +147,16 @@ mod tests {
         assert_eq!(histogram.quantile(0.0), Some(0.0));
         assert_eq!(histogram.quantile(1.0), Some(0.9999));
         assert_eq!(Histogram::default().quantile(0.5), None);
+    }
+
+    #[test]
+    fn zeros_count_in_quantiles_and_lie_in_no_bin() {
+        let mut histogram = Histogram::default();
+        histogram.add(&[-1.0, 0.0, -0.0, 0.0, 1.0, 2.0]);
+        let (below, bins, above) = histogram.within(-2.0, 2.0);
+        assert_eq!((below, bins.iter().sum::<u64>(), above, histogram.count()), (0, 3, 0, 6));
+        assert_eq!(histogram.quantile(0.4), Some(0.0));
+        assert!(histogram.quantile(0.1).unwrap() < -0.9 && histogram.quantile(0.75).unwrap() > 0.9);
     }
 
     #[test]

@@ -125,8 +125,16 @@ async fn add(jobs: Jobs, mut job: NewJob, sent: Sent) -> Result<JobRow, Error> {
     let total = i64::try_from(pictures.len()).unwrap_or(i64::MAX);
     let parts = parts(&pictures).map_err(Error::internal)?;
     if let Err(error) = jobs.store().add_job(&job, total, parts).await {
-        jobs.forget_uploads(&pictures).await;
-        return Err(Error::Database(error));
+        // What ran out of time may be there all the same. Where the database does not say, uploads are left behind: better
+        // that than a job without them.
+        match jobs.store().job(&job.id).await {
+            Ok(Some(_)) => {}
+            Ok(None) => {
+                jobs.forget_uploads(&pictures).await;
+                return Err(Error::Database(error));
+            }
+            Err(_) => return Err(Error::Database(error)),
+        }
     }
     jobs.tell();
     let row = jobs.store().job(&job.id).await.map_err(Error::Database)?;

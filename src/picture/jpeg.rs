@@ -1,9 +1,10 @@
-//! JPEG by libjpeg-turbo, whole or at a fraction of its size.
+//! JPEG by libjpeg-turbo, whole or at a fraction of its size; at an eighth mostly by [`jpeg_eighth`], which gives the same
+//! pixels sooner.
 
 use turbojpeg::{Colorspace, Decompressor, Image, PixelFormat, ScalingFactor};
 
 use super::orientation::Orientation;
-use super::{Detail, Limits, Picture, PictureError, PictureSize, colour, jpeg_header};
+use super::{Detail, Limits, Picture, PictureError, PictureSize, colour, jpeg_eighth, jpeg_header};
 
 /// A progressive JPEG of a few kilobytes can ask for thousands of passes over every pixel; real ones have about ten.
 const MAX_SCANS: u32 = 100;
@@ -31,7 +32,8 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits, detail: Detail<'_>) -> Resul
         Detail::For(rule) if !header.lossless => divisor(header.size, orientation, rule),
         _ => 1,
     };
-    let (rgb, decoded) = match pixels(bytes, header.size, header.scan_at, divisor) {
+    let quick = if divisor == 8 { eighth(bytes, header.size) } else { None };
+    let (rgb, decoded) = match quick.map_or_else(|| pixels(bytes, header.size, header.scan_at, divisor), Ok) {
         // libjpeg-turbo reports an oddity before the pixels as an error, too; what remains one lies in the pixels.
         Err(error) if is_about_header(&error) => {
             let (essence, scan_at) = jpeg_header::essence(bytes, header.scan_at);
@@ -57,6 +59,15 @@ fn divisor(stored: PictureSize, orientation: Orientation, rule: &super::ResizeRu
             && (!orientation.mirrors_rows() || stored.height.is_multiple_of(divisor))
     };
     [8, 4, 2].into_iter().find(|&divisor| enough(divisor) && even(divisor)).unwrap_or(1)
+}
+
+/// RGB pixels at an eighth of the size, and that size; none where libjpeg-turbo is to decode them.
+fn eighth(bytes: &[u8], stored: PictureSize) -> Option<(Vec<u8>, PictureSize)> {
+    let (rgb, width, height) = jpeg_eighth::decode(bytes)?;
+    let decoded = PictureSize { width, height };
+    // As below: the limits were checked on what our walk of the headers found.
+    (decoded == PictureSize { width: stored.width.div_ceil(8), height: stored.height.div_ceil(8) })
+        .then_some((rgb, decoded))
 }
 
 /// RGB pixels as stored, and their size.

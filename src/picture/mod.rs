@@ -11,6 +11,7 @@ pub mod command;
 pub mod geometry;
 mod header;
 mod jpeg;
+mod jpeg_eighth;
 mod jpeg_header;
 mod limits;
 pub mod npy;

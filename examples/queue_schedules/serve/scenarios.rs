@@ -13,7 +13,7 @@ use shuttle::{
 
 use super::{
     metrics::BatchMetrics,
-    queue::{BatchRule, Failure, Health, NoPlace, Output, Place, Priority, Queue, Terms, Worker},
+    queue::{BatchRule, Failure, Health, NoPlace, Output, Place, Priority, Queue, Terms, Ticket, Worker},
     sync::{self, Instant},
 };
 use crate::{
@@ -122,7 +122,8 @@ pub fn clients_go_away() {
     let (queue, workers) = open(RULE, 1);
     let gone = queue.reserve().unwrap();
     let leaving = thread::spawn(move || {
-        let mut future = Box::pin(gone.put(vec![9], Terms::default()).output());
+        let ticket: Ticket = gone.put(vec![9], Terms::default());
+        let mut future = Box::pin(ticket.output());
         let _ = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         thread::yield_now();
         drop(future);

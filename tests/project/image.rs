@@ -57,9 +57,14 @@ fn what_the_library_was_compiled_of() -> Vec<String> {
         let text = fs::read_to_string(&path).unwrap();
         let line = text.lines().find(|line| line.contains("/libtagpoint-") && line.contains(".rlib: "))?;
         let (_, files) = line.split_once(": ")?;
-        Some((path.metadata().unwrap().modified().unwrap(), files.split_whitespace().map(String::from).collect()))
+        Some((path.metadata().unwrap().modified().unwrap(), files.to_owned()))
     });
-    let (_, files): (_, Vec<String>) = of_the_library.max_by_key(|(written, _)| *written).unwrap();
-    // What the build itself makes is made there, too.
-    files.into_iter().filter(|file| Path::new(file).is_relative() && !file.starts_with("target")).collect()
+    let (_, files) = of_the_library.max_by_key(|(written, _)| *written).unwrap();
+    let below_root = |file: &str| {
+        let file = Path::new(file);
+        let below = if file.is_absolute() { file.strip_prefix(root()).ok()? } else { file };
+        // What the build itself makes is made there, too.
+        (!below.starts_with("target")).then(|| below.display().to_string())
+    };
+    files.split_whitespace().filter_map(below_root).collect()
 }

@@ -32,8 +32,7 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits, detail: Detail<'_>) -> Resul
         Detail::For(rule) if !header.lossless => divisor(header.size, orientation, rule),
         _ => 1,
     };
-    let quick = if divisor == 8 { eighth(bytes, header.size) } else { None };
-    let (rgb, decoded) = match quick.map_or_else(|| pixels(bytes, header.size, header.scan_at, divisor), Ok) {
+    let (rgb, decoded) = match pixels(bytes, header.size, header.scan_at, divisor) {
         // libjpeg-turbo reports an oddity before the pixels as an error, too; what remains one lies in the pixels.
         Err(error) if is_about_header(&error) => {
             let (essence, scan_at) = jpeg_header::essence(bytes, header.scan_at);
@@ -61,15 +60,6 @@ fn divisor(stored: PictureSize, orientation: Orientation, rule: &super::ResizeRu
     [8, 4, 2].into_iter().find(|&divisor| enough(divisor) && even(divisor)).unwrap_or(1)
 }
 
-/// RGB pixels at an eighth of the size, and that size; none where libjpeg-turbo is to decode them.
-fn eighth(bytes: &[u8], stored: PictureSize) -> Option<(Vec<u8>, PictureSize)> {
-    let (rgb, width, height) = jpeg_eighth::decode(bytes)?;
-    let decoded = PictureSize { width, height };
-    // As below: the limits were checked on what our walk of the headers found.
-    (decoded == PictureSize { width: stored.width.div_ceil(8), height: stored.height.div_ceil(8) })
-        .then_some((rgb, decoded))
-}
-
 /// RGB pixels as stored, and their size.
 fn pixels(
     bytes: &[u8],
@@ -77,6 +67,14 @@ fn pixels(
     scan_at: usize,
     divisor: u32,
 ) -> Result<(Vec<u8>, PictureSize), PictureError> {
+    let decoded = PictureSize { width: stored.width.div_ceil(divisor), height: stored.height.div_ceil(divisor) };
+    // As below, the limits were checked on the size that our walk of the headers found.
+    if divisor == 8
+        && let Some((rgb, size)) = jpeg_eighth::decode(bytes)
+        && size == decoded
+    {
+        return Ok((rgb, decoded));
+    }
     let mut decompressor = Decompressor::new().map_err(broken)?;
     decompressor.set_scan_limit(MAX_SCANS).map_err(broken)?;
     decompressor.set_scaling_factor(ScalingFactor::new(1, divisor as usize)).map_err(broken)?;
@@ -88,7 +86,6 @@ fn pixels(
 
     let cmyk = matches!(header.colorspace, Colorspace::CMYK | Colorspace::YCCK);
     let format = if cmyk { PixelFormat::CMYK } else { PixelFormat::RGB };
-    let decoded = PictureSize { width: stored.width.div_ceil(divisor), height: stored.height.div_ceil(divisor) };
     let (width, height) = (decoded.width as usize, decoded.height as usize);
     let pitch = width * format.size();
     let mut samples = vec![0; pitch * height];

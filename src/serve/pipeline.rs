@@ -150,11 +150,17 @@ impl Pipeline {
         terms: Terms,
     ) -> Result<Outcome, Stop> {
         let rule = model.manifest.input.resize;
-        let entry = Entry { place, terms, arrived: Instant::now(), request: Span::current() };
+        let (arrived, request) = (Instant::now(), Span::current());
+        let queue = move |Decoded { pixels, original, took }: Decoded| {
+            let span = tracing::info_span!(parent: &request, "queue");
+            let waited_to_decode = arrived.elapsed().saturating_sub(took);
+            let ticket = span.in_scope(|| place.put(pixels, terms));
+            Queued { ticket, span, original, decode: took, waited_to_decode }
+        };
         let Queued { ticket, span, original, decode, waited_to_decode } = match input {
             // The thread that decodes also puts the picture into the queue: each thread more on its way costs a wake-up.
-            Input::Encoded(bytes) => self.decoder.decode(bytes, rule, move |decoded| entry.queue(decoded)).await?,
-            Input::Pixels(pixels) => entry.queue(Decoded { pixels, original: rule.size, took: Duration::ZERO }),
+            Input::Encoded(bytes) => self.decoder.decode(bytes, rule, queue).await?,
+            Input::Pixels(pixels) => queue(Decoded { pixels, original: rule.size, took: Duration::ZERO }),
         };
         let in_force = model.thresholds.in_force();
         let output = ticket.output().instrument(span).await;
@@ -167,16 +173,6 @@ impl Pipeline {
     }
 }
 
-/// What a picture enters the queue with.
-struct Entry {
-    place: Place,
-    terms: Terms,
-    /// When it came to the decoder.
-    arrived: Instant,
-    /// The request's span.
-    request: Span,
-}
-
 /// A picture in the queue.
 struct Queued {
     ticket: Ticket,
@@ -186,15 +182,6 @@ struct Queued {
     decode: Duration,
     /// How long it waited for a decoding thread.
     waited_to_decode: Duration,
-}
-
-impl Entry {
-    fn queue(self, Decoded { pixels, original, took }: Decoded) -> Queued {
-        let span = tracing::info_span!(parent: &self.request, "queue");
-        let waited_to_decode = self.arrived.elapsed().saturating_sub(took);
-        let ticket = span.in_scope(|| self.place.put(pixels, self.terms));
-        Queued { ticket, span, original, decode: took, waited_to_decode }
-    }
 }
 
 /// Why a picture has no outcome.

@@ -3,7 +3,7 @@
 use super::{BLOCK, huffman::Huffman};
 
 /// libjpeg's limit on width and height.
-pub(super) const MAX_SIDE: u16 = 65500;
+const MAX_SIDE: u16 = 65500;
 
 /// What precedes the pixels, as it lies in the bytes.
 #[derive(Default)]
@@ -17,10 +17,10 @@ pub(super) struct Header<'a> {
     pub(super) scan: Vec<(usize, usize)>,
     /// MCUs between restart markers; 0: there are none.
     pub(super) restart_interval: u16,
-    pub(super) jfif: bool,
-    pub(super) adobe_transform: Option<u8>,
+    jfif: bool,
+    adobe_transform: Option<u8>,
     /// Chunks of the ICC profile so far, and how many there should be.
-    pub(super) icc: (u8, u8),
+    icc: (u8, u8),
 }
 
 pub(super) struct Frame {
@@ -33,9 +33,9 @@ pub(super) struct Frame {
 }
 
 pub(super) struct FrameComponent {
-    pub(super) id: u8,
-    pub(super) horizontal: u8,
-    pub(super) vertical: u8,
+    id: u8,
+    horizontal: u8,
+    vertical: u8,
     pub(super) quantization: u8,
 }
 
@@ -72,7 +72,7 @@ impl<'a> Header<'a> {
         }
     }
 
-    pub(super) fn read_frame(&mut self, segment: &[u8]) -> Option<()> {
+    fn read_frame(&mut self, segment: &[u8]) -> Option<()> {
         let (&[precision, h1, h0, w1, w0, count], components) = segment.split_first_chunk()?;
         let (height, width) = (u16::from_be_bytes([h1, h0]), u16::from_be_bytes([w1, w0]));
         let sides = 1..=MAX_SIDE;
@@ -106,7 +106,7 @@ impl<'a> Header<'a> {
         self.frame.is_some().then_some(())
     }
 
-    pub(super) fn read_huffman_tables(&mut self, mut segment: &'a [u8]) -> Option<()> {
+    fn read_huffman_tables(&mut self, mut segment: &'a [u8]) -> Option<()> {
         while let Some((&class_and_index, rest)) = segment.split_first() {
             let (counts, rest) = rest.split_first_chunk::<16>()?;
             let count: usize = counts.iter().copied().map(usize::from).sum();
@@ -123,7 +123,7 @@ impl<'a> Header<'a> {
     }
 
     /// Tables of bytes; those of 16 bits go beyond what 8-bit pictures need.
-    pub(super) fn read_quantization(&mut self, segment: &'a [u8]) -> Option<()> {
+    fn read_quantization(&mut self, segment: &'a [u8]) -> Option<()> {
         let (tables, []) = segment.as_chunks::<65>() else { return None };
         for [precision_and_index, values @ ..] in tables {
             if values.contains(&0) {
@@ -135,7 +135,7 @@ impl<'a> Header<'a> {
     }
 
     /// The scan's header: it has to hold all components, in the frame's order, and their whole spectrum at once.
-    pub(super) fn read_scan(&mut self, segment: &[u8]) -> Option<()> {
+    fn read_scan(&mut self, segment: &[u8]) -> Option<()> {
         let components = &self.frame.as_ref()?.components;
         let count = u8::try_from(components.len()).ok()?;
         let selectors = segment.strip_prefix(&[count])?.strip_suffix(&[0, 63, 0])?;
@@ -145,7 +145,7 @@ impl<'a> Header<'a> {
     }
 
     /// libjpeg warns about major versions other than 1.
-    pub(super) fn read_jfif(&mut self, segment: &[u8]) -> Option<()> {
+    fn read_jfif(&mut self, segment: &[u8]) -> Option<()> {
         if segment.len() >= 14 && segment.starts_with(b"JFIF\0") {
             self.jfif = true;
             return (segment[5] == 1).then_some(());
@@ -154,21 +154,21 @@ impl<'a> Header<'a> {
     }
 
     /// libjpeg warns where chunks of a profile are missing, so they are counted.
-    pub(super) fn read_icc(&mut self, segment: &[u8]) -> Option<()> {
+    fn read_icc(&mut self, segment: &[u8]) -> Option<()> {
         let Some(&[number, total, ref profile @ ..]) = segment.strip_prefix(b"ICC_PROFILE\0") else { return Some(()) };
         let (before, agreed) = self.icc;
         self.icc = (before.checked_add(1)?, total);
         (number == self.icc.0 && (number == 1 || total == agreed) && !profile.is_empty()).then_some(())
     }
 
-    pub(super) fn read_adobe(&mut self, segment: &[u8]) {
+    fn read_adobe(&mut self, segment: &[u8]) {
         if segment.starts_with(b"Adobe") {
             self.adobe_transform = segment.get(11).copied().or(self.adobe_transform);
         }
     }
 
     /// Whether the colours are grey or YCbCr by libjpeg's rules, and the profile is whole.
-    pub(super) fn is_sound(&self) -> bool {
+    fn is_sound(&self) -> bool {
         let ids: Vec<_> = self.frame.iter().flat_map(|frame| &frame.components).map(|each| each.id).collect();
         let colour = match (ids.len(), self.jfif, self.adobe_transform) {
             (1, ..) | (_, true, _) | (_, _, Some(1)) => true,

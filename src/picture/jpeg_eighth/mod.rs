@@ -1,5 +1,5 @@
-//! Baseline JPEG at an eighth of its size, with the very pixels of libjpeg-turbo in little more than half
-//! of its time.
+//! Baseline JPEG at an eighth of its size, with the very pixels of libjpeg-turbo in little more than half of its
+//! time.
 //!
 //! At this size a block of 8 x 8 luma samples becomes one pixel, which is its DC coefficient. What takes libjpeg-turbo
 //! its time is to read the up to 63 AC coefficients after it, code by code, only to drop them. Here a table says for
@@ -21,6 +21,8 @@ use header::{Frame, Header};
 use huffman::{SkipTable, ValueTable};
 use quarters::{Quarters, clamped, descale, is_level, taps};
 
+use super::PictureSize;
+
 /// Coefficients of a block.
 const BLOCK: u32 = 64;
 
@@ -28,13 +30,13 @@ const BLOCK: u32 = 64;
 /// libjpeg-turbo's SIMD code may overflow.
 const MAX_COEFFICIENT: i32 = 2048;
 
-/// RGB at an eighth of the size, width and height (rounded up), or `None` where libjpeg-turbo shall decode.
-pub(super) fn decode(bytes: &[u8]) -> Option<(Vec<u8>, u32, u32)> {
+/// RGB at an eighth of the size (rounded up), and that size; `None` where libjpeg-turbo shall decode.
+pub(super) fn decode(bytes: &[u8]) -> Option<(Vec<u8>, PictureSize)> {
     let (header, scan) = Header::read(bytes)?;
     let frame = header.frame.as_ref()?;
     let mut components = components(&header, frame)?;
     let pixels = decode_scan(frame, &mut components, header.restart_interval, scan)?;
-    Some((pixels, frame.width.div_ceil(8), frame.height.div_ceil(8)))
+    Some((pixels, PictureSize { width: frame.width.div_ceil(8), height: frame.height.div_ceil(8) }))
 }
 
 struct Component {

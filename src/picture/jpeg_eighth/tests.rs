@@ -9,7 +9,7 @@ use super::{
 };
 use turbojpeg::{Compressor, Decompressor, Image, PixelFormat, ScalingFactor, Subsamp};
 
-type Decoded = (Vec<u8>, u32, u32);
+type Decoded = (Vec<u8>, PictureSize);
 
 fn turbo(bytes: &[u8]) -> Result<Decoded, turbojpeg::Error> {
     let mut decompressor = Decompressor::new()?;
@@ -19,7 +19,7 @@ fn turbo(bytes: &[u8]) -> Result<Decoded, turbojpeg::Error> {
     let mut pixels = vec![0; width * height * 3];
     let image = Image { pixels: &mut pixels[..], width, pitch: width * 3, height, format: PixelFormat::RGB };
     decompressor.decompress(bytes, image)?;
-    Ok((pixels, width as u32, height as u32))
+    Ok((pixels, PictureSize { width: width as u32, height: height as u32 }))
 }
 
 /// Whether it was decoded; panics where libjpeg-turbo decodes otherwise.

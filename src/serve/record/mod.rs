@@ -172,18 +172,19 @@ impl Recorder {
     }
 }
 
-/// What waits in a channel, up to so many, once the first has waited so long; empty once the channel has ended.
-async fn gather<T>(channel: &mut mpsc::Receiver<T>, most: usize, pause: Duration) -> Vec<T> {
+/// What waits in a channel, up to so many, once the first has waited so long; none once the channel has ended.
+async fn gather<T>(channel: &mut mpsc::Receiver<T>, most: usize, pause: Duration) -> Option<Vec<T>> {
     let mut gathered = Vec::new();
-    if channel.recv_many(&mut gathered, most).await > 0 {
-        tokio::time::sleep(pause).await;
-        while gathered.len() < most
-            && let Ok(next) = channel.try_recv()
-        {
-            gathered.push(next);
-        }
+    if channel.recv_many(&mut gathered, most).await == 0 {
+        return None;
     }
-    gathered
+    tokio::time::sleep(pause).await;
+    while gathered.len() < most
+        && let Ok(next) = channel.try_recv()
+    {
+        gathered.push(next);
+    }
+    Some(gathered)
 }
 
 #[cfg(test)]

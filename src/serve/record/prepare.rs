@@ -34,8 +34,8 @@ impl Prepare {
     /// Runs until the channel ends.
     pub(super) async fn run(self, answered: mpsc::Receiver<Answered>) {
         let batches = stream::unfold(answered, async |mut answered| {
-            let batch = gather(&mut answered, WAITING, GATHER).await;
-            (!batch.is_empty()).then_some((batch, answered))
+            let batch = gather(&mut answered, WAITING, GATHER).await?;
+            Some((batch, answered))
         });
         let metrics = self.metrics.clone();
         let with_digests = batches.then(move |batch| digests(batch, metrics.clone())).map(stream::iter).flatten();

@@ -54,11 +54,7 @@ impl Write {
 
     /// Runs until the channel ends.
     pub(super) async fn run(mut self, mut entries: mpsc::Receiver<Entry>) {
-        loop {
-            let gathered = gather(&mut entries, BATCH, GATHER).await;
-            if gathered.is_empty() {
-                return;
-            }
+        while let Some(gathered) = gather(&mut entries, BATCH, GATHER).await {
             self.write(Batch::of(gathered.into_iter())).await;
         }
     }

@@ -124,21 +124,19 @@ async fn add(jobs: Jobs, mut job: NewJob, sent: Sent) -> Result<JobRow, Error> {
     };
     let total = i64::try_from(pictures.len()).unwrap_or(i64::MAX);
     let parts = parts(&pictures).map_err(Error::internal)?;
-    if let Err(error) = jobs.store().add_job(&job, total, parts).await {
-        // What ran out of time may be there all the same. Where the database does not say, uploads are left behind: better
-        // that than a job without them.
-        match jobs.store().job(&job.id).await {
-            Ok(Some(_)) => {}
-            Ok(None) => {
-                jobs.forget_uploads(&pictures).await;
-                return Err(Error::Database(error));
-            }
-            Err(_) => return Err(Error::Database(error)),
-        }
-    }
+    let added = jobs.store().add_job(&job, total, parts).await;
     jobs.tell();
-    let row = jobs.store().job(&job.id).await.map_err(Error::Database)?;
-    row.ok_or_else(|| Error::internal("the job that was added is not there"))
+    // What ran out of time may be there all the same. Where the database does not say, uploads are left behind: better that
+    // than a job without them.
+    match (added, jobs.store().job(&job.id).await) {
+        (_, Ok(Some(row))) => Ok(row),
+        (Ok(()), Ok(None)) => Err(Error::internal("the job that was added is not there")),
+        (Err(error), Ok(None)) => {
+            jobs.forget_uploads(&pictures).await;
+            Err(Error::Database(error))
+        }
+        (Err(error), Err(_)) | (Ok(()), Err(error)) => Err(Error::Database(error)),
+    }
 }
 
 /// Where results may go.

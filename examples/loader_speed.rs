@@ -1,5 +1,5 @@
-//! Pictures that the loader makes in a second from a data set, augmented as in training, nothing kept from one epoch to
-//! the next: `cargo run --release --features train --example loader_speed -- --data photos.csv --size 224 --workers 1`.
+//! Pictures that the loader makes in a second from a data set, augmented as in training, from files and from what it keeps
+//! in memory after the first epoch: `cargo run --release --features train --example loader_speed -- --data photos.csv --size 224 --workers 1`.
 #![allow(clippy::print_stdout, reason = "an example prints what it measures")]
 
 use std::{path::PathBuf, sync::Arc, time::Instant};
@@ -43,9 +43,11 @@ fn main() -> Result<()> {
         ("and erasing", erase, none),
         ("and mixup", usual, mixup),
     ];
-    let resources = Resources { workers, cache_bytes: 0, ..Resources::default() };
     let resize = ResizeRule { method: ResizeMethod::Squish, size: PictureSize { width: size, height: size } };
-    for (name, augmentation, mixing) in settings {
+    let from_files = settings.map(|(name, augmentation, mixing)| (name, augmentation, mixing, 0));
+    let kept = ("aug_transforms, decoded in an epoch before", usual, none, Resources::default().cache_bytes);
+    for (name, augmentation, mixing, cache_bytes) in from_files.into_iter().chain([kept]) {
+        let resources = Resources { workers, cache_bytes, ..Resources::default() };
         let options = LoaderOptions { augmentation, mixing, resources, ..LoaderOptions::new(resize) };
         let loader = Loader::new(Arc::clone(&dataset), options);
         let mut best = 0.0_f64;

@@ -106,6 +106,7 @@ impl Picture {
         let picture = Self::decode(bytes, limits, Detail::For(rule))?;
         let mut pixels = vec![0; 3 * rule.size.width as usize * rule.size.height as usize];
         picture.resize_into(rule, &mut pixels)?;
+        jpeg::keep(picture.rgb);
         Ok((pixels, picture.original))
     }
 

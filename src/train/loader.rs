@@ -96,8 +96,8 @@ impl LoaderOptions {
 /// Pixels and targets of some pictures.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
-    /// [B, H, W, 3], RGB, 0…255.
-    pub pixels: Vec<f32>,
+    /// [B, H, W, 3], RGB.
+    pub pixels: Vec<u8>,
     /// [B, L], 0 or 1 or between them where pictures are mixed; [B, K, 2] in −1…1 coordinates of the model's frame; or [B, K] values. 0 where the mask is 0.
     pub targets: Vec<f32>,
     /// Of the targets' shape: 1 for what counts and 0 for points and values that are missing and points that are out of
@@ -213,17 +213,19 @@ impl Work {
             Split::Valid => (&self.dataset.valid, &self.valid),
         };
         let picture_len = 3 * size.width as usize * size.height as usize;
-        let mut pixels = vec![0.0; items.len() * picture_len];
+        let mut pixels = Vec::with_capacity(items.len() * picture_len);
         let mut batch = Batch { pixels: Vec::new(), targets: Vec::new(), mask: Vec::new(), items: items.to_vec() };
-        for (&item, pixels) in items.iter().zip(pixels.chunks_exact_mut(picture_len)) {
+        for &item in items {
             let example = &examples[item as usize];
             let frame = frames.get(item as usize, &self.dataset.path(example), example.size, &self.options.limits)?;
             let draw = self.draw(split, item, example);
             if draw.is_none() {
-                pixels.iter_mut().zip(frame.pixels.iter()).for_each(|(pixel, byte)| *pixel = f32::from(*byte));
+                pixels.extend_from_slice(&frame.pixels);
             } else {
                 let resized = frame.size != example.size;
-                draw.apply(&Source { pixels: &frame.pixels, size: frame.size, resized }, pixels, size);
+                let start = pixels.len();
+                pixels.resize(start + picture_len, 0);
+                draw.apply(&Source { pixels: &frame.pixels, size: frame.size, resized }, &mut pixels[start..], size);
             }
             targets::append(example, self.dataset.targets.len(), &draw, &self.options, &mut batch);
         }

@@ -66,11 +66,11 @@ impl TestTime {
         size: PictureSize,
         frames: &[u8],
         items: &[u64],
-        mut run: impl FnMut(&[f32]) -> Result<Vec<f32>, E>,
+        mut run: impl FnMut(&[u8]) -> Result<Vec<f32>, E>,
     ) -> Result<Vec<f32>, E> {
         let picture_len = 3 * size.width as usize * size.height as usize;
         let mut mean = vec![0.0; items.len() * task.output_len()];
-        let mut pixels = vec![0.0; frames.len()];
+        let mut pixels = vec![0; frames.len()];
         for view in 0..self.views {
             let draw = |item: &u64| Draw {
                 erase: None,
@@ -132,9 +132,7 @@ pub fn outputs_of_views(
     let mut outputs = Vec::new();
     for batch in loader.valid() {
         let batch = batch?;
-        // Validation pixels are whole numbers.
-        let frames: Vec<u8> = batch.pixels.iter().map(|&pixel| pixel as u8).collect();
-        outputs.extend(test_time.mean_over_views(task, size, &frames, &batch.items, |pixels| {
+        outputs.extend(test_time.mean_over_views(task, size, &batch.pixels, &batch.items, |pixels| {
             let image = Tensor::f_from_slice(pixels)?.f_view(shape)?;
             let output = no_grad(|| network.forward(&image, &[task.output_name()], &Mode::Evaluate))?;
             Ok::<_, TrainError>(to_f32(&output[0])?)
@@ -158,12 +156,12 @@ mod tests {
 
     /// Says where the brightest pixels of the left and the right half are: left and right as a model of mirrored
     /// pictures names them.
-    fn brightest(pixels: &[f32]) -> Vec<f32> {
+    fn brightest(pixels: &[u8]) -> Vec<f32> {
         let width = SIZE.width as usize;
         let half = |from: usize, to: usize| {
             let places = (0..SIZE.height as usize).flat_map(|y| (from..to).map(move |x| (x, y)));
             let value = |(x, y): &(usize, usize)| pixels[3 * (y * width + x)];
-            let (x, y) = places.max_by(|a, b| value(a).total_cmp(&value(b))).unwrap();
+            let (x, y) = places.max_by_key(value).unwrap();
             let (x, y) = SIZE.to_unit((x as f64 + 0.5, y as f64 + 0.5));
             [x as f32, y as f32]
         };
@@ -185,7 +183,7 @@ mod tests {
             .collect();
         let augmentation = Augmentation { p_lighting: 0.0, ..Augmentation::default() };
         let test_time = TestTime { views: 16, seed: 3, augmentation, flip_pairs: vec![(0, 1)] };
-        let run = |pixels: &[f32]| Ok::<_, ()>(brightest(pixels));
+        let run = |pixels: &[u8]| Ok::<_, ()>(brightest(pixels));
         let mean = test_time.mean_over_views(&two_points(), SIZE, &frame, &[7], run).unwrap();
         for (found, expected) in mean.as_chunks::<2>().0.iter().zip([left, right]) {
             let (x, y) = SIZE.from_unit((f64::from(found[0]), f64::from(found[1])));
@@ -204,8 +202,8 @@ mod tests {
         let test_time = TestTime { views: 3, seed: 1, augmentation: Augmentation::default(), flip_pairs: Vec::new() };
         let frame: Vec<u8> = (0..3 * 64 * 48).map(|i| (i % 251) as u8).collect();
         let mut seen = Vec::new();
-        let run = |pixels: &[f32]| {
-            seen.push(pixels.iter().sum::<f32>() / pixels.len() as f32);
+        let run = |pixels: &[u8]| {
+            seen.push(pixels.iter().map(|&pixel| f32::from(pixel)).sum::<f32>() / pixels.len() as f32);
             Ok::<_, ()>(vec![seen[seen.len() - 1]])
         };
         let mean = test_time.mean_over_views(&task, SIZE, &frame, &[0], run).unwrap();

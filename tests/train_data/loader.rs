@@ -172,7 +172,7 @@ fn a_bright_dot_in_a_file_is_where_its_target_is_in_the_batch() {
 }
 
 /// The brightness-weighted mean of the pixels around a place.
-fn brightest_near(pixels: &[f32], side: usize, near: (f64, f64)) -> (f64, f64) {
+fn brightest_near(pixels: &[u8], side: usize, near: (f64, f64)) -> (f64, f64) {
     let (mut sum, mut x, mut y) = (0.0, 0.0, 0.0);
     for (place, pixel) in pixels.chunks_exact(3).enumerate() {
         let at = ((place % side) as f64 + 0.5, (place / side) as f64 + 0.5);
@@ -206,14 +206,14 @@ fn validation_is_complete_in_order_and_the_pictures_own_pixels() {
     let loader = Loader::new(Arc::clone(&dataset), LoaderOptions { batch_size: 2, ..options() });
     let batches = all(loader.valid());
     assert_eq!(batches.iter().map(|b| b.items.clone()).collect::<Vec<_>>(), [vec![0, 1], vec![2]]);
-    let pixels: Vec<f32> = batches.iter().flat_map(|b| b.pixels.clone()).collect();
+    let pixels: Vec<u8> = batches.iter().flat_map(|b| b.pixels.clone()).collect();
     let mut expected = Vec::new();
     for example in &dataset.valid {
         let bytes = std::fs::read(dataset.path(example)).unwrap();
         let picture = Picture::decode(&bytes, &Limits::default(), Detail::Full).unwrap();
         let mut frame = vec![0; 16 * 12 * 3];
         picture.resize_into(&rule(ResizeMethod::Squish), &mut frame).unwrap();
-        expected.extend(frame.into_iter().map(f32::from));
+        expected.extend(frame);
     }
     assert_eq!(pixels, expected);
     // Pictures 3, 7 and 11: none, "a b", "a"… by their remainders 0, 1, 2 of three.

@@ -1,45 +1,50 @@
 //! Brightness and contrast in logit space, by a table.
 
-/// Table entries for each half of the scale.
-const STEPS: usize = 512;
+use std::sync::LazyLock;
+
+use super::{at_most, rounded};
+
+/// Table entries from one of the 256 levels to the next.
+const STEPS: usize = 32;
+/// The table's last entry.
+const LAST: usize = 255 * STEPS;
+/// A power of two, so that a place needs no check; what is beyond the last entry is never asked for.
+const SIZE: usize = (LAST + 1).next_power_of_two();
 /// Black and white are this far from 0 and 1, where a logit is infinite.
 const MARGIN: f64 = 1e-7;
 
-/// A change of lighting: `sigmoid(contrast · (logit(value) + logit(brightness)))`, within .02 of 255.
+/// The logits of the table's entries.
+static LOGITS: LazyLock<Vec<f32>> =
+    LazyLock::new(|| (0..=LAST).map(|entry| logit(entry as f64 / LAST as f64) as f32).collect());
+
+/// A change of lighting: `sigmoid(contrast · (logit(value) + logit(brightness)))`, rounded to whole levels.
 ///
-/// The curve is steep next to black and white, so the tables' steps are even in the root of the distance to the nearer
-/// of the two.
+/// Values are rounded to thirty-second parts of a level first; a picture's own 256 levels stay exact.
 pub struct Curve {
-    /// From black to the middle.
-    dark: [f32; STEPS + 1],
-    /// From white to the middle.
-    light: [f32; STEPS + 1],
+    table: Box<[u8; SIZE]>,
 }
 
 impl Curve {
     /// `brightness` is between 0 and 1, .5 for none; `contrast` is above 0, 1 for none.
     pub fn new(brightness: f64, contrast: f64) -> Self {
-        let shift = logit(brightness);
-        let change = |value: f64| 255.0 / (1.0 + (-contrast * (logit(value) + shift)).exp());
-        let distance = |step: usize| (step as f64 / STEPS as f64).powi(2) / 2.0;
-        Self {
-            dark: std::array::from_fn(|step| change(distance(step)) as f32),
-            light: std::array::from_fn(|step| change(1.0 - distance(step)) as f32),
-        }
+        let (shift, contrast) = (logit(brightness) as f32, contrast as f32);
+        let level = |logit: &f32| (255.0 / (1.0 + (-contrast * (logit + shift)).exp()) + 0.5) as u8;
+        let mut table = Box::new([0; SIZE]);
+        table.iter_mut().zip(LOGITS.iter()).for_each(|(entry, logit)| *entry = level(logit));
+        Self { table }
     }
 
-    /// Changes values 0…255.
-    pub fn apply(&self, values: &mut [f32]) {
-        values.iter_mut().for_each(|value| *value = self.at(*value));
+    /// What a value becomes that is at this place.
+    #[inline(always)]
+    pub(super) fn level(&self, place: u32) -> u8 {
+        self.table[place as usize % SIZE]
     }
+}
 
-    fn at(&self, value: f32) -> f32 {
-        let value = value / 255.0;
-        let (table, distance) = if value <= 0.5 { (&self.dark, value) } else { (&self.light, 1.0 - value) };
-        let place = (2.0 * distance.max(0.0)).sqrt() * STEPS as f32;
-        let step = (place as usize).min(STEPS - 1);
-        table[step] + (place - step as f32) * (table[step + 1] - table[step])
-    }
+/// The place in a curve's table of a value 0…255.
+#[inline(always)]
+pub(super) fn place(value: f32) -> u32 {
+    rounded(at_most(LAST as f32, value * STEPS as f32)).1
 }
 
 fn logit(value: f64) -> f64 {
@@ -66,24 +71,37 @@ mod tests {
         let text = include_str!("../../../tests/fixtures/training/lighting.json");
         let cases: Vec<Case> = serde_json::from_str(text).unwrap();
         for case in cases {
-            let mut values: Vec<f32> = (0..=510).map(|i| i as f32 / 2.0).collect();
-            Curve::new(case.brightness, case.contrast).apply(&mut values);
-            assert_eq!(values.len(), case.values.len());
-            for (i, (ours, fastai)) in values.iter().zip(&case.values).enumerate() {
-                assert!((ours - fastai).abs() < 0.02, "{} {}, {i}: {ours} {fastai}", case.brightness, case.contrast);
+            let curve = Curve::new(case.brightness, case.contrast);
+            assert_eq!(case.values.len(), 511);
+            for (i, fastai) in case.values.iter().enumerate() {
+                let ours = curve.level(place(i as f32 / 2.0));
+                let difference = (f32::from(ours) - fastai).abs();
+                assert!(difference < 0.52, "{} {}, {i}: {ours} {fastai}", case.brightness, case.contrast);
             }
         }
     }
 
     #[test]
-    fn the_table_is_close_to_the_formula_everywhere() {
+    fn no_lighting_rounds_to_the_nearest_level() {
+        let curve = Curve::new(0.5, 1.0);
+        for level in 0..=255_u8 {
+            let value = f32::from(level);
+            assert_eq!([value - 0.45, value, value + 0.45].map(|value| curve.level(place(value))), [level; 3]);
+        }
+    }
+
+    /// The curve rises, so what is rounded to a thirty-second part of a level lies between the levels on either side.
+    #[test]
+    fn the_table_is_the_formula_everywhere() {
         for (brightness, contrast) in [(0.4, 0.8), (0.6, 1.25), (0.3, 0.6), (0.7, 1.6)] {
             let curve = Curve::new(brightness, contrast);
+            let exact = |value: f64| 255.0 / (1.0 + (-contrast * (logit(value) + logit(brightness))).exp());
             for i in 0..=100_000 {
                 let value = i as f64 / 100_000.0;
-                let exact = 255.0 / (1.0 + (-contrast * (logit(value) + logit(brightness))).exp());
-                let ours = f64::from(curve.at((value * 255.0) as f32));
-                assert!((ours - exact).abs() < 0.02, "{brightness} {contrast} {value}: {ours} {exact}");
+                let ours = f64::from(curve.level(place((value * 255.0) as f32)));
+                let half = 0.5001 / LAST as f64;
+                let allowed = exact(value - half) - 0.501..=exact(value + half) + 0.501;
+                assert!(allowed.contains(&ours), "{brightness} {contrast} {value}: {ours} {allowed:?}");
             }
         }
     }

@@ -95,7 +95,7 @@ impl Mixing {
 
 impl Mix {
     /// Mixes pixels [B, H, W, 3] and targets [B, L], in place and in exactly the same shares.
-    pub fn apply(&self, pixels: &mut [f32], targets: &mut [f32], frame: PictureSize) {
+    pub fn apply(&self, pixels: &mut [u8], targets: &mut [f32], frame: PictureSize) {
         let count = self.partners.len();
         let (picture_len, labels) = (pixels.len() / count, targets.len() / count);
         if picture_len == 0 || labels == 0 {
@@ -107,18 +107,23 @@ impl Mix {
             let partner = self.partners[place];
             let other = &own_pixels[partner * picture_len..][..picture_len];
             let share = match &self.centres {
-                None => blend(pixels, other, self.shares[place] as f32),
+                None => {
+                    let share = self.shares[place] as f32;
+                    pixels.iter_mut().zip(other).for_each(|(own, other)| {
+                        *own = (mixed(f32::from(*own), f32::from(*other), share) + 0.5) as u8;
+                    });
+                    share
+                }
                 Some(centres) => Cut::new(self.shares[place], centres[place], frame).paste(pixels, other, frame),
             };
-            blend(targets, &own_targets[partner * labels..][..labels], share);
+            let other = &own_targets[partner * labels..][..labels];
+            targets.iter_mut().zip(other).for_each(|(own, other)| *own = mixed(*own, *other, share));
         }
     }
 }
 
-/// Keeps a share of what is there, and says which.
-fn blend(own: &mut [f32], other: &[f32], share: f32) -> f32 {
-    own.iter_mut().zip(other).for_each(|(own, other)| *own = share * *own + (1.0 - share) * other);
-    share
+fn mixed(own: f32, other: f32, share: f32) -> f32 {
+    share * own + (1.0 - share) * other
 }
 
 /// A rectangle of whole pixels.
@@ -143,7 +148,7 @@ impl Cut {
     }
 
     /// Pastes the other picture's rectangle, and says how much of the own one stays.
-    fn paste(&self, own: &mut [f32], other: &[f32], frame: PictureSize) -> f32 {
+    fn paste(&self, own: &mut [u8], other: &[u8], frame: PictureSize) -> f32 {
         let row_len = 3 * frame.width as usize;
         for row in self.top..self.bottom {
             let columns = row * row_len + 3 * self.left..row * row_len + 3 * self.right;
@@ -163,9 +168,9 @@ mod tests {
     const LEN: usize = 20 * 12 * 3;
     const COUNT: usize = 6;
 
-    /// Picture i is i everywhere and has label i alone.
-    fn batch() -> (Vec<f32>, Vec<f32>) {
-        let pixels = (0..COUNT).flat_map(|picture| vec![picture as f32; LEN]).collect();
+    /// Picture i is 40·i everywhere and has label i alone.
+    fn batch() -> (Vec<u8>, Vec<f32>) {
+        let pixels = (0..COUNT).flat_map(|picture| vec![40 * picture as u8; LEN]).collect();
         let targets = (0..COUNT * COUNT).map(|i| f32::from(u8::from(i / COUNT == i % COUNT))).collect();
         (pixels, targets)
     }
@@ -179,8 +184,9 @@ mod tests {
             mix.apply(&mut pixels, &mut targets, FRAME);
             for picture in 0..COUNT {
                 let (own, other) = (mix.shares[picture] as f32, mix.partners[picture]);
-                let expected = own * picture as f32 + (1.0 - own) * other as f32;
-                assert!(pixels[picture * LEN..][..LEN].iter().all(|value| (value - expected).abs() < 1e-5));
+                let expected = 40.0 * (own * picture as f32 + (1.0 - own) * other as f32);
+                let right = |value: &u8| (f32::from(*value) - expected).abs() < 0.501;
+                assert!(pixels[picture * LEN..][..LEN].iter().all(right));
                 let row = &targets[picture * COUNT..][..COUNT];
                 assert_eq!((row[picture], row[other]), (own, 1.0 - own));
                 assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-6);
@@ -198,8 +204,8 @@ mod tests {
             mix.apply(&mut pixels, &mut targets, FRAME);
             for picture in 0..COUNT {
                 let values = &pixels[picture * LEN..][..LEN];
-                let pasted = values.iter().filter(|value| **value == mix.partners[picture] as f32).count();
-                let kept = values.iter().filter(|value| **value == picture as f32).count();
+                let pasted = values.iter().filter(|value| usize::from(**value) == 40 * mix.partners[picture]).count();
+                let kept = values.iter().filter(|value| usize::from(**value) == 40 * picture).count();
                 assert_eq!(pasted + kept, LEN);
                 let row = &targets[picture * COUNT..][..COUNT];
                 assert!((row[mix.partners[picture]] - pasted as f32 / LEN as f32).abs() < 1e-6);

@@ -92,17 +92,10 @@ impl Draw {
         self.crop.map_or(within, |crop| crop.homography() * within)
     }
 
-    /// The lighting, or `None` where it stays as it is.
-    pub fn curve(&self) -> Option<Curve> {
-        (self.brightness != 0.5 || self.contrast != 1.0).then(|| Curve::new(self.brightness, self.contrast))
-    }
-
-    /// Writes the augmented pixels, 0…255, [height, width, 3] of `frame`.
-    pub fn apply(&self, source: &Source<'_>, out: &mut [f32], frame: PictureSize) {
-        resample(source, &self.homography(frame), self.padding, out, frame);
-        if let Some(curve) = self.curve() {
-            curve.apply(out);
-        }
+    /// Writes the augmented pixels, [height, width, 3] of `frame`.
+    pub fn apply(&self, source: &Source<'_>, out: &mut [u8], frame: PictureSize) {
+        let lighting = Curve::new(self.brightness, self.contrast);
+        resample(source, &self.homography(frame), self.padding, &lighting, out, frame);
         if let Some(erasure) = self.erase {
             erasure.apply(out, frame);
         }
@@ -136,6 +129,29 @@ impl Draw {
 pub fn trainable((x, y): (f64, f64), y_range: &YRange) -> Option<(f64, f64)> {
     let range = f64::from(y_range.low)..=f64::from(y_range.high);
     (range.contains(&x) && range.contains(&y)).then_some((x, y))
+}
+
+/// The nearest whole number of one below 2²² in size, and as an integer where it is not negative.
+///
+/// A number far below 1.5 · 2²³ that is added to it loses its fraction, and is the sum's lowest bits. The oldest vector instructions
+/// can add, and cannot round.
+#[inline(always)]
+fn rounded(value: f32) -> (f32, u32) {
+    const WHOLE: f32 = 12_582_912.0;
+    let sum = value + WHOLE;
+    (sum - WHOLE, sum.to_bits() & 0x3f_ffff)
+}
+
+/// Unlike [`f32::max`] one instruction, and `low` where the value is no number.
+#[inline(always)]
+fn at_least(low: f32, value: f32) -> f32 {
+    if value > low { value } else { low }
+}
+
+/// Unlike [`f32::min`] one instruction, and `high` where the value is no number.
+#[inline(always)]
+fn at_most(high: f32, value: f32) -> f32 {
+    if value < high { value } else { high }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Where the frame has as many pixels as what it shows, or more, it is bilinear. Where it has clearly fewer, as when a
 //! large part of a kept picture fills it, [`super::shrink`] takes as many source pixels as a resize would.
 
-use super::{Homography, Padding, shrink};
+use super::{Curve, Homography, Padding, at_least, at_most, lighting, rounded, shrink};
 use crate::picture::PictureSize;
 
 /// Pixels to resample.
@@ -24,10 +24,20 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Writes pixels 0…255, [height, width, 3] of `frame`.
+/// Places that are computed side by side, so that the compiler can take vector instructions for them.
+pub(super) const LANES: usize = 16;
+
+/// Writes pixels, [height, width, 3] of `frame`, in this lighting.
 ///
 /// `map` takes −1…1 coordinates of the frame to those of the source. Writes nothing where a slice does not have its size.
-pub fn resample(source: &Source<'_>, map: &Homography, padding: Padding, out: &mut [f32], frame: PictureSize) {
+pub fn resample(
+    source: &Source<'_>,
+    map: &Homography,
+    padding: Padding,
+    curve: &Curve,
+    out: &mut [u8],
+    frame: PictureSize,
+) {
     let (width, height) = (source.size.width as usize, source.size.height as usize);
     let (pixels, _) = source.pixels.as_chunks::<3>();
     let (out, _) = out.as_chunks_mut::<3>();
@@ -37,37 +47,46 @@ pub fn resample(source: &Source<'_>, map: &Homography, padding: Padding, out: &m
     }
     let map = from_unit(source.size) * *map * to_unit(frame);
     let reach = shrink::reach(&map, frame, source.resized);
-    let (across, down) = (Axis::new(width), Axis::new(height));
-    let frame_width = (frame.width as usize).max(1);
-    if reach != (1.0, 1.0) || padding == Padding::Zeros {
-        let averages = shrink::Averages::new(pixels, source.size, reach, padding);
-        each_pixel(&map, out, frame_width, |x, y| averages.at(x, y));
-    } else if padding == Padding::Border {
-        each_pixel(&map, out, frame_width, |x, y| bilinear(pixels, across.neighbours(x), down.neighbours(y), width));
-    } else {
-        each_pixel(&map, out, frame_width, |x, y| {
-            let (x, y) = (across.mirror(x), down.mirror(y));
-            bilinear(pixels, across.neighbours(x), down.neighbours(y), width)
-        });
+    let softer = reach != (1.0, 1.0) || padding == Padding::Zeros || width < 2 || height < 2;
+    let averages = shrink::Averages::new(pixels, source.size, reach, padding);
+    let mirrored = padding == Padding::Reflection;
+    let (across, down) = (Axis::new(source.size.width, mirrored), Axis::new(source.size.height, mirrored));
+    for (row, line) in out.chunks_exact_mut(frame.width as usize).enumerate() {
+        for (part, line) in line.chunks_mut(LANES).enumerate() {
+            let (x, y) = places(&map, part * LANES, row);
+            let channels = if softer {
+                averages.at(&x, &y)
+            } else {
+                bilinear(source.pixels, width, across.neighbours(&x), down.neighbours(&y))
+            };
+            let mut levels = [[0; LANES]; 3];
+            for (places, values) in levels.iter_mut().zip(&channels) {
+                places.iter_mut().zip(values).for_each(|(place, value)| *place = lighting::place(*value));
+            }
+            let [red, green, blue] = &levels;
+            for (pixel, ((red, green), blue)) in line.iter_mut().zip(red.iter().zip(green).zip(blue)) {
+                *pixel = [curve.level(*red), curve.level(*green), curve.level(*blue)];
+            }
+        }
     }
 }
 
-/// Gives each pixel of the frame what is at its place in the source.
+/// Where the middles of pixels of the frame lie in the source, from a column of a row to the right.
 #[inline(always)]
-fn each_pixel(map: &Homography, out: &mut [[f32; 3]], width: usize, mut at: impl FnMut(f64, f64) -> [f32; 3]) {
-    let [row_x, row_y, row_w] = map.rows;
-    for (row, pixels) in out.chunks_exact_mut(width).enumerate() {
-        // The middle of the row's first pixel; each pixel to the right adds the matrix's first column.
-        let start = |row_of: [f64; 3]| row_of[0] * 0.5 + row_of[1] * (row as f64 + 0.5) + row_of[2];
-        let (mut x, mut y, mut w) = (start(row_x), start(row_y), start(row_w));
-        for pixel in pixels {
-            let scale = 1.0 / w;
-            *pixel = at(x * scale, y * scale);
-            x += row_x[0];
-            y += row_y[0];
-            w += row_w[0];
-        }
+fn places(map: &Homography, column: usize, row: usize) -> ([f32; LANES], [f32; LANES]) {
+    let mut sums = [[0.0; LANES]; 3];
+    for (of, sums) in map.rows.iter().zip(&mut sums) {
+        let start = (of[0] * (column as f64 + 0.5) + of[1] * (row as f64 + 0.5) + of[2]) as f32;
+        let step = of[0] as f32;
+        sums.iter_mut().enumerate().for_each(|(lane, sum)| *sum = start + lane as f32 * step);
     }
+    let [mut x, mut y, w] = sums;
+    for ((x, y), w) in x.iter_mut().zip(&mut y).zip(&w) {
+        let scale = 1.0 / w;
+        *x *= scale;
+        *y *= scale;
+    }
+    (x, y)
 }
 
 /// Pixels of a frame as −1…1.
@@ -82,58 +101,68 @@ fn from_unit(size: PictureSize) -> Homography {
     Homography { rows: [[x, 0.0, x], [0.0, y, y], [0.0, 0.0, 1.0]] }
 }
 
-/// The source's pixels along one axis.
+/// The source's pixels along one axis, of which there are two or more.
 struct Axis {
-    last: usize,
-    length: f64,
+    length: f32,
+    mirrored: bool,
 }
+
+/// The first of the two neighbouring pixels that surround each place, and how far it is from the first to the second.
+type Neighbours = ([u32; LANES], [f32; LANES]);
 
 impl Axis {
-    fn new(length: usize) -> Self {
-        Self { last: length - 1, length: length as f64 }
+    fn new(length: u32, mirrored: bool) -> Self {
+        Self { length: length as f32, mirrored }
     }
 
-    /// The two pixels whose middles surround a place, and how far it is from the first to the second; at and beyond an
-    /// edge the pixel there, twice.
+    /// Beyond an edge a place is mirrored there, or has the pixel of the edge.
     #[inline(always)]
-    fn neighbours(&self, place: f64) -> (usize, usize, f32) {
-        let middle = place - 0.5;
-        // A cast of a negative number, of an infinite one or of none saturates, so indices stay within the source.
-        let first = (middle as usize).min(self.last);
-        let along = (middle - first as f64).clamp(0.0, 1.0);
-        (first, (first + 1).min(self.last), along as f32)
-    }
-
-    /// A place within the source, by mirrors at its edges.
-    #[inline(always)]
-    fn mirror(&self, place: f64) -> f64 {
-        if (0.0..=self.length).contains(&place) {
-            return place;
+    fn neighbours(&self, places: &[f32; LANES]) -> Neighbours {
+        let mut inside = *places;
+        if self.mirrored {
+            // A mirrored place is as far from 0 as it is from the nearest multiple of the period.
+            let period = 2.0 * self.length;
+            let periods = 1.0 / period;
+            inside.iter_mut().for_each(|place| *place = (*place - period * rounded(*place * periods).0).abs());
         }
-        let period = 2.0 * self.length;
-        let place = place.rem_euclid(period);
-        if place > self.length { period - place } else { place }
+        let (mut first, mut along) = ([0; LANES], [0.0; LANES]);
+        for (&place, (first, along)) in inside.iter().zip(first.iter_mut().zip(&mut along)) {
+            let middle = at_least(0.0, at_most(self.length - 1.0, place - 0.5));
+            let (whole, index) = rounded(at_most(self.length - 2.0, middle - 0.5));
+            (*first, *along) = (index, middle - whole);
+        }
+        (first, along)
     }
 }
 
+/// Red, green and blue of places, interpolated between four neighbours each.
 #[inline(always)]
-fn bilinear(
-    pixels: &[[u8; 3]],
-    (left, right, along): (usize, usize, f32),
-    (top, bottom, down): (usize, usize, f32),
-    width: usize,
-) -> [f32; 3] {
-    let (upper, lower) = (top * width, bottom * width);
-    blend([pixels[upper + left], pixels[upper + right], pixels[lower + left], pixels[lower + right]], along, down)
+fn bilinear(pixels: &[u8], width: usize, (left, along): Neighbours, (top, below): Neighbours) -> [[f32; LANES]; 3] {
+    let mut corners = [[0; LANES]; 4];
+    let [a, b, c, d] = &mut corners;
+    for lane in 0..LANES {
+        let first = 3 * (top[lane] as usize * width + left[lane] as usize);
+        (a[lane], b[lane]) = pair(pixels, first);
+        (c[lane], d[lane]) = pair(pixels, first + 3 * width);
+    }
+    let mut channels = [[0.0; LANES]; 3];
+    for (channel, values) in channels.iter_mut().enumerate() {
+        for (lane, value) in values.iter_mut().enumerate() {
+            // A byte is exact as i32 and as f32, and i32 has a vector instruction for it.
+            let of = |four: u32, byte: usize| ((four >> (8 * byte)) & 255) as i32 as f32;
+            let ends = |left: u32, right: u32| (of(left, channel), of(right, channel + 1));
+            let ((a, b), (c, d)) = (ends(a[lane], b[lane]), ends(c[lane], d[lane]));
+            let (upper, lower) = (a + along[lane] * (b - a), c + along[lane] * (d - c));
+            *value = upper + below[lane] * (lower - upper);
+        }
+    }
+    channels
 }
 
-fn blend([a, b, c, d]: [[u8; 3]; 4], along: f32, down: f32) -> [f32; 3] {
-    let mut pixel = [0.0; 3];
-    for (channel, value) in pixel.iter_mut().enumerate() {
-        let of = |corner: [u8; 3]| f32::from(corner[channel]);
-        let upper = of(a) + along * (of(b) - of(a));
-        let lower = of(c) + along * (of(d) - of(c));
-        *value = upper + down * (lower - upper);
-    }
-    pixel
+/// The first four bytes of two neighbouring pixels, and the last four; black where there are none.
+#[inline(always)]
+fn pair(bytes: &[u8], first: usize) -> (u32, u32) {
+    let Some(six) = bytes.get(first..first + 6) else { return (0, 0) };
+    let (Some(left), Some(right)) = (six.first_chunk(), six.last_chunk()) else { return (0, 0) };
+    (u32::from_le_bytes(*left), u32::from_le_bytes(*right))
 }

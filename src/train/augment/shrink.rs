@@ -5,7 +5,7 @@
 //! a model is judged on. Pixels that already come from a resize are soft by a triangle of their own: the variances of
 //! triangles add, so its square is taken from the square of the reach.
 
-use super::{Homography, Padding};
+use super::{Homography, Padding, resample::LANES};
 use crate::picture::PictureSize;
 
 /// The furthest that a triangle reaches; a frame that shrinks its source further has some aliasing.
@@ -47,7 +47,17 @@ impl<'a> Averages<'a> {
         Self { pixels, width: size.width as usize, across, down }
     }
 
-    pub(super) fn at(&self, x: f64, y: f64) -> [f32; 3] {
+    /// Red, green and blue of places.
+    pub(super) fn at(&self, x: &[f32; LANES], y: &[f32; LANES]) -> [[f32; LANES]; 3] {
+        let mut channels = [[0.0; LANES]; 3];
+        for (lane, (x, y)) in x.iter().zip(y).enumerate() {
+            let colour = self.one(f64::from(*x), f64::from(*y));
+            channels.iter_mut().zip(colour).for_each(|(channel, value)| channel[lane] = value);
+        }
+        channels
+    }
+
+    fn one(&self, x: f64, y: f64) -> [f32; 3] {
         let (columns, rows) = (self.across.around(x), self.down.around(y));
         let mut sum = [0.0; 3];
         for &(row, down) in &rows.taps[..rows.count] {

@@ -59,12 +59,17 @@ fn pixels_and_points_are_fastais() {
     let points: Vec<_> = fixture.points.iter().copied().map(Some).collect();
     for case in &fixture.cases {
         let draw = case.draw();
-        let mut out = vec![0.0; fixture.picture.len()];
+        let mut out = vec![0; fixture.picture.len()];
         draw.apply(&Source::frame(&fixture.picture, size), &mut out, size);
         assert_eq!(out.len(), case.pixels.len());
+        let (mut sum, count) = (0.0, out.len() as f32);
         for (i, (ours, fastai)) in out.iter().zip(&case.pixels).enumerate() {
-            assert!((ours - fastai).abs() < 0.02, "{draw:?} value {i}: {ours} {fastai}");
+            let difference = f32::from(*ours) - fastai;
+            assert!(difference.abs() < 0.52, "{draw:?} value {i}: {ours} {fastai}");
+            sum += difference;
         }
+        // Rounding goes both ways.
+        assert!((sum / count).abs() < 0.03, "{draw:?}: {} in the mean", sum / count);
         for (ours, fastai) in draw.move_points(&points, size, &[]).iter().zip(&case.points) {
             let ours = ours.unwrap();
             assert!((ours.0 - fastai.0).hypot(ours.1 - fastai.1) < 1e-5, "{draw:?}: {ours:?} {fastai:?}");
@@ -76,15 +81,13 @@ fn pixels_and_points_are_fastais() {
 fn nothing_drawn_changes_no_pixel() {
     let size = PictureSize { width: 9, height: 7 };
     let picture: Vec<u8> = (0..9 * 7 * 3).map(|i| (i * 37 % 256) as u8).collect();
-    let mut out = vec![0.0; picture.len()];
+    let mut out = vec![0; picture.len()];
     Draw::NONE.apply(&Source::frame(&picture, size), &mut out, size);
-    for (ours, value) in out.iter().zip(&picture) {
-        assert!((ours - f32::from(*value)).abs() < 1e-4, "{ours} {value}");
-    }
+    assert_eq!(out, picture);
     Draw { flip: true, ..Draw::NONE }.apply(&Source::frame(&picture, size), &mut out, size);
     for y in 0..7 {
         for x in 0..9 {
-            assert!((out[3 * (9 * y + x)] - f32::from(picture[3 * (9 * y + 8 - x)])).abs() < 1e-4);
+            assert_eq!(out[3 * (9 * y + x)], picture[3 * (9 * y + 8 - x)]);
         }
     }
 }
@@ -126,7 +129,7 @@ fn blob(size: PictureSize, point: (f64, f64), radius: f64) -> Vec<u8> {
 
 /// The brightness-weighted mean place of the pixels near a place; `None` where there is no blob. Elsewhere there may be
 /// another one, mirrored at an edge.
-fn brightest_near(pixels: &[f32], size: PictureSize, near: (f64, f64)) -> Option<(f64, f64)> {
+fn brightest_near(pixels: &[u8], size: PictureSize, near: (f64, f64)) -> Option<(f64, f64)> {
     let (mut sum, mut x, mut y) = (0.0, 0.0, 0.0);
     for (i, pixel) in pixels.chunks(3).enumerate() {
         let place = ((i % size.width as usize) as f64 + 0.5, (i / size.width as usize) as f64 + 0.5);
@@ -147,7 +150,7 @@ fn astray(draw: &Draw, source: PictureSize, frame: PictureSize, point: (f64, f64
     if to.0.abs() > 0.8 || to.1.abs() > 0.8 {
         return None;
     }
-    let mut out = vec![0.0; 3 * (frame.width * frame.height) as usize];
+    let mut out = vec![0; 3 * (frame.width * frame.height) as usize];
     let radius = 1.5 * f64::from(source.width) / f64::from(frame.width);
     // A blob has the same size in the frame, however much of the source that shows.
     let shown = draw.crop.map_or(1.0, |crop| (crop.half.0 * crop.half.1).sqrt()) / draw.zoom.min(1.0);
@@ -209,23 +212,22 @@ fn a_bright_dot_is_found_where_its_keypoint_went() {
 fn lighting_leaves_the_brightest_pixel_in_place() {
     let size = PictureSize { width: 32, height: 32 };
     let picture = blob(size, (0.25, -0.5), 1.5);
-    let peak = |values: &mut dyn Iterator<Item = f32>| {
-        values.enumerate().max_by(|a, b| a.1.total_cmp(&b.1)).map(|(place, _)| place / 3)
-    };
-    let before = peak(&mut picture.iter().map(|v| f32::from(*v)));
-    let mut out = vec![0.0; picture.len()];
+    let peak = |values: &[u8]| values.iter().enumerate().max_by_key(|(_, value)| **value).map(|(place, _)| place / 3);
+    let before = peak(&picture);
+    let mut out = vec![0; picture.len()];
     Draw { brightness: 0.6, contrast: 0.8, ..Draw::NONE }.apply(&Source::frame(&picture, size), &mut out, size);
-    assert_eq!(before, peak(&mut out.into_iter()));
+    assert_eq!(before, peak(&out));
 }
 
 #[test]
 fn sizes_that_do_not_fit_write_nothing() {
     let size = PictureSize { width: 2, height: 2 };
-    let mut out = vec![7.0; 12];
+    let mut out = vec![7; 12];
     let map = Homography::scale(1.0, 1.0);
-    resample(&Source::frame(&[0; 11], size), &map, Padding::Reflection, &mut out, size);
-    resample(&Source::frame(&[0; 12], size), &map, Padding::Reflection, &mut out[..9], size);
-    assert!(out.iter().all(|value| *value == 7.0));
+    let lighting = Curve::new(0.5, 1.0);
+    resample(&Source::frame(&[0; 11], size), &map, Padding::Reflection, &lighting, &mut out, size);
+    resample(&Source::frame(&[0; 12], size), &map, Padding::Reflection, &lighting, &mut out[..9], size);
+    assert!(out.iter().all(|value| *value == 7));
 }
 
 /// Noise of one pixel's grain.
@@ -239,10 +241,11 @@ fn noise(size: PictureSize) -> Vec<u8> {
 }
 
 /// The root mean square of the differences between neighbours in a row, which falls as a picture becomes softer.
-fn sharpness(pixels: &[f32], size: PictureSize) -> f64 {
+fn sharpness(pixels: &[u8], size: PictureSize) -> f64 {
     let rows = pixels.as_chunks::<3>().0.chunks_exact(size.width as usize);
-    let squares: Vec<f64> =
-        rows.flat_map(|row| row.windows(2).map(|pair| f64::from(pair[1][0] - pair[0][0]).powi(2))).collect();
+    let squares: Vec<f64> = rows
+        .flat_map(|row| row.windows(2).map(|pair| (f64::from(pair[1][0]) - f64::from(pair[0][0])).powi(2)))
+        .collect();
     (squares.iter().sum::<f64>() / squares.len() as f64).sqrt()
 }
 
@@ -258,7 +261,7 @@ fn a_crop_of_an_original_has_the_pixels_of_a_resize() {
     let (size, frame) = (PictureSize { width: 96, height: 80 }, PictureSize { width: 40, height: 40 });
     let picture = noise(size);
     let crop = Crop { centre: (0.0, 0.0), half: (1.0, 1.0) };
-    let mut ours = vec![0.0; 3 * 40 * 40];
+    let mut ours = vec![0; 3 * 40 * 40];
     let source = Source { pixels: &picture, size, resized: false };
     Draw { crop: Some(crop), ..Draw::NONE }.apply(&source, &mut ours, frame);
     let expected = resized(&picture, size, frame);
@@ -266,7 +269,7 @@ fn a_crop_of_an_original_has_the_pixels_of_a_resize() {
     for (place, (ours, resized)) in ours.iter().zip(&expected).enumerate() {
         let (column, row) = (place / 3 % 40, place / 120);
         if (2..38).contains(&column) && (2..38).contains(&row) {
-            assert!((ours - f32::from(*resized)).abs() < 1.01, "{column} {row}: {ours} {resized}");
+            assert!(ours.abs_diff(*resized) <= 1, "{column} {row}: {ours} {resized}");
         }
     }
 }
@@ -278,10 +281,10 @@ fn random_crops_are_as_sharp_as_the_frames_that_a_model_is_judged_on() {
     let picture = noise(original);
     let kept_size = RandomCrop::kept_size(original, frame);
     let kept = resized(&picture, original, kept_size);
-    let mut out = vec![0.0; 3 * 64 * 64];
+    let mut out = vec![0; 3 * 64 * 64];
     for (half, softest, sharpest) in [(1.0, 0.9, 1.1), (0.8, 0.9, 1.15), (0.6, 0.8, 1.1)] {
         let size = PictureSize { width: (640.0 * half) as u32, height: (640.0 * half) as u32 };
-        let judged: Vec<f32> = resized(&noise(size), size, frame).into_iter().map(f32::from).collect();
+        let judged = resized(&noise(size), size, frame);
         let (mut ratio, tries) = (0.0, 8);
         for i in 0..tries {
             let centre = ((1.0 - half) * (i as f64).sin(), (1.0 - half) * (i as f64 * 2.0).cos());

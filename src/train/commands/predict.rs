@@ -154,11 +154,7 @@ impl Model {
         }
         let mut outputs = if items.is_empty() { Vec::new() } else { self.session.run(&pixels)? };
         if let (Some(test_time), Some(size)) = (&self.test_time, size) {
-            let views = test_time.mean_over_views(task, size, &pixels, &items, |pixels| {
-                // The model takes whole numbers.
-                let rounded: Vec<u8> = pixels.iter().map(|pixel| pixel.round() as u8).collect();
-                self.session.run(&rounded)
-            })?;
+            let views = test_time.mean_over_views(task, size, &pixels, &items, |pixels| self.session.run(pixels))?;
             outputs = TestTime::blend(&outputs, &views);
         }
         let length = task.output_len();

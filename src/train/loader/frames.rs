@@ -28,7 +28,7 @@ pub(super) enum Shape {
 #[derive(Clone, Debug)]
 pub(super) struct Frame {
     /// Row-major RGB.
-    pub(super) pixels: Arc<[u8]>,
+    pub(super) pixels: Arc<Vec<u8>>,
     pub(super) size: PictureSize,
 }
 
@@ -77,5 +77,5 @@ fn decode(path: &Path, rule: &ResizeRule, limits: &Limits) -> Result<Frame, Load
     let bytes = std::fs::read(path).map_err(|source| LoaderError::File { path: path.to_owned(), source })?;
     let failed = |source| LoaderError::Picture { path: path.to_owned(), source };
     let (pixels, _) = Picture::frame(&bytes, limits, rule).map_err(failed)?;
-    Ok(Frame { pixels: pixels.into(), size: rule.size })
+    Ok(Frame { pixels: Arc::new(pixels), size: rule.size })
 }

@@ -48,8 +48,7 @@ pub fn batch_grid(
     let mut cards = Vec::new();
     for (place, (item, pixels)) in batch.items.iter().zip(batch.pixels.chunks_exact(pixels)).enumerate() {
         let Some(example) = examples.get(*item as usize) else { continue };
-        let rgb: Vec<u8> = pixels.iter().map(|value| value.round().clamp(0.0, 255.0) as u8).collect();
-        let thumbnail = Thumbnail::of(&rgb, frame, QUALITY);
+        let thumbnail = Thumbnail::of(pixels, frame, QUALITY);
         let shown = thumbnail.as_ref().map_or((0.0, 0.0), |thumbnail| thumbnail.shown);
         let part = |values: &[f32]| values.get(place * each..(place + 1) * each).unwrap_or_default().to_vec();
         let (targets, mask) = (part(&batch.targets), part(&batch.mask));

@@ -82,14 +82,7 @@ impl Fate {
 
     /// Holds memory for so many bytes in all, if it is there.
     fn hold(&self, budget: &Budget, bytes: u64) -> bool {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let units = held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let Some(more) = budget.take_now(bytes, units) else { return false };
-        match &mut *held {
-            Some(held) => held.merge(more),
-            none => *none = Some(more),
-        }
-        true
+        budget.grow(&mut self.held.lock().unwrap_or_else(PoisonError::into_inner), bytes)
     }
 }
 

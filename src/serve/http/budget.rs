@@ -20,6 +20,7 @@ use super::{
     AppState,
     arriving::{Arriving, Fate, GivenUp, Pace},
     jobs,
+    streamed::{Streamed, Unanswered},
 };
 use crate::{error::Error, serve::oip::grpc};
 
@@ -52,10 +53,25 @@ impl Budget {
         taken.map_err(|_| Error::BodyBudget { budget: self.bytes })?.map_err(Error::internal)
     }
 
-    /// Takes what so many bytes need beyond the units that are held; none where it is not free.
-    pub(super) fn take_now(&self, bytes: u64, held: usize) -> Option<OwnedSemaphorePermit> {
-        let units = usize::try_from(bytes).ok()?.min(self.bytes).div_ceil(UNIT).saturating_sub(held);
-        Arc::clone(&self.free).try_acquire_many_owned(u32::try_from(units).ok()?).ok()
+    /// Lets what is held grow to so many bytes in all; false where they are not free.
+    pub(super) fn grow(&self, held: &mut Option<OwnedSemaphorePermit>, bytes: u64) -> bool {
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX).min(self.bytes);
+        let units = bytes.div_ceil(UNIT).saturating_sub(held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits));
+        let units = u32::try_from(units).unwrap_or(u32::MAX);
+        let Ok(more) = Arc::clone(&self.free).try_acquire_many_owned(units) else { return false };
+        match held {
+            Some(held) => held.merge(more),
+            none => *none = Some(more),
+        }
+        true
+    }
+
+    /// What is said of a body that was given up.
+    pub(super) fn error(&self, why: GivenUp) -> Error {
+        match why {
+            GivenUp::NoMemory => Error::BodyBudget { budget: self.bytes },
+            GivenUp::Late { received, after } => Error::BodyLate { received, after_s: after.as_secs_f64() },
+        }
     }
 }
 
@@ -70,11 +86,17 @@ pub(super) async fn admit(app: &AppState, request: Request, next: Next) -> Resul
     if sent.is_some_and(|bytes| bytes > limit as u64) {
         return Err(Error::BodyTooLarge { limit });
     }
-    // A stream of calls may go on for hours; its messages are bounded one by one.
-    if sent == Some(0) || grpc::is_stream(request.uri().path()) {
+    if sent == Some(0) {
         return Ok(next.run(request).await);
     }
     let time = app.settings.request_timeout;
+    if grpc::is_stream(request.uri().path()) {
+        let packed = request.headers().get("grpc-encoding").is_some_and(|encoding| encoding != "identity");
+        let unanswered = Arc::new(Unanswered::new(app.budget.clone(), packed.then_some(limit as u64)));
+        let mut request = request.map(|body| Body::new(Streamed::new(body, time, Arc::clone(&unanswered))));
+        request.extensions_mut().insert(unanswered);
+        return Ok(next.run(request).await);
+    }
     // Given back when the request is answered.
     let held = match held_from_the_start(app, &request, sent) {
         Some(bytes) => Some((bytes as u64, app.budget.take(bytes).await?)),
@@ -87,11 +109,7 @@ pub(super) async fn admit(app: &AppState, request: Request, next: Next) -> Resul
     let fate = Arc::new(Fate::default());
     let request = request.map(|body| Body::new(Arriving::new(body, pace, budget, Arc::clone(&fate))));
     let response = next.run(request).await;
-    match fate.given_up() {
-        None => Ok(response),
-        Some(GivenUp::NoMemory) => Err(Error::BodyBudget { budget: app.budget.bytes }),
-        Some(GivenUp::Late { received, after }) => Err(Error::BodyLate { received, after_s: after.as_secs_f64() }),
-    }
+    fate.given_up().map_or(Ok(response), |why| Err(app.budget.error(why)))
 }
 
 /// The bytes of memory that are held for a body from the start: what is packed, or names URLs, may come to the limit.

@@ -26,6 +26,7 @@ pub(super) mod predict;
 mod prediction;
 pub(super) mod problem;
 mod review;
+mod streamed;
 mod thresholds;
 
 use std::sync::Arc;
@@ -42,6 +43,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 pub use document::openapi_document;
 
 pub(super) use budget::Budget;
+pub(super) use streamed::Unanswered;
 
 use super::{
     fetch::Fetcher,

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use super::{at_most, rounded};
 
 /// Table entries from one of the 256 levels to the next.
-const STEPS: usize = 32;
+const STEPS: usize = 16;
 /// The table's last entry.
 const LAST: usize = 255 * STEPS;
 /// A power of two, so that a place needs no check; what is beyond the last entry is never asked for.
@@ -19,7 +19,7 @@ static LOGITS: LazyLock<Vec<f32>> =
 
 /// A change of lighting: `sigmoid(contrast · (logit(value) + logit(brightness)))`, rounded to whole levels.
 ///
-/// Values are rounded to thirty-second parts of a level first; a picture's own 256 levels stay exact.
+/// Values are rounded to sixteenth parts of a level first; a picture's own 256 levels stay exact.
 pub struct Curve {
     table: Box<[u8; SIZE]>,
 }
@@ -90,7 +90,7 @@ mod tests {
         }
     }
 
-    /// The curve rises, so what is rounded to a thirty-second part of a level lies between the levels on either side.
+    /// The curve rises, so what is rounded to a sixteenth part of a level lies between the levels on either side.
     #[test]
     fn the_table_is_the_formula_everywhere() {
         for (brightness, contrast) in [(0.4, 0.8), (0.6, 1.25), (0.3, 0.6), (0.7, 1.6)] {

@@ -51,7 +51,7 @@ pub fn resample(
     let averages = shrink::Averages::new(pixels, source.size, reach, padding);
     let mirrored = padding == Padding::Reflection;
     let (across, down) = (Axis::new(source.size.width, mirrored), Axis::new(source.size.height, mirrored));
-    for (row, line) in out.chunks_exact_mut(frame.width as usize).enumerate() {
+    for (row, line) in out.chunks_exact_mut((frame.width as usize).max(1)).enumerate() {
         for (part, line) in line.chunks_mut(LANES).enumerate() {
             let (x, y) = places(&map, part * LANES, row);
             let channels = if softer {

@@ -1,13 +1,14 @@
 //! Small files and bodies that grow when they are decoded.
 
-use std::io::Write as _;
+use std::{io::Write as _, time::Duration};
 
 use flate2::{
     Compression, Crc,
     write::{GzEncoder, ZlibEncoder},
 };
+use futures_util::{StreamExt as _, stream};
 use http::{Request, StatusCode};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
 use super::Target;
@@ -179,9 +180,7 @@ async fn packed_bodies_are_unpacked_up_to_their_limit() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn packed_grpc_messages_are_unpacked_up_to_their_limit() {
     let target = Target::start(&["--max-body-bytes", "8000000"]).await;
-    let io = TokioIo::new(target.connect().await);
-    let (mut sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
-    tokio::spawn(connection);
+    let mut sender = http2(&target).await;
     let packed = gzip_of_spaces(400);
     let frame = [&[1][..], &u32::try_from(packed.len()).unwrap().to_be_bytes(), &packed].concat();
     for _ in 0..8 {
@@ -191,11 +190,67 @@ async fn packed_grpc_messages_are_unpacked_up_to_their_limit() {
             .header("grpc-encoding", "gzip")
             .body(Full::new(bytes::Bytes::from(frame.clone())))
             .unwrap();
-        let (head, body) = sender.send_request(request).await.unwrap().into_parts();
-        let trailers = body.collect().await.unwrap().trailers().cloned().unwrap_or_default();
-        let code = head.headers.get("grpc-status").or_else(|| trailers.get("grpc-status")).unwrap();
-        assert_eq!(code, "8", "resource exhausted");
+        assert_eq!(grpc_status(sender.send_request(request).await.unwrap()).await, "8", "resource exhausted");
     }
     target.is_well().await;
     target.took_at_most(64.0);
+}
+
+/// A connection over HTTP/2, to be asked with bodies of one kind.
+async fn http2<B>(target: &Target) -> hyper::client::conn::http2::SendRequest<B>
+where
+    B: hyper::body::Body<Data = bytes::Bytes, Error = std::convert::Infallible> + Send + Unpin + 'static,
+{
+    let io = TokioIo::new(target.connect().await);
+    let (sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
+    tokio::spawn(connection);
+    sender
+}
+
+/// The status of a gRPC answer, which comes with its head where there is nothing else.
+async fn grpc_status(response: http::Response<hyper::body::Incoming>) -> String {
+    let (head, body) = response.into_parts();
+    let trailers = body.collect().await.unwrap().trailers().cloned().unwrap_or_default();
+    let code = head.headers.get("grpc-status").or_else(|| trailers.get("grpc-status")).unwrap();
+    code.to_str().unwrap().to_owned()
+}
+
+/// The first of a message that never comes whole: so many bytes of a megabyte, and then nothing.
+fn part_of_a_message(
+    bytes: usize,
+) -> impl hyper::body::Body<Data = bytes::Bytes, Error = std::convert::Infallible> + Unpin {
+    let frame = [&[0][..], &1_000_000_u32.to_be_bytes(), &vec![0; bytes]].concat();
+    let frame = Ok(hyper::body::Frame::data(bytes::Bytes::from(frame)));
+    StreamBody::new(stream::iter([frame]).chain(stream::pending()))
+}
+
+/// Each of many streams may have a message that waits for its end: together they have the memory for bodies and no more, and each
+/// no more time than a request.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_of_grpc_calls_share_the_memory_for_bodies() {
+    let target =
+        Target::start(&["--max-body-bytes", "2000000", "--body-budget-bytes", "2000000", "--request-timeout-s", "3"])
+            .await;
+    let mut sender = http2(&target).await;
+    let call = |bytes| {
+        Request::post(target.program.url("/inference.GRPCInferenceService/ModelStreamInfer"))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .body(part_of_a_message(bytes))
+            .unwrap()
+    };
+    let mut answers = Vec::new();
+    for _ in 0..4 {
+        answers.push(tokio::spawn(sender.send_request(call(900_000))));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let mut statuses = Vec::new();
+    for answer in answers {
+        statuses.push(grpc_status(answer.await.unwrap().unwrap()).await);
+    }
+    statuses.sort();
+    // Two had room, and then no time; two found no room.
+    assert_eq!(statuses, ["14", "14", "4", "4"], "unavailable and deadline exceeded");
+    target.is_well().await;
+    target.took_at_most(32.0);
 }

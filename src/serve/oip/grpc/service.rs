@@ -143,8 +143,8 @@ impl GrpcInferenceService for Service {
         &self,
         request: Request<Streaming<ModelInferRequest>>,
     ) -> Result<Response<Self::ModelStreamInferStream>, Status> {
-        let id = id_of(&request);
-        Ok(Response::new(Box::pin(answers(self.clone(), request.into_inner(), id))))
+        let (id, unanswered) = (id_of(&request), request.extensions().get().cloned());
+        Ok(Response::new(Box::pin(answers(self.clone(), request.into_inner(), id, unanswered))))
     }
 
     async fn repository_index(

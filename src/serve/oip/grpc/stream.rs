@@ -1,5 +1,7 @@
 //! A stream of inference requests: each is answered in turn, and one that fails ends nothing but itself.
 
+use std::sync::Arc;
+
 use futures_util::{Stream, StreamExt as _};
 use tonic::{Status, Streaming};
 
@@ -7,22 +9,30 @@ use super::{
     super::failure::message,
     proto::{ModelInferRequest, ModelInferResponse, ModelStreamInferResponse},
     service::Service,
+    status,
 };
-use crate::serve::http::{context::RequestId, problem::log_cause};
+use crate::serve::http::{Unanswered, context::RequestId, problem::log_cause};
 
 /// The answers to a stream of requests, in order. The next request is read once the one before is answered, so a client
-/// that sends faster is held back by the connection.
+/// that sends faster is held back by the connection. `unanswered` counts what lies in memory.
 pub(super) fn answers(
     service: Service,
     requests: Streaming<ModelInferRequest>,
     id: Option<RequestId>,
+    unanswered: Option<Arc<Unanswered>>,
 ) -> impl Stream<Item = Result<ModelStreamInferResponse, Status>> + Send {
     requests.then(move |request| {
-        let (service, id) = (service.clone(), id.clone());
+        let (service, id, unanswered) = (service.clone(), id.clone(), unanswered.clone());
         async move {
-            let request = request?;
+            // Where the body was given up, the reason says more than that it ended.
+            let given_up = unanswered.as_ref().and_then(|unanswered| unanswered.given_up());
+            let request = request.map_err(|ended| given_up.map_or(ended, |error| status(&error)))?;
             let own_id = request.id.clone();
-            Ok(match service.infer(request).await {
+            let result = service.infer(request).await;
+            if let Some(unanswered) = &unanswered {
+                unanswered.clear();
+            }
+            Ok(match result {
                 Ok(answer) => ModelStreamInferResponse { error_message: String::new(), infer_response: Some(answer) },
                 Err(error) => {
                     log_cause(&error, id.as_ref().map_or("", RequestId::as_str));

@@ -147,6 +147,8 @@ mod tests {
             assert!(body.frame().await.unwrap().is_ok());
             unanswered.clear();
         }
+        let other = Unanswered::new(unanswered.budget.clone(), None);
+        assert!(other.add(1024));
         send.send(2000).await.unwrap();
         send.send(2000).await.unwrap();
         assert!(body.frame().await.unwrap().is_ok() && body.frame().await.unwrap().is_err());

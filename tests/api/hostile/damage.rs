@@ -37,5 +37,8 @@ async fn ten_thousand_damaged_pictures_of_every_format_get_their_error() {
     assert!(refused * 2 > outcomes.len(), "{refused} of {} refused", outcomes.len());
     target.is_well().await;
     target.took_at_most(256.0);
-    assert!(!target.program.log().contains("\"ERROR\""), "{}", target.program.log());
+    // A span has an "ERROR" of OpenTelemetry's where the model was asked before it was there.
+    let log = target.program.log();
+    let faults: Vec<_> = log.lines().filter(|line| line.contains("\"level\":\"ERROR\"")).collect();
+    assert!(faults.is_empty(), "{faults:?}");
 }

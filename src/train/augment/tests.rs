@@ -65,7 +65,7 @@ fn pixels_and_points_are_fastais() {
         let (mut sum, count) = (0.0, out.len() as f32);
         for (i, (ours, fastai)) in out.iter().zip(&case.pixels).enumerate() {
             let difference = f32::from(*ours) - fastai;
-            // Rounded to a sixteenth of a level and to a level, and fastai's own rounding.
+            // Rounded to a fifteenth of a level and to a level, and fastai's own rounding.
             assert!(difference.abs() < 0.56, "{draw:?} value {i}: {ours} {fastai}");
             sum += difference;
         }

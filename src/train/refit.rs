@@ -86,8 +86,7 @@ pub(super) fn refit(source: &mut SourceGraph, loader: &Loader, size: PictureSize
     let mut pictures = 0;
     for batch in loader.train_epoch(0, 0) {
         let batch = batch?;
-        let shape = [-1, i64::from(size.height), i64::from(size.width), 3];
-        let pixels = Tensor::f_from_slice(&batch.pixels)?.f_view(shape)?;
+        let pixels = batch.image(size)?;
         let wanted = [inputs.as_slice(), &[LOGITS]].concat();
         let mut outputs = no_grad(|| network.forward(&pixels, &wanted, &Mode::Evaluate))?;
         if let (Some(logits), None) = (outputs.pop(), &first) {

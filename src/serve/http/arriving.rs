@@ -42,14 +42,31 @@ pub(super) enum GivenUp {
     NoMemory,
 }
 
+/// What a body is held to while it arrives.
+pub(super) trait Watch {
+    /// So many bytes more have come: whether there is memory for them.
+    fn add(&mut self, bytes: usize) -> bool;
+    /// When more has to be there; none where nothing is waited for. It only ever becomes later.
+    fn due(&self) -> Option<Instant>;
+    /// What is said of it then.
+    fn late(&self) -> GivenUp;
+    /// Notes why the body was given up.
+    fn give_up(&self, why: GivenUp);
+}
+
 /// The body; it ends with an error where it is given up.
-pub(super) struct Arriving {
+pub(super) struct Arriving<W> {
     body: Body,
+    watch: W,
+    /// The next time to look at what is due.
+    clock: Pin<Box<Sleep>>,
+}
+
+/// What the body of one request is held to.
+pub(super) struct Whole {
     received: u64,
     /// How fast it has to come.
     pace: Pace,
-    /// The next time to look at that.
-    clock: Pin<Box<Sleep>>,
     /// Where memory comes from; none where it is held for all of it.
     budget: Option<Budget>,
     fate: Arc<Fate>,
@@ -86,32 +103,57 @@ impl Fate {
     }
 }
 
-impl Arriving {
+impl Whole {
     /// `budget` is where memory comes from as it arrives; none where it is held already.
-    pub(super) fn new(body: Body, pace: Pace, budget: Option<Budget>, fate: Arc<Fate>) -> Self {
-        let clock = Box::pin(sleep_until(pace.next_due(0)));
-        Self { body, received: 0, pace, clock, budget, fate }
+    pub(super) fn new(pace: Pace, budget: Option<Budget>, fate: Arc<Fate>) -> Self {
+        Self { received: 0, pace, budget, fate }
+    }
+}
+
+impl Watch for Whole {
+    fn add(&mut self, bytes: usize) -> bool {
+        self.received += bytes as u64;
+        self.budget.as_ref().is_none_or(|budget| self.fate.hold(budget, self.received))
     }
 
-    fn give_up(&mut self, why: GivenUp) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn due(&self) -> Option<Instant> {
+        Some(self.pace.next_due(self.received))
+    }
+
+    fn late(&self) -> GivenUp {
+        GivenUp::Late { received: self.received, after: self.pace.began.elapsed() }
+    }
+
+    fn give_up(&self, why: GivenUp) {
         let _ = self.fate.given_up.set(why);
+    }
+}
+
+impl<W: Watch> Arriving<W> {
+    pub(super) fn new(body: Body, watch: W) -> Self {
+        let clock = Box::pin(sleep_until(watch.due().unwrap_or_else(Instant::now)));
+        Self { body, watch, clock }
+    }
+
+    fn give_up(&self, why: GivenUp) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        self.watch.give_up(why);
         Poll::Ready(Some(Err(axum::Error::new(std::io::Error::from(std::io::ErrorKind::TimedOut)))))
     }
 
-    /// Ready once the body is behind its pace.
+    /// Ready once more had to be there.
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<GivenUp> {
         loop {
+            let Some(due) = self.watch.due() else { return Poll::Pending };
             ready!(self.clock.as_mut().poll(cx));
-            let due = self.pace.next_due(self.received);
             if due <= Instant::now() {
-                return Poll::Ready(GivenUp::Late { received: self.received, after: self.pace.began.elapsed() });
+                return Poll::Ready(self.watch.late());
             }
             self.clock.as_mut().reset(due);
         }
     }
 }
 
-impl HttpBody for Arriving {
+impl<W: Watch + Unpin> HttpBody for Arriving<W> {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -120,13 +162,9 @@ impl HttpBody for Arriving {
             let late = ready!(self.poll_late(cx));
             return self.give_up(late);
         };
-        if let Some(Ok(frame)) = &frame {
-            self.received += frame.data_ref().map_or(0, |data| data.len() as u64);
-            if self.budget.as_ref().is_some_and(|budget| !self.fate.hold(budget, self.received)) {
-                return self.give_up(GivenUp::NoMemory);
-            }
-        }
-        Poll::Ready(frame)
+        let bytes = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()).map_or(0, Bytes::len);
+        let fits = bytes == 0 || self.watch.add(bytes);
+        if fits { Poll::Ready(frame) } else { self.give_up(GivenUp::NoMemory) }
     }
 
     fn is_end_stream(&self) -> bool {
@@ -161,7 +199,7 @@ mod tests {
         });
         let began = Instant::now();
         let (body, fate) = (Body::new(StreamBody::new(stream)), Arc::new(Fate::default()));
-        let whole = Arriving::new(body, Pace::new(LIMIT, bytes), None, Arc::clone(&fate)).collect().await;
+        let whole = Arriving::new(body, Whole::new(Pace::new(LIMIT, bytes), None, Arc::clone(&fate))).collect().await;
         assert_eq!(whole.is_err(), fate.given_up().is_some());
         (fate.given_up(), began.elapsed())
     }
@@ -189,12 +227,14 @@ mod tests {
         let body = || Body::from(vec![0; 1500]);
         let fate = Arc::new(Fate::default());
         let pace = Pace::new(LIMIT, None);
-        Arriving::new(body(), pace, Some(budget.clone()), Arc::clone(&fate)).collect().await.unwrap();
+        Arriving::new(body(), Whole::new(pace, Some(budget.clone()), Arc::clone(&fate))).collect().await.unwrap();
         let second = Arc::new(Fate::default());
-        assert!(Arriving::new(body(), pace, Some(budget.clone()), Arc::clone(&second)).collect().await.is_err());
+        assert!(
+            Arriving::new(body(), Whole::new(pace, Some(budget.clone()), Arc::clone(&second))).collect().await.is_err()
+        );
         assert_eq!(second.given_up(), Some(GivenUp::NoMemory));
         drop(fate);
-        let third = Arriving::new(body(), pace, Some(budget), Arc::default());
+        let third = Arriving::new(body(), Whole::new(pace, Some(budget), Arc::default()));
         assert_eq!(third.collect().await.unwrap().to_bytes().len(), 1500);
     }
 }

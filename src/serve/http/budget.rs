@@ -18,9 +18,9 @@ use tokio::{
 
 use super::{
     AppState,
-    arriving::{Arriving, Fate, GivenUp, Pace},
+    arriving::{Arriving, Fate, GivenUp, Pace, Whole},
     jobs,
-    streamed::{Streamed, Unanswered},
+    streamed::Unanswered,
 };
 use crate::{error::Error, serve::oip::grpc};
 
@@ -92,8 +92,8 @@ pub(super) async fn admit(app: &AppState, request: Request, next: Next) -> Resul
     let time = app.settings.request_timeout;
     if grpc::is_stream(request.uri().path()) {
         let packed = request.headers().get("grpc-encoding").is_some_and(|encoding| encoding != "identity");
-        let unanswered = Arc::new(Unanswered::new(app.budget.clone(), packed.then_some(limit as u64)));
-        let mut request = request.map(|body| Body::new(Streamed::new(body, time, Arc::clone(&unanswered))));
+        let unanswered = Arc::new(Unanswered::new(app.budget.clone(), time, packed.then_some(limit as u64)));
+        let mut request = request.map(|body| Body::new(Arriving::new(body, Arc::clone(&unanswered))));
         request.extensions_mut().insert(unanswered);
         return Ok(next.run(request).await);
     }
@@ -107,7 +107,7 @@ pub(super) async fn admit(app: &AppState, request: Request, next: Next) -> Resul
         None => (Pace::new(time, None), Some(app.budget.clone())),
     };
     let fate = Arc::new(Fate::default());
-    let request = request.map(|body| Body::new(Arriving::new(body, pace, budget, Arc::clone(&fate))));
+    let request = request.map(|body| Body::new(Arriving::new(body, Whole::new(pace, budget, Arc::clone(&fate)))));
     let response = next.run(request).await;
     fate.given_up().map_or(Ok(response), |why| Err(app.budget.error(why)))
 }

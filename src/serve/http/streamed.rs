@@ -2,27 +2,24 @@
 //! each has to arrive within the time that a request may take.
 
 use std::{
-    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, ready},
     time::Duration,
 };
 
-use axum::body::{Body, HttpBody};
-use bytes::Bytes;
-use hyper::body::{Frame, SizeHint};
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{Instant, Sleep, sleep_until},
-};
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
-use super::{Budget, arriving::GivenUp};
+use super::{
+    Budget,
+    arriving::{GivenUp, Watch},
+};
 use crate::error::Error;
 
 /// What has come of a stream and is not answered yet.
 #[derive(Debug)]
 pub(in crate::serve) struct Unanswered {
     budget: Budget,
+    /// The most time for a message.
+    limit: Duration,
     /// What a message counts as from its first byte on: the most that it may be once unpacked.
     packed: Option<u64>,
     state: Mutex<State>,
@@ -39,8 +36,8 @@ struct State {
 
 impl Unanswered {
     /// `packed` is the most that a message of a compressed stream may be; none where the stream is not compressed.
-    pub(super) fn new(budget: Budget, packed: Option<u64>) -> Self {
-        Self { budget, packed, state: Mutex::default() }
+    pub(super) fn new(budget: Budget, limit: Duration, packed: Option<u64>) -> Self {
+        Self { budget, limit, packed, state: Mutex::default() }
     }
 
     /// Everything that has come is answered. (What has already come of the next message is one frame at most.)
@@ -67,76 +64,48 @@ impl Unanswered {
     }
 }
 
-/// The body; it ends with an error where it is given up.
-pub(super) struct Streamed {
-    body: Body,
-    /// The most time for a message.
-    limit: Duration,
-    clock: Pin<Box<Sleep>>,
-    unanswered: Arc<Unanswered>,
-}
-
-impl Streamed {
-    pub(super) fn new(body: Body, limit: Duration, unanswered: Arc<Unanswered>) -> Self {
-        Self { body, limit, clock: Box::pin(sleep_until(Instant::now())), unanswered }
+impl Watch for Arc<Unanswered> {
+    fn add(&mut self, bytes: usize) -> bool {
+        Unanswered::add(self, bytes)
     }
 
-    fn give_up(&self, why: GivenUp) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        self.unanswered.lock().given_up = Some(why);
-        Poll::Ready(Some(Err(axum::Error::new(std::io::Error::from(std::io::ErrorKind::TimedOut)))))
-    }
-}
-
-impl HttpBody for Streamed {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
-            let bytes = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()).map_or(0, Bytes::len);
-            let fits = bytes == 0 || self.unanswered.add(bytes);
-            return if fits { Poll::Ready(frame) } else { self.give_up(GivenUp::NoMemory) };
-        }
-        let (received, since) = {
-            let state = self.unanswered.lock();
-            (state.received, state.since)
-        };
-        // Between two messages a stream may be silent for as long as it likes.
-        let Some(since) = since else { return Poll::Pending };
-        let due = since + self.limit;
-        self.clock.as_mut().reset(due);
-        ready!(self.clock.as_mut().poll(cx));
-        self.give_up(GivenUp::Late { received, after: since.elapsed() })
+    /// Between two messages a stream may be silent for as long as it likes.
+    fn due(&self) -> Option<Instant> {
+        self.lock().since.map(|since| since + self.limit)
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+    fn late(&self) -> GivenUp {
+        let State { received, since, .. } = &*self.lock();
+        GivenUp::Late { received: *received, after: since.map_or(self.limit, |since| since.elapsed()) }
     }
 
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+    fn give_up(&self, why: GivenUp) {
+        self.lock().given_up = Some(why);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
+    use bytes::Bytes;
     use http_body_util::{BodyExt as _, StreamBody};
+    use hyper::body::Frame;
     use tokio::sync::mpsc;
 
-    use super::*;
+    use super::{super::arriving::Arriving, *};
 
     const LIMIT: Duration = Duration::from_millis(300);
 
     /// A stream with 3 KiB for its messages, and where to put its bytes.
-    fn stream(packed: Option<u64>) -> (Streamed, mpsc::Sender<usize>, Arc<Unanswered>) {
+    fn stream(packed: Option<u64>) -> (Arriving<Arc<Unanswered>>, mpsc::Sender<usize>, Arc<Unanswered>) {
         let (send, mut receive) = mpsc::channel(8);
         let frames = futures_util::stream::poll_fn(move |cx| {
             receive
                 .poll_recv(cx)
                 .map(|bytes| bytes.map(|bytes| Ok::<_, axum::Error>(Frame::data(Bytes::from(vec![0; bytes])))))
         });
-        let unanswered = Arc::new(Unanswered::new(Budget::new(3072), packed));
-        (Streamed::new(Body::new(StreamBody::new(frames)), LIMIT, Arc::clone(&unanswered)), send, unanswered)
+        let unanswered = Arc::new(Unanswered::new(Budget::new(3072), LIMIT, packed));
+        (Arriving::new(Body::new(StreamBody::new(frames)), Arc::clone(&unanswered)), send, unanswered)
     }
 
     #[tokio::test]
@@ -147,7 +116,7 @@ mod tests {
             assert!(body.frame().await.unwrap().is_ok());
             unanswered.clear();
         }
-        let other = Unanswered::new(unanswered.budget.clone(), None);
+        let other = Unanswered::new(unanswered.budget.clone(), LIMIT, None);
         assert!(other.add(1024));
         send.send(2000).await.unwrap();
         send.send(2000).await.unwrap();
@@ -160,7 +129,7 @@ mod tests {
         let (mut body, send, first) = stream(Some(2048));
         send.send(1).await.unwrap();
         assert!(body.frame().await.unwrap().is_ok());
-        let second = Unanswered::new(first.budget.clone(), Some(2048));
+        let second = Unanswered::new(first.budget.clone(), LIMIT, Some(2048));
         assert!(!second.add(1));
         first.clear();
         assert!(second.add(1));

@@ -23,7 +23,7 @@ test:
 	scripts/setup tests
 	scripts/fetch onnxruntime libtorch
 	scripts/test-environment
-	cargo test --locked --features train
+	cargo test --locked --features train --no-fail-fast
 
 lint:
 	cargo fmt --check

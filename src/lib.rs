@@ -22,6 +22,7 @@ pub mod import;
 pub mod infer;
 pub mod model;
 pub mod onnx;
+pub mod output;
 pub mod picture;
 mod raw;
 pub mod serve;

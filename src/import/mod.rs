@@ -29,6 +29,7 @@ use crate::{
         trust::TrustLimits,
         wrap::{ChannelOrder, input_size},
     },
+    output::say,
     picture::ResizeRule,
 };
 
@@ -39,7 +40,6 @@ const TOOL: &str = concat!("tagpoint ", env!("CARGO_PKG_VERSION"));
 ///
 /// # Errors
 /// A file that may not be served, flags that do not fit it, or a folder that cannot be written.
-#[allow(clippy::print_stdout, reason = "the output of the program")]
 pub fn run(args: &ImportArgs) -> anyhow::Result<()> {
     let path = args.model.display().to_string();
     let (model, files) = foreign_files(&args.model, &TrustLimits::default()).with_context(|| path.clone())?;
@@ -48,11 +48,11 @@ pub fn run(args: &ImportArgs) -> anyhow::Result<()> {
     let (_, target) = next_version(&args.out).with_context(|| format!("cannot list {}", args.out.display()))?;
     if args.sidecar {
         copy_beside(&args.model, &files, &sidecar, &target)?;
-        println!("{}  as it was, with {SIDECAR_FILE} beside it", target.display());
+        say!("{}  as it was, with {SIDECAR_FILE} beside it", target.display());
     } else {
         let file = wrapped(model, &sidecar)?;
         file.write(&target)?;
-        println!("{}  {:.1} MB  sha256:{}", target.display(), file.bytes.len() as f64 / 1e6, file.digest);
+        say!("{}  {:.1} MB  sha256:{}", target.display(), file.bytes.len() as f64 / 1e6, file.digest);
     }
     Ok(())
 }

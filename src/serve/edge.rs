@@ -3,7 +3,7 @@
 //! A file of keys or certificates that is not usable keeps the server from starting. Later, when it changes into such a
 //! one, what was read before stays, and the log says so.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use rustls::ServerConfig;
 use tokio::task::AbortHandle;
@@ -17,6 +17,9 @@ use super::{
     watched::{self, Contents},
 };
 use crate::store::{Store, StoreError};
+
+/// How long nothing may be asked on an HTTP/2 connection: clients open another one by themselves.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Keys, certificate and fetcher; its files are followed until it is dropped.
 pub(super) struct Edge {
@@ -91,6 +94,7 @@ impl Edge {
     pub(super) fn rules(&self, settings: &Settings) -> listen::Rules {
         listen::Rules {
             header_timeout: settings.connections.header_timeout,
+            idle_timeout: IDLE_TIMEOUT,
             max_connections: settings.connections.max,
             tls: self.tls.clone(),
         }

@@ -10,7 +10,10 @@ use clap::Args;
 use tokio::{net::TcpListener, sync::oneshot};
 
 use super::bench::{self, BenchArgs, Summary};
-use crate::serve::{Application, ServeArgs, Settings};
+use crate::{
+    output::Answering,
+    serve::{Application, ServeArgs, Settings},
+};
 
 /// The flags of `tagpoint tune`.
 #[derive(Args, Clone, Debug)]
@@ -71,7 +74,7 @@ pub async fn run(args: TuneArgs) -> anyhow::Result<()> {
     let text = written(&outcomes, &args).context("nothing was tried")?;
     match &args.out {
         Some(path) => std::fs::write(path, text).with_context(|| path.display().to_string()),
-        None => Ok(std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes())?),
+        None => Ok(std::io::Write::write_all(&mut Answering::new(), text.as_bytes())?),
     }
 }
 

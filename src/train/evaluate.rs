@@ -5,7 +5,7 @@ mod labels;
 mod points;
 mod values;
 
-use tch::no_grad;
+use tch::{Kind, Tensor, no_grad};
 
 pub(super) use self::points::point_sample;
 
@@ -72,15 +72,18 @@ pub(super) fn evaluate_on(
     objective: &Objective,
     judge: &Judge<'_>,
 ) -> Result<Evaluation, TrainError> {
-    let (mut outputs, mut total, mut count) = (Vec::new(), 0.0, 0);
+    let (mut outputs, mut count) = (Vec::new(), 0);
+    let mut total = Tensor::f_zeros([0; 0], (Kind::Double, network.device()))?;
     for fed in batches {
         let fed = fed?;
         let (loss, output) = no_grad(|| objective.run(network, judge.rule.size, &fed, &Mode::Evaluate))?;
-        total += loss.double_value(&[]) * fed.batch.items.len() as f64;
+        total = total.f_add(&loss.f_to_kind(Kind::Double)?.f_mul_scalar(fed.batch.items.len() as f64)?)?;
         count += fed.batch.items.len();
-        outputs.extend(to_f32(&output)?);
+        // A card still works on it; what it gives is fetched at the end.
+        outputs.push(output);
     }
-    Ok(Evaluation::of(task, outputs, total / count.max(1) as f64, judge))
+    let outputs = if outputs.is_empty() { Vec::new() } else { to_f32(&Tensor::f_cat(&outputs, 0)?)? };
+    Ok(Evaluation::of(task, outputs, total.f_double_value(&[])? / count.max(1) as f64, judge))
 }
 
 type Named = Vec<(String, f64)>;

@@ -28,8 +28,10 @@ pub struct LoaderOptions {
     pub resize: ResizeRule,
     /// What a picture may cost.
     pub limits: Limits,
-    /// Pictures in a batch, at least 1.
+    /// Training pictures in a batch, at least 1.
     pub batch_size: usize,
+    /// Validation pictures in a batch, at least 1.
+    pub valid_batch_size: usize,
     /// Draws order and augmentation.
     pub seed: u64,
     /// How training pictures are augmented.
@@ -66,12 +68,13 @@ impl Default for Resources {
 }
 
 impl LoaderOptions {
-    /// Batches of 64, fastai's augmentation, nothing mixed, points up to the frame's edges, the usual resources.
+    /// Batches of 64, twice as many to validate, fastai's augmentation, nothing mixed, points up to the frame's edges, the usual resources.
     pub fn new(resize: ResizeRule) -> Self {
         Self {
             resize,
             limits: Limits::default(),
             batch_size: 64,
+            valid_batch_size: 128,
             seed: 0,
             augmentation: Augmentation::default(),
             mixing: Mixing::default(),
@@ -169,6 +172,7 @@ impl Loader {
     /// A loader with an empty cache; the training split has the cache first.
     pub fn new(dataset: Arc<Dataset>, mut options: LoaderOptions) -> Self {
         options.batch_size = options.batch_size.max(1);
+        options.valid_batch_size = options.valid_batch_size.max(1);
         options.resources.workers = options.resources.workers.max(1);
         let whole = options.augmentation.crop.is_some();
         let mut room = options.resources.cache_bytes;
@@ -185,7 +189,7 @@ impl Loader {
 
     /// The number of batches of the validation split; the last one may be short.
     pub fn valid_batches(&self) -> usize {
-        self.work.dataset.valid.len().div_ceil(self.work.options.batch_size)
+        self.work.dataset.valid.len().div_ceil(self.work.options.valid_batch_size)
     }
 
     /// The training split, augmented, in the epoch's own order, without its first `skipped` batches.
@@ -205,6 +209,14 @@ impl Loader {
 }
 
 impl Work {
+    /// Pictures in a batch.
+    fn batch_size(&self, split: Split) -> usize {
+        match split {
+            Split::Train { .. } => self.options.batch_size,
+            Split::Valid => self.options.valid_batch_size,
+        }
+    }
+
     /// `step` is the batch's place in its pass, from 0.
     fn batch(&self, split: Split, step: u64, items: &[u64]) -> Result<Batch, LoaderError> {
         let size = self.options.resize.size;

@@ -7,7 +7,7 @@ use super::{
     dataset::{Dataset, Example, Target},
     loader::Batch,
     losses::{Difference, LossSettings, TaskLoss},
-    network::{Mode, Network},
+    network::{Mode, Network, uploaded},
 };
 use crate::{
     model::Task,
@@ -81,7 +81,7 @@ impl Objective {
 
     fn loss(&self, logits: &Tensor, output: &Tensor, batch: &Batch) -> Result<Tensor, TchError> {
         let like_output = |values: &[f32]| {
-            Tensor::f_from_slice(values)?.f_view(output.size().as_slice())?.f_to_device(output.device())
+            uploaded(&Tensor::f_from_slice(values)?.f_view(output.size().as_slice())?, output.device())
         };
         let targets = like_output(&batch.targets)?;
         match &self.loss {
@@ -101,7 +101,7 @@ impl Objective {
             return loss.of(output, targets, mask);
         }
         let deviations: Vec<f32> = self.standards.iter().map(|standard| standard.deviation).collect();
-        let deviations = Tensor::f_from_slice(&deviations)?.f_to_device(output.device())?;
+        let deviations = uploaded(&Tensor::f_from_slice(&deviations)?, output.device())?;
         loss.of(&output.f_div(&deviations)?, &targets.f_div(&deviations)?, mask)
     }
 }

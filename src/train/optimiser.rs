@@ -4,9 +4,9 @@
 //! operations on long vectors, however many parameters there are. Gradients are asked of autograd for the trainable
 //! parameters alone: a frozen parameter has none, and is neither moved nor decayed.
 
-use tch::{Tensor, no_grad};
+use tch::{Kind, Tensor, no_grad};
 
-use super::network::{Layout, Network, NetworkError, Parameter, copy_of};
+use super::network::{Layout, Network, NetworkError, Parameter};
 
 /// Decay of the average of squared gradients (fastai's `sqr_mom`).
 const BETA2: f64 = 0.99;
@@ -39,7 +39,7 @@ pub struct Update<'a> {
     pub clip: Option<f64>,
 }
 
-/// The state that an update leaves, to be saved.
+/// The state that an update leaves.
 #[derive(Debug)]
 pub struct OptimiserState {
     /// Updates since the state was cleared.
@@ -147,8 +147,8 @@ impl Optimiser {
             return Err(NetworkError::Graph("there is no gradient to follow".into()));
         }
         self.steps += 1;
-        let scale = no_grad(|| self.scale(update.clip))?;
-        let rule = Rule { momentum: update.momentum, weight_decay: update.weight_decay, steps: self.steps, scale };
+        no_grad(|| self.take_mean(update.clip))?;
+        let rule = Rule { momentum: update.momentum, weight_decay: update.weight_decay, steps: self.steps };
         for (group, &lr) in self.groups.iter_mut().zip(update.lrs) {
             no_grad(|| group.update(lr, rule))?;
         }
@@ -156,26 +156,31 @@ impl Optimiser {
         Ok(())
     }
 
-    /// What turns the sum of the gradients into their mean, clipped to a norm as `torch.nn.utils.clip_grad_norm_` does.
-    fn scale(&self, clip: Option<f64>) -> Result<f64, NetworkError> {
-        let mean = 1.0 / self.added as f64;
-        let Some(clip) = clip else { return Ok(mean) };
-        let mut squares = 0.0;
-        for gradient in self.groups.iter().filter_map(|group| group.gradient.as_ref()) {
-            squares += gradient.f_square()?.f_sum(tch::Kind::Double)?.f_double_value(&[])?;
+    /// Makes the sum of the gradients their mean, clipped to a norm as `torch.nn.utils.clip_grad_norm_` does. The norm stays
+    /// on the device: nothing here waits for it.
+    fn take_mean(&mut self, clip: Option<f64>) -> Result<(), NetworkError> {
+        let mut gradients: Vec<&mut Tensor> =
+            self.groups.iter_mut().filter_map(|group| group.gradient.as_mut()).collect();
+        if self.added > 1 {
+            for gradient in &mut gradients {
+                let _ = gradient.f_div_scalar_(self.added as f64)?;
+            }
         }
-        let norm = squares.sqrt() * mean;
-        Ok(mean * (clip / (norm + 1e-6)).min(1.0))
+        let Some(clip) = clip.filter(|_| !gradients.is_empty()) else { return Ok(()) };
+        let square = |gradient: &&mut Tensor| gradient.f_square()?.f_sum(Kind::Double);
+        let squares = gradients.iter().map(square).collect::<Result<Vec<_>, _>>()?;
+        let norm = Tensor::f_stack(&squares, 0)?.f_sum(Kind::Double)?.f_sqrt()?;
+        let scale = norm.f_add_scalar(1e-6)?.f_reciprocal()?.f_mul_scalar(clip)?.f_clamp_max(1.0)?;
+        for gradient in gradients {
+            let _ = gradient.f_mul_(&scale)?;
+        }
+        Ok(())
     }
 
-    /// The state as it is now, to be saved: copies.
-    ///
-    /// # Errors
-    /// libtorch's.
-    pub fn state(&self) -> Result<OptimiserState, NetworkError> {
-        let copies = |group: &Group| Ok([copy_of(&group.average)?, copy_of(&group.squares)?]);
-        let averages = self.groups.iter().map(copies).collect::<Result<_, NetworkError>>()?;
-        Ok(OptimiserState { steps: self.steps, averages })
+    /// The state as it is now, sharing its memory: the next update changes it.
+    pub fn state(&self) -> OptimiserState {
+        let shared = |group: &Group| [group.average.shallow_clone(), group.squares.shallow_clone()];
+        OptimiserState { steps: self.steps, averages: self.groups.iter().map(shared).collect() }
     }
 
     /// Puts a saved state back; what trains has to be what trained when it was saved.
@@ -205,8 +210,6 @@ struct Rule {
     momentum: f64,
     weight_decay: f64,
     steps: i32,
-    /// Of the sum of the gradients.
-    scale: f64,
 }
 
 impl Group {
@@ -241,9 +244,6 @@ impl Group {
     /// `p *= 1 − lr·wd`, then `p −= lr / (1 − β1ᵗ) · m / (√(v / (1 − β2ᵗ)) + ε)`.
     fn update(&mut self, lr: f64, rule: Rule) -> Result<(), NetworkError> {
         let Some(mut gradient) = self.gradient.take() else { return Ok(()) };
-        if rule.scale != 1.0 {
-            let _ = gradient.f_mul_scalar_(rule.scale)?;
-        }
         let _ = self.average.f_lerp_(&gradient, 1.0 - rule.momentum)?;
         // The binding's addcmul has no factor, so the gradient carries its root.
         let _ = gradient.f_mul_scalar_((1.0 - BETA2).sqrt())?;

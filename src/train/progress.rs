@@ -3,6 +3,7 @@
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::observer::{EpochReport, Observer, StepReport};
+use crate::output::say;
 
 /// Draws a bar for the running epoch on standard error, and prints a table line for each finished one.
 #[derive(Debug)]
@@ -23,9 +24,8 @@ impl Progress {
     }
 
     /// Prints a line above the bar, or plainly where there is no terminal to draw a bar on.
-    #[allow(clippy::print_stdout, reason = "the table of epochs is this program's output")]
     fn line(&self, line: &str) {
-        self.bar.suspend(|| println!("{line}"));
+        self.bar.suspend(|| say!("{line}"));
     }
 }
 

@@ -1,6 +1,6 @@
 //! The program's tools: answers without a server, what lies in a folder, and load.
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -51,6 +51,19 @@ fn models_tells_what_lies_in_a_folder_and_what_cannot_be_read() {
         lines[1]
     );
     assert!(lines[3].contains("cannot be read") && lines[3].contains("not an ONNX file"), "{}", lines[3]);
+}
+
+#[test]
+fn what_nobody_reads_any_more_ends_quietly() {
+    let folder = tempfile::tempdir().unwrap();
+    put(folder.path(), "colours", &models::colours());
+    for arguments in [&["models", "--models", folder.path().to_str().unwrap()][..], &["config"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tagpoint"));
+        let mut tool = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(tool.stdout.take());
+        let output = tool.wait_with_output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{arguments:?}: {}", text(&output.stderr));
+    }
 }
 
 #[test]

@@ -203,7 +203,7 @@ fn an_epoch_is_shuffled_and_its_short_batch_dropped() {
 #[test]
 fn validation_is_complete_in_order_and_the_pictures_own_pixels() {
     let (_folder, dataset) = drawn(TaskKind::MultiLabel);
-    let loader = Loader::new(Arc::clone(&dataset), LoaderOptions { batch_size: 2, ..options() });
+    let loader = Loader::new(Arc::clone(&dataset), LoaderOptions { valid_batch_size: 2, ..options() });
     let batches = all(loader.valid());
     assert_eq!(batches.iter().map(|b| b.items.clone()).collect::<Vec<_>>(), [vec![0, 1], vec![2]]);
     let pixels: Vec<u8> = batches.iter().flat_map(|b| b.pixels.clone()).collect();

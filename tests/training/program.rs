@@ -2,7 +2,7 @@
 
 use std::{
     path::Path,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 use crate::shapes;
@@ -165,4 +165,18 @@ fn wrong_settings_and_wrong_weights_are_named_at_once() {
         "{}",
         text(&output.stderr)
     );
+}
+
+#[test]
+fn a_run_goes_on_though_nobody_reads_what_it_says() {
+    let folder = shapes(40);
+    let (csv, out) = (folder.path().join("labels.csv"), folder.path().join("models/shapes"));
+    let mut run = program();
+    run.args(["fit", "--arch", "resnet18", "--weights", "none", "--size", "32", "--epochs", "1", "--batch-size", "16"]);
+    run.arg("--data").arg(&csv).arg("--out").arg(&out).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut run = run.spawn().unwrap();
+    drop(run.stdout.take());
+    let output = run.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(out.join("1/model.onnx").is_file(), "{}", text(&output.stderr));
 }

@@ -39,16 +39,15 @@ pub fn resample(
     frame: PictureSize,
 ) {
     let (width, height) = (source.size.width as usize, source.size.height as usize);
-    let (pixels, _) = source.pixels.as_chunks::<3>();
     let (out, _) = out.as_chunks_mut::<3>();
-    if pixels.is_empty() || pixels.len() != width * height || out.len() != frame.width as usize * frame.height as usize
-    {
+    let (wanted, shown) = (3 * width * height, frame.width as usize * frame.height as usize);
+    if wanted == 0 || source.pixels.len() != wanted || out.len() != shown {
         return;
     }
     let map = from_unit(source.size) * *map * to_unit(frame);
     let reach = shrink::reach(&map, frame, source.resized);
     let softer = reach != (1.0, 1.0) || padding == Padding::Zeros || width < 2 || height < 2;
-    let averages = shrink::Averages::new(pixels, source.size, reach, padding);
+    let averages = shrink::Averages::new(source.pixels, source.size, reach, padding);
     let mirrored = padding == Padding::Reflection;
     let (across, down) = (Axis::new(source.size.width, mirrored), Axis::new(source.size.height, mirrored));
     for (row, line) in out.chunks_exact_mut((frame.width as usize).max(1)).enumerate() {

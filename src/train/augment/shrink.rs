@@ -5,13 +5,15 @@
 //! a model is judged on. Pixels that already come from a resize are soft by a triangle of their own: the variances of
 //! triangles add, so its square is taken from the square of the reach.
 
-use super::{Homography, Padding, resample::LANES};
+use super::{Homography, Padding, at_least, at_most, resample::LANES, rounded};
 use crate::picture::PictureSize;
 
 /// The furthest that a triangle reaches; a frame that shrinks its source further has some aliasing.
 const FURTHEST: f64 = 4.0;
 /// The most pixels within such a triangle.
-const MOST: usize = 2 * FURTHEST as usize + 1;
+const MOST: usize = 2 * FURTHEST as usize;
+/// A place further away is taken for this one.
+const FAR: f32 = 1e6;
 
 /// How far the triangle around a place reaches along x and y, in source pixels, 1 being bilinear interpolation.
 ///
@@ -33,75 +35,112 @@ pub(super) fn reach(map: &Homography, frame: PictureSize, resized: bool) -> (f64
 
 /// Weighted means of source pixels around places.
 pub(super) struct Averages<'a> {
-    pixels: &'a [[u8; 3]],
-    width: usize,
+    pixels: &'a [u8],
+    width: u32,
     across: Triangle,
     down: Triangle,
 }
 
 impl<'a> Averages<'a> {
-    /// `pixels` are `size.width · size.height`, row by row.
-    pub(super) fn new(pixels: &'a [[u8; 3]], size: PictureSize, reach: (f64, f64), padding: Padding) -> Self {
-        let triangle = |length: u32, reach| Triangle { length: i64::from(length), reach, padding };
-        let (across, down) = (triangle(size.width, reach.0), triangle(size.height, reach.1));
-        Self { pixels, width: size.width as usize, across, down }
+    /// `pixels` are `3 · size.width · size.height` bytes, row by row.
+    pub(super) fn new(pixels: &'a [u8], size: PictureSize, reach: (f64, f64), padding: Padding) -> Self {
+        let (across, down) =
+            (Triangle::new(size.width, reach.0, padding), Triangle::new(size.height, reach.1, padding));
+        Self { pixels, width: size.width, across, down }
     }
 
     /// Red, green and blue of places.
+    #[inline(always)]
     pub(super) fn at(&self, x: &[f32; LANES], y: &[f32; LANES]) -> [[f32; LANES]; 3] {
-        let mut channels = [[0.0; LANES]; 3];
-        for (lane, (x, y)) in x.iter().zip(y).enumerate() {
-            let colour = self.one(f64::from(*x), f64::from(*y));
-            channels.iter_mut().zip(colour).for_each(|(channel, value)| channel[lane] = value);
-        }
-        channels
-    }
-
-    fn one(&self, x: f64, y: f64) -> [f32; 3] {
         let (columns, rows) = (self.across.around(x), self.down.around(y));
-        let mut sum = [0.0; 3];
-        for &(row, down) in &rows.taps[..rows.count] {
-            for &(column, along) in &columns.taps[..columns.count] {
-                let pixel = self.pixels[row * self.width + column];
-                let weight = down * along;
-                sum.iter_mut().zip(pixel).for_each(|(sum, value)| *sum += weight * f32::from(value));
+        let mut sums = [[0.0; LANES]; 3];
+        for (row, down) in &rows[..self.down.taps] {
+            let mut line = [[0.0; LANES]; 3];
+            for (column, along) in &columns[..self.across.taps] {
+                let mut colours = [0; LANES];
+                for (colour, (row, column)) in colours.iter_mut().zip(row.iter().zip(column)) {
+                    *colour = self.pixel(3 * (row * self.width + column) as usize);
+                }
+                for (channel, sums) in line.iter_mut().enumerate() {
+                    for (sum, (colour, along)) in sums.iter_mut().zip(colours.iter().zip(along)) {
+                        *sum += along * ((colour >> (8 * channel)) & 255) as i32 as f32;
+                    }
+                }
+            }
+            for (sums, line) in sums.iter_mut().zip(&line) {
+                sums.iter_mut().zip(line).zip(down).for_each(|((sum, value), down)| *sum += down * value);
             }
         }
-        sum
+        sums
+    }
+
+    /// Three bytes from here, and what follows them.
+    #[inline(always)]
+    fn pixel(&self, first: usize) -> u32 {
+        match self.pixels.get(first..) {
+            Some([red, green, blue, next, ..]) => u32::from_le_bytes([*red, *green, *blue, *next]),
+            Some([red, green, blue]) => u32::from_le_bytes([*red, *green, *blue, 0]),
+            _ => 0,
+        }
     }
 }
 
 /// The weights of pixels along one axis.
 struct Triangle {
-    length: i64,
-    reach: f64,
+    length: f32,
+    reach: f32,
     padding: Padding,
+    /// Pixels with a weight, at most.
+    taps: usize,
 }
 
-/// Pixels with their weights, which sum to 1, or to less where some are black beyond the edge.
-struct Taps {
-    taps: [(usize, f32); MOST],
-    count: usize,
-}
+/// A pixel for each place, and its weight.
+type Tap = ([u32; LANES], [f32; LANES]);
 
 impl Triangle {
-    fn around(&self, place: f64) -> Taps {
-        // Beyond the horizon there may be no number, or one too large to count pixels with.
-        let place = if place.is_finite() { place.clamp(-1e9, 1e9) } else { 0.0 };
-        let first = (place - self.reach - 0.5).ceil() as i64;
-        let last = (place + self.reach - 0.5).floor() as i64;
-        let mut taps = Taps { taps: [(0, 0.0); MOST], count: 0 };
-        let mut total = 0.0;
-        for pixel in (first..=last).take(MOST) {
-            let weight = (1.0 - (pixel as f64 + 0.5 - place).abs() / self.reach) as f32;
-            total += weight;
-            if let Some(pixel) = self.padding.pixel(pixel, self.length) {
-                taps.taps[taps.count] = (pixel, weight);
-                taps.count += 1;
+    fn new(length: u32, reach: f64, padding: Padding) -> Self {
+        // A pixel at the triangle's very end has no weight.
+        let taps = ((2.0 * reach).ceil() as usize).clamp(1, MOST);
+        Self { length: length as f32, reach: reach as f32, padding, taps }
+    }
+
+    /// The pixels around places. A place's weights sum to 1, or to less where some pixels are black beyond the edge.
+    #[inline(always)]
+    fn around(&self, places: &[f32; LANES]) -> [Tap; MOST] {
+        let mut taps = [([0; LANES], [0.0; LANES]); MOST];
+        let (mut first, mut total, mut around) = ([0.0; LANES], [0.0; LANES], *places);
+        for (place, first) in around.iter_mut().zip(&mut first) {
+            // Beyond the horizon there may be no number, or one too large to count pixels with.
+            *place = at_least(-FAR, at_most(FAR, *place));
+            let start = *place - self.reach - 0.5;
+            let (whole, _) = rounded(start);
+            *first = if whole < start { whole + 1.0 } else { whole };
+        }
+        for (number, (pixels, weights)) in taps[..self.taps].iter_mut().enumerate() {
+            for lane in 0..LANES {
+                let middle = first[lane] + number as f32 + 0.5;
+                let weight = at_least(0.0, 1.0 - (middle - around[lane]).abs() / self.reach);
+                total[lane] += weight;
+                let inside = self.inside(middle);
+                let black = self.padding == Padding::Zeros && inside != middle;
+                (pixels[lane], weights[lane]) = (rounded(inside - 0.5).1, if black { 0.0 } else { weight });
             }
         }
-        taps.taps[..taps.count].iter_mut().for_each(|(_, weight)| *weight /= total);
+        for (_, weights) in &mut taps[..self.taps] {
+            weights.iter_mut().zip(&total).for_each(|(weight, total)| *weight /= total);
+        }
         taps
+    }
+
+    /// The middle of the pixel that stands where this middle of one is.
+    #[inline(always)]
+    fn inside(&self, middle: f32) -> f32 {
+        let place = match self.padding {
+            // A mirrored place is as far from 0 as it is from the nearest multiple of the period.
+            Padding::Reflection => (middle - 2.0 * self.length * rounded(middle / (2.0 * self.length)).0).abs(),
+            Padding::Border | Padding::Zeros => middle,
+        };
+        at_least(0.5, at_most(self.length - 0.5, place))
     }
 }
 
@@ -109,9 +148,12 @@ impl Triangle {
 mod tests {
     use super::*;
 
-    fn around(reach: f64, padding: Padding, place: f64) -> Vec<(usize, f32)> {
-        let taps = Triangle { length: 4, reach, padding }.around(place);
-        taps.taps[..taps.count].to_vec()
+    fn around(reach: f64, padding: Padding, place: f32) -> Vec<(u32, f32)> {
+        let taps = Triangle::new(4, reach, padding).around(&[place; LANES]);
+        taps.iter()
+            .map(|(pixels, weights)| (pixels[LANES - 1], weights[LANES - 1]))
+            .filter(|tap| tap.1 != 0.0)
+            .collect()
     }
 
     #[test]
@@ -127,6 +169,17 @@ mod tests {
     }
 
     #[test]
+    fn pixels_beyond_an_edge_are_mirrored_drawn_out_or_black() {
+        let row = |padding: Padding| (-5_i16..9).map(|place| around(1.0, padding, f32::from(place) + 0.5)).collect();
+        let sure = |pixels: [u32; 14]| pixels.map(|pixel| vec![(pixel, 1.0)]).to_vec();
+        let [mirrored, drawn, black]: [Vec<_>; 3] = [Padding::Reflection, Padding::Border, Padding::Zeros].map(row);
+        assert_eq!(mirrored, sure([3, 3, 2, 1, 0, 0, 1, 2, 3, 3, 2, 1, 0, 0]));
+        assert_eq!(drawn, sure([0, 0, 0, 0, 0, 0, 1, 2, 3, 3, 3, 3, 3, 3]));
+        assert_eq!(black[5..9], drawn[5..9]);
+        assert!(black[..5].iter().chain(&black[9..]).all(Vec::is_empty));
+    }
+
+    #[test]
     fn the_reach_is_what_a_pixel_covers_less_what_is_already_soft() {
         let frame = PictureSize { width: 10, height: 10 };
         let shrink = |x: f64, y: f64, resized| reach(&Homography::scale(x, y), frame, resized);
@@ -137,7 +190,7 @@ mod tests {
 
     #[test]
     fn places_that_are_no_numbers_stay_within_the_picture() {
-        for place in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e300, -1e300] {
+        for place in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e30, -1e30] {
             for padding in [Padding::Reflection, Padding::Border, Padding::Zeros] {
                 let taps = around(3.7, padding, place);
                 assert!(taps.iter().all(|(pixel, weight)| *pixel < 4 && weight.is_finite()), "{taps:?}");

@@ -7,7 +7,10 @@ use clap::Args;
 use serde::Serialize;
 
 use super::data::{DataArgs, TaskArg};
-use crate::train::dataset::{Findings, findings::Severity, inspect};
+use crate::{
+    output::say,
+    train::dataset::{Findings, findings::Severity, inspect},
+};
 
 /// Options of `check`.
 #[derive(Debug, Args)]
@@ -40,12 +43,11 @@ struct Report<'a> {
 ///
 /// # Errors
 /// Where the data set cannot be read at all, or the report cannot be written.
-#[allow(clippy::print_stdout, reason = "the output of the program")]
 pub(super) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let inspection = inspect(&args.data.options(args.task.into(), args.seed))?;
     let findings = &inspection.findings;
-    println!("{} ({}, {})", args.data.data.display(), findings.format, findings.task.name());
-    print!("{findings}");
+    say!("{} ({}, {})", args.data.data.display(), findings.format, findings.task.name());
+    say!("{}", findings.to_string().trim_end());
     if let Some(path) = &args.json {
         let fingerprint = inspection.dataset.as_ref().ok().map(|dataset| dataset.fingerprint.to_string());
         let report = Report { data: args.data.data.display().to_string(), fingerprint, findings };

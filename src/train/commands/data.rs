@@ -5,9 +5,12 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 pub use crate::import::TaskArg;
-use crate::train::{
-    TrainError,
-    dataset::{DataOptions, Dataset, Format, PointFrame, TaskKind, cache_folder, findings::Severity, inspect},
+use crate::{
+    output::say,
+    train::{
+        TrainError,
+        dataset::{DataOptions, Dataset, Format, PointFrame, TaskKind, cache_folder, findings::Severity, inspect},
+    },
 };
 
 /// Warnings and notes that are spelt out.
@@ -109,7 +112,6 @@ pub(super) fn read(args: &DataArgs, task: TaskKind, seed: u64) -> Result<Dataset
 }
 
 /// As [`read`], and what it told, for a report.
-#[allow(clippy::print_stdout, reason = "the output of the program")]
 pub(super) fn read_with_notes(
     args: &DataArgs,
     task: TaskKind,
@@ -117,7 +119,7 @@ pub(super) fn read_with_notes(
 ) -> Result<(Dataset, Vec<String>), TrainError> {
     let inspection = inspect(&args.options(task, seed))?;
     let dataset = inspection.dataset?;
-    println!(
+    say!(
         "{}: {} training and {} validation pictures, {} {}",
         args.data.display(),
         dataset.train.len(),
@@ -128,10 +130,10 @@ pub(super) fn read_with_notes(
     let mut notes = Vec::new();
     for (severity, word) in [(Severity::Warning, "warning"), (Severity::Note, "note")] {
         let found: Vec<_> = inspection.findings.of_severity(severity).collect();
-        found.iter().take(SHOWN).for_each(|finding| println!("{word}: {}", finding.line()));
+        found.iter().take(SHOWN).for_each(|finding| say!("{word}: {}", finding.line()));
         notes.extend(found.iter().map(|finding| finding.line()));
         if found.len() > SHOWN {
-            println!("{word}: … and {} more; `tagpoint-train check` tells all", found.len() - SHOWN);
+            say!("{word}: … and {} more; `tagpoint-train check` tells all", found.len() - SHOWN);
         }
     }
     Ok((dataset, notes))

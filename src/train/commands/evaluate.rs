@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     model::{Label, Task},
+    output::say,
     train::{dataset::Dataset, evaluate::Evaluation, operating_points},
 };
 
@@ -70,16 +71,15 @@ pub(super) fn run(args: &EvaluateArgs) -> anyhow::Result<()> {
 }
 
 /// Figures of the whole split by name, then a table of the labels, then the confusion matrix.
-#[allow(clippy::print_stdout, reason = "the output of the program")]
 fn print(task: &Task, evaluation: &Evaluation) {
     if evaluation.loss.is_finite() {
-        println!("{:<24} {:.6}", "loss", evaluation.loss);
+        say!("{:<24} {:.6}", "loss", evaluation.loss);
     }
     let labels = task.labels();
     for (name, value) in evaluation.metrics.iter().chain(&evaluation.details) {
         // Those of single labels stand in the table.
         if labels.is_empty() || !name.contains('/') {
-            println!("{name:<24} {value:.6}");
+            say!("{name:<24} {value:.6}");
         }
     }
     if !labels.is_empty() {

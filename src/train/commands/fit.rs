@@ -19,6 +19,7 @@ use super::{
 use crate::{
     infer::Runtime,
     model::Task,
+    output::say,
     thresholds::OperatingPoint,
     train::{
         TrainError,
@@ -127,7 +128,6 @@ pub(super) fn run(args: &FitArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-#[allow(clippy::print_stdout, reason = "the output of the program")]
 fn start(args: &NewRunArgs) -> anyhow::Result<ExitCode> {
     let mut recipe = args.learn.recipe();
     let ready = prepare(args, &recipe)?;
@@ -137,25 +137,24 @@ fn start(args: &NewRunArgs) -> anyhow::Result<ExitCode> {
         let curve = learner.lr_find(&recipe.plan(learner.group_count()))?;
         let found = suggest(&curve).context("the learning-rate finder's run is too short: give --lr a number")?;
         recipe.learning_rate = found.valley;
-        println!("learning rate {:.2e}, the valley that the learning-rate finder found", found.valley);
+        say!("learning rate {:.2e}, the valley that the learning-rate finder found", found.valley);
         learner.set_learning_rate(found.valley);
     }
-    learner.notes().iter().for_each(|note| println!("note: {note}"));
+    learner.notes().iter().for_each(|note| say!("note: {note}"));
     let folder = match &args.run_folder {
         Some(folder) => RunFolder::create(folder)?,
         None => RunFolder::create_next(&args.out)?,
     };
     folder.write(&RunRecord::new(&recipe, ready.dataset.fingerprint)?)?;
-    println!("run {}", folder.path().display());
+    say!("run {}", folder.path().display());
     go(args, &recipe, Run { folder, ready, learner })
 }
 
-#[allow(clippy::print_stdout, reason = "the output of the program")]
 fn resume(path: &Path) -> anyhow::Result<ExitCode> {
     let folder = RunFolder::open(path)?;
     let record = folder.read()?;
     if let Some(model) = &record.model {
-        println!("the run is finished: {}", model.display());
+        say!("the run is finished: {}", model.display());
         return Ok(ExitCode::SUCCESS);
     }
     // The command's paths are relative to where it was given.
@@ -171,7 +170,7 @@ fn resume(path: &Path) -> anyhow::Result<ExitCode> {
     if folder.checkpoint().exists() {
         learner.resume(&folder.checkpoint(), &record.recipe.plan(learner.group_count()))?;
     } else {
-        println!("there is no checkpoint yet: the run starts from its beginning");
+        say!("there is no checkpoint yet: the run starts from its beginning");
     }
     go(args, &record.recipe, Run { folder, ready, learner })
 }
@@ -209,9 +208,8 @@ struct Run {
 }
 
 /// Trains from where the learner stands, and finishes the run unless it is stopped.
-#[allow(clippy::print_stdout, reason = "the output of the program")]
 fn go(args: &NewRunArgs, recipe: &Recipe, mut run: Run) -> anyhow::Result<ExitCode> {
-    run.learner.notes().iter().for_each(|note| println!("note: {note}"));
+    run.learner.notes().iter().for_each(|note| say!("note: {note}"));
     let plan = recipe.plan(run.learner.group_count());
     let checkpoint = run.folder.checkpoint();
     let stop = stop::on_signal().context("cannot listen for Ctrl-C")?;
@@ -224,11 +222,11 @@ fn go(args: &NewRunArgs, recipe: &Recipe, mut run: Run) -> anyhow::Result<ExitCo
     let outcome = run.learner.fit(&plan, &mut companions).with_context(saved)?;
     // A run is worth more than its events.
     if let Err(error) = events.finish() {
-        println!("note: the events for TensorBoard are not complete: {error}");
+        say!("note: the events for TensorBoard are not complete: {error}");
     }
     match outcome {
         Outcome::Stopped => {
-            println!("stopped; {}", run.folder.how_to_resume());
+            say!("stopped; {}", run.folder.how_to_resume());
             Ok(ExitCode::from(STOPPED))
         }
         Outcome::Finished(evaluation) => {
@@ -240,7 +238,6 @@ fn go(args: &NewRunArgs, recipe: &Recipe, mut run: Run) -> anyhow::Result<ExitCo
 }
 
 /// Writes the model file and the report, and says so in the run's record.
-#[allow(clippy::print_stdout, reason = "the output of the program")]
 fn finish(args: &NewRunArgs, mut run: Run, evaluation: Evaluation) -> anyhow::Result<()> {
     let settings = SaveSettings {
         fit: operating_points::Settings {
@@ -274,8 +271,8 @@ fn finish(args: &NewRunArgs, mut run: Run, evaluation: Evaluation) -> anyhow::Re
     };
     report::write(run.folder.path(), &inputs)
         .with_context(|| format!("the model is written to {}, but its report is not", saved.path.display()))?;
-    println!("{}", run.folder.path().join("report.html").display());
-    println!("{}  {:.1} MB  sha256:{}", saved.path.display(), saved.file.bytes.len() as f64 / 1e6, saved.file.digest);
+    say!("{}", run.folder.path().join("report.html").display());
+    say!("{}  {:.1} MB  sha256:{}", saved.path.display(), saved.file.bytes.len() as f64 / 1e6, saved.file.digest);
     if args.int8 {
         let recipe = run.learner.recipe();
         let settings = quantize::Settings {

@@ -1,5 +1,4 @@
 //! `inspect`: what is in a model file, or in any other ONNX file.
-#![allow(clippy::print_stdout, reason = "the output of the program")]
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -18,6 +17,7 @@ use crate::{
         proto::{DataType, DimensionValue, TypeValue, ValueInfoProto},
         quantize::is_quantised,
     },
+    output::say,
     train::network::Network,
 };
 
@@ -61,9 +61,9 @@ pub(super) fn run(args: &InspectArgs) -> anyhow::Result<()> {
             Ok(text) => text.clone(),
             Err(error) => format!("{error:#}"),
         }));
-        println!("{}", serde_json::to_string_pretty(&document)?);
+        say!("{}", serde_json::to_string_pretty(&document)?);
     } else {
-        println!("{:<14} {path}", "file");
+        say!("{:<14} {path}", "file");
         found.print();
         if let Some(Ok(text)) = &check {
             line("golden check", text);
@@ -81,7 +81,7 @@ fn golden_check(file: Option<&ModelFile>, graph: &GraphProto) -> anyhow::Result<
 }
 
 fn line(what: &str, text: impl std::fmt::Display) {
-    println!("{what:<14} {text}");
+    say!("{what:<14} {text}");
 }
 
 impl Found {

@@ -98,7 +98,7 @@ impl Subject {
             return self.judge_in_integers(task, dataset, options);
         }
         let mut network = self.network()?;
-        let of_rule = LoaderOptions { batch_size: options.batch_size, ..LoaderOptions::new(rule) };
+        let of_rule = LoaderOptions { valid_batch_size: options.batch_size, ..LoaderOptions::new(rule) };
         let loader = Loader::new(Arc::clone(&dataset), of_rule.of_task(task));
         let threshold = options.threshold.unwrap_or_else(|| self.accuracy_threshold());
         let judge = Judge { dataset: &dataset, rule, threshold };

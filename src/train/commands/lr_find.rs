@@ -9,7 +9,10 @@ use super::{
     data::{self, DataArgs},
     learn_args::LearnArgs,
 };
-use crate::train::{TrainError, learner::Learner, lr_find::suggest, report};
+use crate::{
+    output::say,
+    train::{TrainError, learner::Learner, lr_find::suggest, report},
+};
 
 /// Options of `lr-find`.
 #[derive(Debug, Args)]
@@ -26,7 +29,6 @@ pub struct LrFindArgs {
 }
 
 /// Runs the finder and prints what its rules suggest.
-#[allow(clippy::print_stdout, reason = "the output of the program")]
 pub(super) fn run(args: &LrFindArgs) -> anyhow::Result<()> {
     let mut recipe = args.learn.recipe();
     recipe.validate().map_err(TrainError::Recipe)?;
@@ -41,7 +43,7 @@ pub(super) fn run(args: &LrFindArgs) -> anyhow::Result<()> {
         report::lr_find_plot(path, &curve, &suggestions.named())?;
     }
     for (name, lr) in suggestions.named() {
-        println!("{name:<8} {lr:.2e}");
+        say!("{name:<8} {lr:.2e}");
     }
     Ok(())
 }

@@ -18,6 +18,7 @@ use crate::{
     answer::{Selection, Threshold, answer},
     infer::{Runtime, Session, SessionOptions, Tolerance, check_golden},
     model::{ModelFile, Task},
+    output::Answering,
     train::{operating_points, tta::TestTime},
 };
 
@@ -172,6 +173,6 @@ fn writer(args: &PredictArgs) -> anyhow::Result<Box<dyn Write>> {
         Some(path) => Box::new(BufWriter::new(
             std::fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))?,
         )),
-        None => Box::new(BufWriter::new(std::io::stdout())),
+        None => Box::new(BufWriter::new(Answering::new())),
     })
 }

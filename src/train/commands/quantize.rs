@@ -18,6 +18,7 @@ use crate::{
     infer::Runtime,
     model::ModelFile,
     onnx::quantize::{Method, WeightRange},
+    output::say,
     train::{
         dataset::Dataset,
         quantize::{Quantized, Settings, quantize},
@@ -98,41 +99,39 @@ pub(super) fn run(args: &QuantizeArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Quantises a model and says what came of it.
-#[allow(clippy::print_stdout, reason = "the output of the program")]
 pub(super) fn judged(
     runtime: &Runtime,
     file: &ModelFile,
     dataset: &Arc<Dataset>,
     settings: &Settings,
 ) -> anyhow::Result<Quantized> {
-    let quantized = quantize(runtime, file, dataset, settings, &mut |line| println!("{line}"))
+    let quantized = quantize(runtime, file, dataset, settings, &mut |line| say!("{line}"))
         .context("the model cannot be quantised")?;
     let judgement = &quantized.judgement;
     let criterion = &judgement.criterion;
     let [low, high] = judgement.interval.map(|end| criterion.text(end));
-    println!("on the {} validation pictures that nothing was chosen on:", judgement.pictures);
-    println!("{:<24} {:>9} {:>9}", "", "float32", "int8");
-    println!("{:<24} {:>9.4} {:>9.4}", criterion.metric, judgement.metrics[0], judgement.metrics[1]);
-    println!("lost: {} (95 % interval {low} to {high})", criterion.text(judgement.loss));
-    println!("on all {} validation pictures:", dataset.valid.len());
+    say!("on the {} validation pictures that nothing was chosen on:", judgement.pictures);
+    say!("{:<24} {:>9} {:>9}", "", "float32", "int8");
+    say!("{:<24} {:>9.4} {:>9.4}", criterion.metric, judgement.metrics[0], judgement.metrics[1]);
+    say!("lost: {} (95 % interval {low} to {high})", criterion.text(judgement.loss));
+    say!("on all {} validation pictures:", dataset.valid.len());
     let [float, int8] = &quantized.evaluations;
     for (name, value) in &float.metrics {
-        println!("{name:<24} {value:>9.4} {:>9.4}", int8.value(name).unwrap_or(f64::NAN));
+        say!("{name:<24} {value:>9.4} {:>9.4}", int8.value(name).unwrap_or(f64::NAN));
     }
     let [before, after] = quantized.speed;
     let size = |file: &ModelFile| file.bytes.len() as f64 / 1e6;
-    println!("{:<24} {before:>9.1} {after:>9.1}  ({:.2} times)", "pictures/s, one session", after / before);
-    println!("{:<24} {:>9.1} {:>9.1}", "MB", size(file), size(&quantized.file));
+    say!("{:<24} {before:>9.1} {after:>9.1}  ({:.2} times)", "pictures/s, one session", after / before);
+    say!("{:<24} {:>9.1} {:>9.1}", "MB", size(file), size(&quantized.file));
     Ok(quantized)
 }
 
 /// Writes the file unless too much is lost; whether it was written.
-#[allow(clippy::print_stdout, reason = "the output of the program")]
 pub(super) fn write(quantized: &Quantized, float: &Path, force: bool) -> anyhow::Result<bool> {
     let judgement = &quantized.judgement;
     if !judgement.passes() && !force {
         let limit = judgement.criterion.text(judgement.criterion.max_loss);
-        println!(
+        say!(
             "refused: more than {limit} of {} are lost, so nothing is written (--max-loss allows more, --force any loss, \
              --keep-float leaves layers in float32)",
             judgement.criterion.metric
@@ -140,6 +139,6 @@ pub(super) fn write(quantized: &Quantized, float: &Path, force: bool) -> anyhow:
         return Ok(false);
     }
     let written = quantized.write_beside(float)?;
-    println!("{}  sha256:{}", written.path.display(), quantized.file.digest);
+    say!("{}  sha256:{}", written.path.display(), quantized.file.digest);
     Ok(true)
 }

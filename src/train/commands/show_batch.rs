@@ -11,6 +11,7 @@ use super::{
     learn_args::TargetArgs,
 };
 use crate::{
+    output::say,
     picture::{PictureSize, ResizeMethod, ResizeRule},
     train::{
         augment::Augmentation,
@@ -55,7 +56,6 @@ pub struct ShowBatchArgs {
 }
 
 /// Draws one batch.
-#[allow(clippy::print_stdout, reason = "the output of the program")]
 pub(super) fn run(args: &ShowBatchArgs) -> anyhow::Result<()> {
     let augmentation = if args.plain { Augmentation::none() } else { args.augment.augmentation() };
     let mixing = args.augment.mixing();
@@ -66,6 +66,7 @@ pub(super) fn run(args: &ShowBatchArgs) -> anyhow::Result<()> {
     let resize = ResizeRule { method: args.method, size: args.size };
     let options = LoaderOptions {
         batch_size: usize::from(args.count),
+        valid_batch_size: usize::from(args.count),
         seed: args.seed,
         augmentation,
         mixing,
@@ -81,6 +82,6 @@ pub(super) fn run(args: &ShowBatchArgs) -> anyhow::Result<()> {
     };
     let batch = batches.next().context("there is no picture")??;
     batch_grid(&args.out, &batch, examples, args.size, &task)?;
-    println!("{}: {} pictures", args.out.display(), batch.items.len());
+    say!("{}: {} pictures", args.out.display(), batch.items.len());
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! Tables on standard output.
-#![allow(clippy::print_stdout, reason = "the output of the program")]
 
 use crate::{
     model::{Label, Task},
+    output::say,
     thresholds::LabelThreshold,
     train::{
         evaluate::Evaluation,
@@ -22,29 +22,40 @@ pub(super) fn print_fitted(fitted: &Fitted) {
         let width = name_width(labels);
         let points: Vec<&String> = labels.first().map(|label| label.thresholds.keys().collect()).unwrap_or_default();
         let names: String = points.iter().map(|name| format!("{name:>11}")).collect();
-        println!("{:<width$} {:>8} {:>8} {:>10}{names}", "label", "train", "valid", "AP");
+        say!("{:<width$} {:>8} {:>8} {:>10}{names}", "label", "train", "valid", "AP");
         for label in labels {
             let precision = cell(fitted.evaluation.value(&format!("average_precision/{}", label.name)));
             let thresholds: String = points.iter().map(|name| format!("{:>11.3}", label.thresholds[*name])).collect();
             let (train, valid) = (label.train_count, label.valid_count);
-            println!("{:<width$} {train:>8} {valid:>8} {precision:>10}{thresholds}", label.name);
+            say!("{:<width$} {train:>8} {valid:>8} {precision:>10}{thresholds}", label.name);
         }
     }
-    fitted.notes.iter().for_each(|note| println!("note: {note}"));
+    fitted.notes.iter().for_each(|note| say!("note: {note}"));
 }
 
 /// What each label is worth: at its threshold, or as the best label.
 pub(super) fn print_labels(labels: &[Label], evaluation: &Evaluation, with_thresholds: bool) {
     let width = name_width(labels);
     let threshold = if with_thresholds { " threshold" } else { "" };
-    println!(
+    say!(
         "\n{:<width$} {:>8} {:>8} {:>8}{threshold} {:>9} {:>8} {:>8} {:>8} {:>6} {:>6} {:>6} {:>6}",
-        "label", "pictures", "AP", "ROC AUC", "precision", "recall", "F1", "ECE", "TP", "FP", "FN", "TN"
+        "label",
+        "pictures",
+        "AP",
+        "ROC AUC",
+        "precision",
+        "recall",
+        "F1",
+        "ECE",
+        "TP",
+        "FP",
+        "FN",
+        "TN"
     );
     for (label, counts) in labels.iter().zip(&evaluation.per_label) {
         let metric = |name: &str| cell(evaluation.value(&format!("{name}/{}", label.name)));
         let threshold = if with_thresholds { format!(" {:>9.3}", label.threshold()) } else { String::new() };
-        println!(
+        say!(
             "{:<width$} {:>8} {:>8} {:>8}{threshold} {:>9} {:>8} {:>8} {:>8} {:>6} {:>6} {:>6} {:>6}",
             label.name,
             counts.true_positives + counts.false_negatives,
@@ -66,17 +77,17 @@ pub(super) fn print_labels(labels: &[Label], evaluation: &Evaluation, with_thres
 pub(super) fn print_confusion(labels: &[Label], matrix: &ConfusionMatrix) {
     let width = name_width(labels);
     if labels.len() > MATRIX_LABELS {
-        println!("\n{:<width$} {:<width$} {:>8}", "true", "said", "pictures");
+        say!("\n{:<width$} {:<width$} {:>8}", "true", "said", "pictures");
         for (truth, said, count) in matrix.most_confused().into_iter().take(CONFUSIONS) {
-            println!("{:<width$} {:<width$} {count:>8}", labels[truth].name, labels[said].name);
+            say!("{:<width$} {:<width$} {count:>8}", labels[truth].name, labels[said].name);
         }
         return;
     }
     let names: String = labels.iter().map(|label| format!(" {:>8.8}", label.name)).collect();
-    println!("\n{:<width$}{names}", "true \\ said");
+    say!("\n{:<width$}{names}", "true \\ said");
     for (label, row) in labels.iter().zip(&matrix.rows) {
         let counts: String = row.iter().map(|count| format!(" {count:>8}")).collect();
-        println!("{:<width$}{counts}", label.name);
+        say!("{:<width$}{counts}", label.name);
     }
 }
 
@@ -84,16 +95,21 @@ pub(super) fn print_confusion(labels: &[Label], matrix: &ConfusionMatrix) {
 pub(super) fn print_thresholds(labels: &[Label], points: &[(String, Vec<LabelThreshold>)]) {
     let width = name_width(labels);
     let point_width = points.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0).max(5);
-    println!(
+    say!(
         "{:<width$} {:<point_width$} {:>9} {:>9} {:>8} {:>8}",
-        "label", "point", "threshold", "precision", "recall", "F1"
+        "label",
+        "point",
+        "threshold",
+        "precision",
+        "recall",
+        "F1"
     );
     for (place, label) in labels.iter().enumerate() {
         for (name, thresholds) in points {
             let Some(chosen) = thresholds.get(place) else { continue };
             let [precision, recall, f1] = worth(&chosen.counts);
             let (label, threshold) = (&label.name, chosen.threshold);
-            println!("{label:<width$} {name:<point_width$} {threshold:>9.3} {precision:>9} {recall:>8} {f1:>8}");
+            say!("{label:<width$} {name:<point_width$} {threshold:>9.3} {precision:>9} {recall:>8} {f1:>8}");
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::{
     infer::{Runtime, Session, SessionOptions, Tolerance, check_golden},
     model::{Label, ModelFile, Task, next_version},
     onnx::{calibrate, quantize::is_quantised},
+    output::say,
     thresholds::{LabelThreshold, OperatingPoint, Outcome},
     train::{
         dataset::Dataset,
@@ -95,7 +96,6 @@ fn worth(labels: &[Label], table: &ScoreTable) -> Vec<(String, Vec<LabelThreshol
 }
 
 /// Fits on the data set, shows the result, and writes the next version.
-#[allow(clippy::print_stdout, reason = "the output of the program")]
 fn fit(args: &ThresholdsArgs, subject: &mut Subject, task: &Task) -> anyhow::Result<()> {
     let out = args.out.as_ref().context("give the model's folder with --out")?;
     anyhow::ensure!(
@@ -120,13 +120,13 @@ fn fit(args: &ThresholdsArgs, subject: &mut Subject, task: &Task) -> anyhow::Res
         let table = score_table(&fitted.evaluation.outputs, &dataset.valid, labels.len());
         tables::print_thresholds(labels, &worth(labels, &table));
     }
-    fitted.notes.iter().for_each(|note| println!("note: {note}"));
+    fitted.notes.iter().for_each(|note| say!("note: {note}"));
     fitted.calibrate(subject.graph())?;
     let file = next(args, subject, &fitted, &dataset, &points)?;
     check_golden(&mut Session::open(&runtime, &file, &SessionOptions::default())?, &file.manifest, Tolerance::FLOAT32)?;
     let (_, path) = next_version(out).with_context(|| format!("cannot list {}", out.display()))?;
     file.write(&path)?;
-    println!("{}  sha256:{}", path.display(), file.digest);
+    say!("{}  sha256:{}", path.display(), file.digest);
     Ok(())
 }
 

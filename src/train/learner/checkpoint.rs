@@ -4,9 +4,14 @@
 //! initializers' names; `optimiser/<group>/…` are the averages of the gradients and of their squares. What is no tensor
 //! is JSON in the file's metadata.
 
-use std::{collections::HashMap, path::Path};
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    path::{Path, PathBuf},
+    thread::JoinHandle,
+};
 
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use safetensors::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
@@ -59,11 +64,21 @@ struct Header {
     progress: Progress,
 }
 
+/// A checkpoint on its way to the disk, while training goes on.
+pub(super) struct Saving {
+    path: PathBuf,
+    writing: JoinHandle<std::io::Result<()>>,
+}
+
 impl Learner {
-    /// Writes a checkpoint where the companions want one.
-    pub(super) fn save(&self, companions: &Companions<'_>) -> Result<(), TrainError> {
+    /// Takes what makes a checkpoint, where the companions want one, and lets it be written.
+    ///
+    /// # Errors
+    /// That the one before it could not be written, and libtorch's.
+    pub(super) fn save(&mut self, companions: &Companions<'_>) -> Result<(), TrainError> {
         let Some(path) = companions.checkpoint else { return Ok(()) };
-        let state = self.optimiser.state()?;
+        self.saved()?;
+        let state = self.optimiser.state();
         let header = Header {
             version: VERSION,
             recipe: self.recipe.clone(),
@@ -72,18 +87,31 @@ impl Learner {
             progress: self.progress.clone(),
         };
         let mut tensors = Tensors::default();
-        tensors.add_all("now", &self.network.snapshot()?)?;
+        for (name, value) in self.network.values() {
+            tensors.add(format!("now/{name}"), &value)?;
+        }
         for (prefix, snapshot) in [("average", &self.average), ("best", &self.best)] {
-            snapshot.iter().try_for_each(|snapshot| tensors.add_all(prefix, snapshot))?;
+            for (name, value) in snapshot.iter().flat_map(|snapshot| &snapshot.values) {
+                tensors.add(format!("{prefix}/{name}"), value)?;
+            }
         }
         for (group, [average, squares]) in state.averages.iter().enumerate() {
             tensors.add(format!("optimiser/{group}/average"), average)?;
             tensors.add(format!("optimiser/{group}/squares"), squares)?;
         }
-        let io = |source| TrainError::Io { path: path.display().to_string(), source };
-        let header = serde_json::to_string(&header).map_err(|error| io(error.into()))?;
-        let bytes = tensors.serialise(header).map_err(|error| io(std::io::Error::other(error)))?;
-        write_whole(path, &bytes).map_err(io)
+        let path = path.to_owned();
+        let target = path.clone();
+        let writing =
+            std::thread::spawn(move || write_whole(&target, &tensors.serialise(serde_json::to_string(&header)?)?));
+        self.saving = Some(Saving { path, writing });
+        Ok(())
+    }
+
+    /// Waits until what [`Learner::save`] took is on the disk.
+    pub(super) fn saved(&mut self) -> Result<(), TrainError> {
+        let Some(Saving { path, writing }) = self.saving.take() else { return Ok(()) };
+        let written = writing.join().unwrap_or_else(|_| Err(std::io::Error::other("its writer ended early")));
+        written.map_err(|source| TrainError::Io { path: path.display().to_string(), source })
     }
 
     /// Goes back to where a checkpoint was written; [`Learner::fit`] with the same plan then goes on from there.
@@ -137,28 +165,44 @@ fn header(bytes: &[u8]) -> Result<Header, String> {
     serde_json::from_value(value).map_err(|error| error.to_string())
 }
 
-/// Tensors on their way into a file.
+/// Tensors on their way into a file, in host memory.
 #[derive(Default)]
-struct Tensors(Vec<(String, Vec<usize>, Vec<u8>)>);
+struct Tensors(Vec<(String, Values)>);
+
+struct Values {
+    shape: Vec<usize>,
+    /// Row-major.
+    elements: Vec<f32>,
+}
+
+impl View for &Values {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        self.elements.iter().flat_map(|element| element.to_le_bytes()).collect()
+    }
+
+    fn data_len(&self) -> usize {
+        size_of_val(self.elements.as_slice())
+    }
+}
 
 impl Tensors {
     fn add(&mut self, name: String, tensor: &Tensor) -> Result<(), TrainError> {
         let shape = tensor.size().iter().map(|&dim| dim as usize).collect();
-        let bytes = to_f32(tensor)?.iter().flat_map(|value| value.to_le_bytes()).collect();
-        self.0.push((name, shape, bytes));
+        self.0.push((name, Values { shape, elements: to_f32(tensor)? }));
         Ok(())
     }
 
-    fn add_all(&mut self, prefix: &str, snapshot: &Snapshot) -> Result<(), TrainError> {
-        snapshot.values.iter().try_for_each(|(name, tensor)| self.add(format!("{prefix}/{name}"), tensor))
-    }
-
-    fn serialise(&self, header: String) -> Result<Vec<u8>, safetensors::SafeTensorError> {
-        let mut views = Vec::with_capacity(self.0.len());
-        for (name, shape, bytes) in &self.0 {
-            views.push((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?));
-        }
-        safetensors::serialize(views, Some(HashMap::from([(KEY.to_owned(), header)])))
+    fn serialise(&self, header: String) -> std::io::Result<Vec<u8>> {
+        let views = self.0.iter().map(|(name, values)| (name, values));
+        safetensors::serialize(views, Some(HashMap::from([(KEY.to_owned(), header)]))).map_err(std::io::Error::other)
     }
 }
 

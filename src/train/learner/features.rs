@@ -19,7 +19,7 @@ use crate::{
     train::{
         TrainError,
         loader::{Batch, Batches},
-        network::Mode,
+        network::{Mode, uploaded},
         objective::Fed,
         random::{Purpose, draws},
         schedule::PhasePlan,
@@ -167,7 +167,7 @@ impl Rows {
     /// The batch of the rows at these places.
     fn fed(&self, places: &[usize]) -> Result<Fed, TrainError> {
         let index: Vec<i64> = places.iter().map(|&place| place as i64).collect();
-        let index = Tensor::f_from_slice(&index)?.f_to_device(self.features.device())?;
+        let index = uploaded(&Tensor::f_from_slice(&index)?, self.features.device())?;
         let features = self.features.f_index_select(0, &index)?;
         let count = self.targets.items.len().max(1);
         let rows = |values: &[f32]| -> Vec<f32> {

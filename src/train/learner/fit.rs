@@ -9,6 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tch::{Kind, Tensor};
+
 use super::{Best, Learner, Progress, loader_options};
 use crate::{
     picture::{PictureSize, ResizeRule},
@@ -60,6 +62,13 @@ pub enum Outcome {
     Stopped,
 }
 
+/// A step whose loss nobody has looked at.
+struct Made {
+    loss: Tensor,
+    /// All but the loss.
+    report: StepReport,
+}
+
 /// How an epoch came to its end.
 enum EpochEnd {
     Done(Box<Evaluation>),
@@ -77,6 +86,13 @@ impl Learner {
     /// A loss that is not a number, a picture that can no longer be read, a checkpoint that cannot be written, or a
     /// failure of libtorch.
     pub fn fit(&mut self, plan: &[PhasePlan], companions: &mut Companions<'_>) -> Result<Outcome, TrainError> {
+        let outcome = self.follow(plan, companions);
+        // However it ended, the last checkpoint is whole on the disk.
+        let saved = self.saved();
+        outcome.and_then(|outcome| saved.map(|()| outcome))
+    }
+
+    fn follow(&mut self, plan: &[PhasePlan], companions: &mut Companions<'_>) -> Result<Outcome, TrainError> {
         let mut evaluation = None;
         'plan: while let Some(phase) = plan.get(self.progress.phase).filter(|_| !self.progress.done) {
             // A checkpoint within the phase has its optimiser's state, which this would clear.
@@ -141,6 +157,7 @@ impl Learner {
         let mut batches = self.feeds(phase, number, self.progress.step * micro)?;
         let mut saved = Instant::now();
         let mut pictures = 0;
+        let mut under_way = None;
         while self.progress.step < steps {
             let hyper = phase.at(self.progress.epoch, self.progress.step, steps);
             let taken = batches.by_ref().take(micro).collect::<Result<Vec<Fed>, _>>()?;
@@ -154,20 +171,23 @@ impl Learner {
                 steps: steps as u64,
                 lrs: hyper.lrs,
                 momentum: hyper.momentum,
-                loss: self.progress.loss.add(loss),
+                loss: f64::NAN,
                 pictures: count,
             };
-            companions.observer.step(&report);
-            self.progress.steps.push(report);
-            if companions.stopped() {
-                self.save(companions)?;
-                return Ok(EpochEnd::Stopped);
-            }
-            if saved.elapsed() > CHECKPOINT_EVERY {
+            // A card still works on this step: the one before it is told meanwhile.
+            let before = under_way.replace(Made { loss, report });
+            self.tell(before, companions)?;
+            let stopped = companions.stopped();
+            if stopped || saved.elapsed() > CHECKPOINT_EVERY {
+                self.tell(under_way.take(), companions)?;
                 self.save(companions)?;
                 saved = Instant::now();
             }
+            if stopped {
+                return Ok(EpochEnd::Stopped);
+            }
         }
+        self.tell(under_way, companions)?;
         let (training, waited) = (start.elapsed(), batches.waited());
         drop(batches);
         // The last one is of the model as it is served.
@@ -194,17 +214,28 @@ impl Learner {
         Ok(if self.progress.done { EpochEnd::NoLongerBetter(evaluation) } else { EpochEnd::Done(evaluation) })
     }
 
-    /// One update: forward, loss and backward for each batch, then the optimiser. Returns the mean loss.
-    fn step(&mut self, batches: &[Fed], epoch: u64, hyper: &Hyper) -> Result<f64, TrainError> {
-        let mut total = 0.0;
-        for batch in batches {
-            total += self.backward(batch, epoch)?;
-        }
-        let loss = total / batches.len().max(1) as f64;
+    /// Waits for a step's loss, where there is a step, and reports it.
+    fn tell(&mut self, made: Option<Made>, companions: &mut Companions<'_>) -> Result<(), TrainError> {
+        let Some(Made { loss, mut report }) = made else { return Ok(()) };
+        let loss = loss.f_double_value(&[])?;
         if !loss.is_finite() {
-            let (epoch, step) = (epoch + 1, self.progress.step as u64 + 1);
+            let (epoch, step) = (report.epoch + 1, report.step);
             return Err(TrainError::LossNotFinite { epoch, step, lr: self.recipe.learning_rate });
         }
+        report.loss = self.progress.loss.add(loss);
+        companions.observer.step(&report);
+        self.progress.steps.push(report);
+        Ok(())
+    }
+
+    /// One update: forward, loss and backward for each batch, then the optimiser. Returns the mean loss, a number on the
+    /// device: nothing here waits for it.
+    fn step(&mut self, batches: &[Fed], epoch: u64, hyper: &Hyper) -> Result<Tensor, TrainError> {
+        let mut total = Tensor::f_zeros([0; 0], (Kind::Double, self.network.device()))?;
+        for batch in batches {
+            total = total.f_add(&self.backward(batch, epoch)?)?;
+        }
+        let loss = total.f_div_scalar(batches.len().max(1) as f64)?;
         self.optimiser.update(&Update {
             lrs: &hyper.lrs,
             momentum: hyper.momentum,
@@ -220,19 +251,16 @@ impl Learner {
         Ok(loss)
     }
 
-    /// Forward, loss and backward of one batch. Returns the loss.
-    pub(super) fn backward(&mut self, fed: &Fed, epoch: u64) -> Result<f64, TrainError> {
+    /// Forward, loss and backward of one batch. Returns the loss, a number on the device.
+    pub(super) fn backward(&mut self, fed: &Fed, epoch: u64) -> Result<Tensor, TrainError> {
         let masks = DropoutMasks::new(self.recipe.seed, epoch, &fed.batch.items);
         let dropout = |_: &str, shape: &[i64], ratio: f64| masks.next(shape, ratio);
         let mode = Mode::Train { dropout: &dropout };
         let frame = self.smaller.as_ref().map_or(self.recipe.resize.size, |(size, _)| *size);
         let (loss, _) =
             self.in_training_precision(|learner| learner.objective.run(&mut learner.network, frame, fed, &mode))?;
-        let value = loss.double_value(&[]);
-        if value.is_finite() {
-            self.optimiser.backward(&loss)?;
-        }
-        Ok(value)
+        self.optimiser.backward(&loss)?;
+        Ok(loss.f_detach()?)
     }
 
     /// Lets the network compute in the recipe's precision for the time of `work`.

@@ -36,7 +36,7 @@ impl Learner {
         for epoch in 0.. {
             for batch in self.train_loader().train_epoch(epoch, 0) {
                 let lr = rate(curve.len());
-                let loss = smoothed.add(self.backward(&batch?.into(), epoch)?);
+                let loss = smoothed.add(self.backward(&batch?.into(), epoch)?.f_double_value(&[])?);
                 curve.push(CurvePoint { lr, loss });
                 least = least.min(loss);
                 if curve.len() >= ITERATIONS || loss > DIVERGED * least || loss.is_nan() {

@@ -94,6 +94,8 @@ pub struct Learner {
     best: Option<Snapshot>,
     /// What the body gives, where it stays as it is for a phase.
     features: Option<features::KeptFeatures>,
+    /// The checkpoint that is being written.
+    saving: Option<checkpoint::Saving>,
 }
 
 impl Learner {
@@ -135,6 +137,7 @@ impl Learner {
             average: None,
             best: None,
             features: None,
+            saving: None,
         };
         learner.average = learner.recipe.ema.map(|_| learner.network.snapshot()).transpose()?;
         Ok(learner)
@@ -238,6 +241,8 @@ impl Learner {
 fn loader_options(recipe: &Recipe, task: &Task, resources: Resources, resize: ResizeRule) -> LoaderOptions {
     LoaderOptions {
         batch_size: recipe.batch_size,
+        // Nothing is kept for a way back, so twice as many take less memory.
+        valid_batch_size: 2 * recipe.batch_size,
         seed: recipe.seed,
         augmentation: recipe.augmentation,
         mixing: recipe.mixing,

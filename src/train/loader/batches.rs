@@ -23,7 +23,7 @@ pub struct Batches {
 
 impl Batches {
     pub(super) fn start(work: Arc<Work>, split: Split, order: Vec<u64>) -> Self {
-        let total = order.len().div_ceil(work.options.batch_size);
+        let total = order.len().div_ceil(work.batch_size(split));
         let workers = work.options.resources.workers.min(total.max(1));
         let order = Arc::new(order);
         let (mut queues, mut threads) = (Vec::new(), Vec::new());
@@ -50,7 +50,7 @@ fn make(
     (worker, workers): (usize, usize),
     sender: &SyncSender<Result<Batch, LoaderError>>,
 ) {
-    for (step, items) in order.chunks(work.options.batch_size).enumerate().skip(worker).step_by(workers) {
+    for (step, items) in order.chunks(work.batch_size(split)).enumerate().skip(worker).step_by(workers) {
         if sender.send(work.batch(split, step as u64, items)).is_err() {
             return;
         }

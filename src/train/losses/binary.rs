@@ -2,6 +2,8 @@
 
 use tch::{Reduction, TchError, Tensor};
 
+use crate::train::network::uploaded;
+
 /// The mean over pictures and labels of `−w·t·ln σ(x) − (1 − t)·ln(1 − σ(x))`.
 ///
 /// `logits` and `targets` are [B, L]; `positive_weights` has a w for each label, or is empty where all are 1.
@@ -12,7 +14,7 @@ pub fn binary_cross_entropy(logits: &Tensor, targets: &Tensor, positive_weights:
     let weights = if positive_weights.is_empty() {
         None
     } else {
-        Some(Tensor::f_from_slice(positive_weights)?.f_to_device(logits.device())?.f_to_kind(logits.kind())?)
+        Some(uploaded(&Tensor::f_from_slice(positive_weights)?, logits.device())?.f_to_kind(logits.kind())?)
     };
     logits.f_binary_cross_entropy_with_logits(targets, None::<Tensor>, weights, Reduction::Mean)
 }

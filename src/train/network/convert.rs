@@ -29,8 +29,12 @@ pub fn to_f32(tensor: &Tensor) -> Result<Vec<f32>, NetworkError> {
     Ok(values)
 }
 
-/// A tensor on a device. From pinned memory a card fetches it by itself, while the processor goes on.
-pub(super) fn uploaded(tensor: &Tensor, device: Device) -> Result<Tensor, tch::TchError> {
+/// A tensor on a device. From pinned memory a card fetches it by itself, while the processor goes on; to fetch it from
+/// other memory, it first finishes what it was given before.
+///
+/// # Errors
+/// libtorch's.
+pub fn uploaded(tensor: &Tensor, device: Device) -> Result<Tensor, tch::TchError> {
     if tensor.device() == device || !device.is_cuda() {
         return tensor.f_to_device(device);
     }

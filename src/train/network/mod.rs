@@ -24,7 +24,7 @@ use tch::{Device, Kind, Tensor};
 
 use self::compile::{Node, Program, Target};
 pub use self::{
-    convert::{copy_of, to_f32, to_tensor},
+    convert::{copy_of, to_f32, to_tensor, uploaded},
     error::NetworkError,
     parameter::{Layout, Parameter, Role},
     snapshot::Snapshot,
@@ -181,7 +181,7 @@ impl Network {
         };
         let image =
             if convert::is_float(image.kind()) { image.f_to_kind(self.target.kind)? } else { image.shallow_clone() };
-        let inputs = HashMap::from([(input.clone(), convert::uploaded(&image, self.target.device)?)]);
+        let inputs = HashMap::from([(input.clone(), uploaded(&image, self.target.device)?)]);
         self.run(inputs, outputs, mode)
     }
 

@@ -80,7 +80,7 @@ impl Network {
     }
 
     /// Every parameter and statistic by name, sharing the network's memory.
-    fn values(&self) -> HashMap<&str, Tensor> {
+    pub fn values(&self) -> HashMap<&str, Tensor> {
         let parameters = self.parameters.iter().map(|parameter| (parameter.name.as_str(), &parameter.tensor));
         parameters.chain(self.statistics()).map(|(name, tensor)| (name, tensor.shallow_clone())).collect()
     }

@@ -17,7 +17,11 @@ mod window;
 use tch::{Kind, Tensor};
 
 pub(super) use self::spec::{Ints, Spec};
-use super::{Mode, convert::to_ints, error::OperatorError};
+use super::{
+    Mode,
+    convert::{to_ints, uploaded},
+    error::OperatorError,
+};
 
 /// What an operator gives.
 pub(super) type Outputs = Result<Vec<Tensor>, OperatorError>;
@@ -115,10 +119,10 @@ fn axis_of(axis: i64, rank: usize) -> Result<i64, OperatorError> {
 
 /// `tensor`, moved to where `other` is: integers live in host memory, see [`super::Network`].
 fn beside(tensor: &Tensor, other: &Tensor) -> Result<Tensor, tch::TchError> {
-    if tensor.device() == other.device() { Ok(tensor.shallow_clone()) } else { tensor.f_to_device(other.device()) }
+    uploaded(tensor, other.device())
 }
 
 /// `values` as a 1-D int64 tensor beside `other`.
 fn indices(values: &[i64], other: &Tensor) -> Result<Tensor, tch::TchError> {
-    Tensor::f_from_slice(values)?.f_to_kind(Kind::Int64)?.f_to_device(other.device())
+    uploaded(&Tensor::f_from_slice(values)?.f_to_kind(Kind::Int64)?, other.device())
 }

@@ -1,0 +1,55 @@
+//! The standard output of the programs' commands, and what becomes of it when nobody reads it any more (`… | head`).
+
+use std::{
+    fmt,
+    io::{self, ErrorKind::BrokenPipe, Stdout, Write},
+};
+
+/// The standard output of a command that does nothing but answer: when nobody reads it any more, the program ends.
+#[derive(Debug)]
+pub struct Answering(Stdout);
+
+impl Answering {
+    /// Nothing is written yet.
+    pub fn new() -> Self {
+        Self(io::stdout())
+    }
+}
+
+impl Default for Answering {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Write for Answering {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes).map_err(unless_unread)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().map_err(unless_unread)
+    }
+}
+
+#[allow(clippy::exit, reason = "there is nothing left to do and nobody to tell")]
+fn unless_unread(error: io::Error) -> io::Error {
+    if error.kind() == BrokenPipe {
+        std::process::exit(0);
+    }
+    error
+}
+
+/// Prints a line of a command that does more than to print it: where nobody reads it, the work goes on.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::output::line(format_args!($($text)*)) };
+}
+pub(crate) use say;
+
+#[allow(clippy::print_stderr, reason = "that the output is lost can be said nowhere else")]
+pub(crate) fn line(text: fmt::Arguments<'_>) {
+    match writeln!(io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() != BrokenPipe => eprintln!("cannot write to the standard output: {error}"),
+        _ => {}
+    }
+}

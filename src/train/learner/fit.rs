@@ -174,9 +174,10 @@ impl Learner {
                 loss: f64::NAN,
                 pictures: count,
             };
+            let made = Made { loss, report };
             // A card still works on this step: the one before it is told meanwhile.
-            let before = under_way.replace(Made { loss, report });
-            self.tell(before, companions)?;
+            let done = if self.network.device().is_cuda() { under_way.replace(made) } else { Some(made) };
+            self.tell(done, companions)?;
             let stopped = companions.stopped();
             if stopped || saved.elapsed() > CHECKPOINT_EVERY {
                 self.tell(under_way.take(), companions)?;

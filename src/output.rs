@@ -2,33 +2,20 @@
 
 use std::{
     fmt,
-    io::{self, ErrorKind::BrokenPipe, Stdout, Write},
+    io::{self, ErrorKind::BrokenPipe, Write},
 };
 
 /// The standard output of a command that does nothing but answer: when nobody reads it any more, the program ends.
-#[derive(Debug)]
-pub struct Answering(Stdout);
-
-impl Answering {
-    /// Nothing is written yet.
-    pub fn new() -> Self {
-        Self(io::stdout())
-    }
-}
-
-impl Default for Answering {
-    fn default() -> Self {
-        Self::new()
-    }
-}
+#[derive(Clone, Copy, Debug)]
+pub struct Answering;
 
 impl Write for Answering {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes).map_err(unless_unread)
+        io::stdout().write(bytes).map_err(unless_unread)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.flush().map_err(unless_unread)
+        io::stdout().flush().map_err(unless_unread)
     }
 }
 

@@ -35,13 +35,16 @@ def asked(it, method, path, body=b"", headers=None, timeout=60):
         return error.code, error.read()
 
 
-def raw(it, *parts, pause=0.0):
+def connect(it):
+    address = urllib.parse.urlsplit(it.url)
+    return socket.create_connection((address.hostname, address.port), timeout=60)
+
+
+def raw(it, sent):
     """The status that a connection answers which is sent these bytes; None where it just ends."""
-    with socket.create_connection((urllib.parse.urlsplit(it.url).hostname, urllib.parse.urlsplit(it.url).port), timeout=60) as connection:
+    with connect(it) as connection:
         try:
-            for part in parts:
-                connection.sendall(part)
-                time.sleep(pause)
+            connection.sendall(sent)
             answer = http.client.HTTPResponse(connection)
             answer.begin()
             return answer.status
@@ -49,10 +52,10 @@ def raw(it, *parts, pause=0.0):
             return None
 
 
-def leave(it, head, body):
-    """Sends half of a request, and goes."""
-    with socket.create_connection((urllib.parse.urlsplit(it.url).hostname, urllib.parse.urlsplit(it.url).port), timeout=60) as connection:
-        connection.sendall(head + body)
+def leave(it, sent):
+    """Sends a request, or a part of one, and goes."""
+    with connect(it) as connection:
+        connection.sendall(sent)
 
 
 def bad_requests(it, picture):
@@ -77,8 +80,8 @@ def bad_requests(it, picture):
         ("another content type", lambda: asked(it, "POST", predict, picture, {"content-type": "text/csv"})[0], {415}),
         ("a head of 1 MB", lambda: raw(it, b"GET / HTTP/1.1\r\nhost: a\r\nx: " + b"y" * (1 << 20) + b"\r\n\r\n"), {431, None}),
         ("no HTTP", lambda: raw(it, b"\x16\x03\x01" * 100), {400, None}),
-        ("a client that goes", lambda: leave(it, head, picture[:1000]), {None}),
-        ("a client that asks and goes", lambda: leave(it, head, picture), {None}),
+        ("a client that goes", lambda: leave(it, head + picture[:1000]), {None}),
+        ("a client that asks and goes", lambda: leave(it, head + picture), {None}),
     ]
 
 
@@ -133,9 +136,8 @@ class Everything:
 
     def slow(self):
         """Twenty clients that send a byte of a body each second, and never end."""
-        host = urllib.parse.urlsplit(self.it.url)
         head = b"POST /v1/models/model/predict HTTP/1.1\r\nhost: a\r\ncontent-type: image/jpeg\r\ncontent-length: 100000\r\n\r\n"
-        connections = [socket.create_connection((host.hostname, host.port)) for _ in range(20)]
+        connections = [connect(self.it) for _ in range(20)]
         for connection in connections:
             connection.sendall(head)
         self.done["slow clients"] += len(connections)
@@ -272,7 +274,6 @@ def report(arguments, rate, everything, minutes, log, database_mb):
         print(f"{what}: {name} {of(first):.1f} and {of(last):.1f}, most {max(first):.1f} and {max(last):.1f}")
         require(of(last) <= 1.05 * of(first), f"{what} stay flat (5 %): {of(last) / of(first):.3f}")
     if arguments.plot:
-        jobs = everything.jobs
         lines = [
             chart.Panel("Answers: milliseconds, p50 and p99 of each minute", [
                 chart.Line("p50", [(minute.end - 0.5, minute.milliseconds("p50_ms")) for minute in minutes]),
@@ -282,4 +283,4 @@ def report(arguments, rate, everything, minutes, log, database_mb):
         ]
         title = f"{len(minutes)} minutes at {arguments.load:.0%} of what the server carries: {rate:.0f} pictures a second"
         subtitle = "Grey: a bulk job runs. Ticks below: the model is swapped."
-        arguments.plot.write_text(chart.svg(title, subtitle, lines, jobs, everything.swaps, len(minutes)))
+        arguments.plot.write_text(chart.svg(title, subtitle, lines, everything.jobs, everything.swaps, len(minutes)))

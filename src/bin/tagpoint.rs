@@ -65,14 +65,14 @@ fn main() -> anyhow::Result<()> {
     }
     match Cli::parse().command {
         Command::Serve(args) => serve(Settings::resolve(args)?.settings),
-        Command::Config(args) => Ok(write!(Answering::new(), "{}", Settings::resolve(args)?)?),
+        Command::Config(args) => Ok(write!(Answering, "{}", Settings::resolve(args)?)?),
         Command::Health(args) => on_runtime(async |_| health::run(*args).await),
-        Command::Models(args) => models::run(&args, &mut Answering::new()),
+        Command::Models(args) => models::run(&args, &mut Answering),
         Command::Keys(args) => on_runtime(async |out| keys::run(&args, out).await),
         Command::Thresholds(args) => on_runtime(async |out| thresholds::run(&args, out).await),
         Command::Feedback(args) => on_runtime(async |out| feedback::run(&args, out).await),
         Command::Jobs(args) => on_runtime(async |out| jobs::run(&args, out).await),
-        Command::Predict(args) => predict::run(&args, &mut Answering::new()),
+        Command::Predict(args) => predict::run(&args, &mut Answering),
         Command::Bench(args) => bench(&args),
         Command::Tune(args) => {
             tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(tune::run(*args))
@@ -100,7 +100,7 @@ fn serve(settings: Settings) -> anyhow::Result<()> {
 /// Runs a tool that waits for a database, with the standard output.
 fn on_runtime(tool: impl AsyncFnOnce(&mut Answering) -> anyhow::Result<()>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(tool(&mut Answering::new()))
+    runtime.block_on(tool(&mut Answering))
 }
 
 fn bench(args: &bench::BenchArgs) -> anyhow::Result<()> {
@@ -108,7 +108,7 @@ fn bench(args: &bench::BenchArgs) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let summary = runtime.block_on(bench::run(args))?;
     let text = if args.json { serde_json::to_string(&summary)? + "\n" } else { summary.to_string() };
-    Ok(Answering::new().write_all(text.as_bytes())?)
+    Ok(Answering.write_all(text.as_bytes())?)
 }
 
 /// Once the models are loaded, prints commands that ask the first few of them.

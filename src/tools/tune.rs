@@ -74,7 +74,7 @@ pub async fn run(args: TuneArgs) -> anyhow::Result<()> {
     let text = written(&outcomes, &args).context("nothing was tried")?;
     match &args.out {
         Some(path) => std::fs::write(path, text).with_context(|| path.display().to_string()),
-        None => Ok(std::io::Write::write_all(&mut Answering::new(), text.as_bytes())?),
+        None => Ok(std::io::Write::write_all(&mut Answering, text.as_bytes())?),
     }
 }
 

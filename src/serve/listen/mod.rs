@@ -153,13 +153,15 @@ impl Connections {
             }
         });
         let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+        let told_to_end = async {
+            tokio::select! {
+                () = self.stopping.cancelled() => {}
+                () = requests.cease(self.rules.idle_timeout) => {}
+            }
+        };
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
-            () = self.stopping.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
-            () = requests.cease(self.rules.idle_timeout) => {
+            () = told_to_end => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }

@@ -142,6 +142,14 @@ fn rounded(value: f32) -> (f32, u32) {
     (sum - WHOLE, sum.to_bits() & 0x3f_ffff)
 }
 
+/// A place along an axis of this length that is mirrored at its edges: as far from 0 as it is from the nearest multiple of the
+/// period.
+#[inline(always)]
+fn mirrored(place: f32, length: f32) -> f32 {
+    let (period, periods) = (2.0 * length, 0.5 / length);
+    (place - period * rounded(place * periods).0).abs()
+}
+
 /// Unlike [`f32::max`] one instruction, and `low` where the value is no number.
 #[inline(always)]
 fn at_least(low: f32, value: f32) -> f32 {

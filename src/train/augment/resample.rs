@@ -3,7 +3,7 @@
 //! Where the frame has as many pixels as what it shows, or more, it is bilinear. Where it has clearly fewer, as when a
 //! large part of a kept picture fills it, [`super::shrink`] takes as many source pixels as a resize would.
 
-use super::{Curve, Homography, Padding, at_least, at_most, lighting, rounded, shrink};
+use super::{Curve, Homography, Padding, at_least, at_most, lighting, mirrored, rounded, shrink};
 use crate::picture::PictureSize;
 
 /// Pixels to resample.
@@ -119,10 +119,7 @@ impl Axis {
     fn neighbours(&self, places: &[f32; LANES]) -> Neighbours {
         let mut inside = *places;
         if self.mirrored {
-            // A mirrored place is as far from 0 as it is from the nearest multiple of the period.
-            let period = 2.0 * self.length;
-            let periods = 1.0 / period;
-            inside.iter_mut().for_each(|place| *place = (*place - period * rounded(*place * periods).0).abs());
+            inside.iter_mut().for_each(|place| *place = mirrored(*place, self.length));
         }
         let (mut first, mut along) = ([0; LANES], [0.0; LANES]);
         for (&place, (first, along)) in inside.iter().zip(first.iter_mut().zip(&mut along)) {

@@ -5,7 +5,7 @@
 //! a model is judged on. Pixels that already come from a resize are soft by a triangle of their own: the variances of
 //! triangles add, so its square is taken from the square of the reach.
 
-use super::{Homography, Padding, at_least, at_most, resample::LANES, rounded};
+use super::{Homography, Padding, at_least, at_most, mirrored, resample::LANES, rounded};
 use crate::picture::PictureSize;
 
 /// The furthest that a triangle reaches; a frame that shrinks its source further has some aliasing.
@@ -136,8 +136,7 @@ impl Triangle {
     #[inline(always)]
     fn inside(&self, middle: f32) -> f32 {
         let place = match self.padding {
-            // A mirrored place is as far from 0 as it is from the nearest multiple of the period.
-            Padding::Reflection => (middle - 2.0 * self.length * rounded(middle / (2.0 * self.length)).0).abs(),
+            Padding::Reflection => mirrored(middle, self.length),
             Padding::Border | Padding::Zeros => middle,
         };
         at_least(0.5, at_most(self.length - 0.5, place))

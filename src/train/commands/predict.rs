@@ -173,6 +173,6 @@ fn writer(args: &PredictArgs) -> anyhow::Result<Box<dyn Write>> {
         Some(path) => Box::new(BufWriter::new(
             std::fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))?,
         )),
-        None => Box::new(BufWriter::new(Answering::new())),
+        None => Box::new(BufWriter::new(Answering)),
     })
 }

@@ -13,6 +13,7 @@ mod quantised_tests;
 mod race;
 mod runtime;
 mod session;
+mod shared;
 
 pub use drawn::{choose_golden, draw_pictures, spread};
 pub use golden::{GoldenError, Tolerance, check_golden, golden_outputs};
@@ -23,6 +24,7 @@ pub use provider::Provider;
 pub use race::race;
 pub use runtime::Runtime;
 pub use session::{Session, SessionOptions};
+pub use shared::SharedModel;
 
 pub use crate::raw::disable_telemetry;
 

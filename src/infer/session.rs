@@ -1,8 +1,11 @@
 //! One ONNX Runtime session of one model.
 
-use ort::{session::builder::GraphOptimizationLevel, value::TensorRef};
+use ort::{
+    session::builder::{GraphOptimizationLevel, SessionBuilder},
+    value::TensorRef,
+};
 
-use super::{InferError, MemoryAccount, Provider, Runtime};
+use super::{InferError, MemoryAccount, Provider, Runtime, SharedModel};
 use crate::model::ModelFile;
 
 /// How a session uses the machine.
@@ -64,9 +67,32 @@ impl Session {
     /// A provider that this machine does not have, a graph that ONNX Runtime refuses, or one whose input or output is
     /// not as the manifest says.
     pub fn open(runtime: &Runtime, model: &ModelFile, options: &SessionOptions) -> Result<Self, InferError> {
+        Self::open_with(runtime, model, options, None)
+    }
+
+    /// As [`Session::open`], with the weights of `shared`, which is the same model on the processor, optimised for the same
+    /// options.
+    ///
+    /// # Errors
+    /// As [`Session::open`]; also a kernel of the model's that ONNX Runtime does not let share what it packs.
+    pub fn open_shared(
+        runtime: &Runtime,
+        model: &ModelFile,
+        options: &SessionOptions,
+        shared: &SharedModel,
+    ) -> Result<Self, InferError> {
+        Self::open_with(runtime, model, options, Some(shared))
+    }
+
+    fn open_with(
+        runtime: &Runtime,
+        model: &ModelFile,
+        options: &SessionOptions,
+        shared: Option<&SharedModel>,
+    ) -> Result<Self, InferError> {
         options.provider.check_limit(model.bytes.len())?;
         let sizes = options.provider.batch_sizes(options.max_batch);
-        let open = |batch| Ok(Fixed { batch, session: open_one(runtime, model, options)? });
+        let open = |batch| Ok(Fixed { batch, session: open_one(runtime, model, options, shared)? });
         let sized = sizes.into_iter().map(open).collect::<Result<Vec<_>, InferError>>()?;
         let manifest = &model.manifest;
         let size = manifest.input.resize.size;
@@ -175,9 +201,30 @@ fn open_one(
     runtime: &Runtime,
     model: &ModelFile,
     options: &SessionOptions,
+    shared: Option<&SharedModel>,
 ) -> Result<ort::session::Session, InferError> {
-    let mut builder = ort::session::Session::builder(runtime.environment())?
-        .with_optimization_level(GraphOptimizationLevel::All)?
+    let builder = builder(runtime, options)?;
+    let session = match shared {
+        Some(shared) => shared.open(builder)?,
+        None => builder
+            .with_optimization_level(GraphOptimizationLevel::All)?
+            .commit_from_memory(&model.bytes)
+            .map_err(|error| options.provider.error(&error.to_string()))?,
+    };
+    let manifest = &model.manifest;
+    for (what, name, outlets) in
+        [("input", &manifest.input.name, session.inputs()), ("output", &manifest.output.name, session.outputs())]
+    {
+        if !outlets.iter().any(|outlet| outlet.name() == name) {
+            return Err(InferError::Contract(format!("the graph has no {what} {name:?}")));
+        }
+    }
+    Ok(session)
+}
+
+/// What all sessions have, but for how much of the graph is optimised.
+pub(super) fn builder(runtime: &Runtime, options: &SessionOptions) -> Result<SessionBuilder, InferError> {
+    let builder = ort::session::Session::builder(runtime.environment())?
         .with_intra_threads(options.intra_threads)?
         .with_inter_threads(1)?
         .with_intra_op_spinning(options.spinning)?
@@ -189,16 +236,5 @@ fn open_one(
         // Work is shared out in smaller pieces towards its end, so that a thread which something else has interrupted keeps
         // the others waiting for less; 4 as ONNX Runtime recommends.
         .with_config_entry("session.dynamic_block_base", "4")?;
-    builder = options.provider.register(builder, options)?;
-    let session =
-        builder.commit_from_memory(&model.bytes).map_err(|error| options.provider.error(&error.to_string()))?;
-    let manifest = &model.manifest;
-    for (what, name, outlets) in
-        [("input", &manifest.input.name, session.inputs()), ("output", &manifest.output.name, session.outputs())]
-    {
-        if !outlets.iter().any(|outlet| outlet.name() == name) {
-            return Err(InferError::Contract(format!("the graph has no {what} {name:?}")));
-        }
-    }
-    Ok(session)
+    options.provider.register(builder, options)
 }

@@ -37,12 +37,6 @@ fn borrowed(arguments: &[String]) -> Vec<&str> {
     arguments.iter().map(String::as_str).collect()
 }
 
-async fn until_ready(program: &Program, client: &Client) {
-    while client.get(program.url("/readyz")).send().await.unwrap().status() != 200 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
 /// The version that answers.
 async fn answers(program: &Program, client: &Client) -> String {
     let url = program.url("/v1/models/colours/predict");
@@ -57,7 +51,7 @@ async fn a_server_killed_while_versions_change_answers_by_the_last_choice_that_w
     let (arguments, client) = (arguments(folder.path()), client());
     for round in 0..6_u64 {
         let program = Program::serve(&borrowed(&arguments), &[]);
-        until_ready(&program, &client).await;
+        program.until_ready(&client).await;
         // The choice that was asked for last, and the one that was acknowledged last.
         let choices = Arc::new(Mutex::new((String::new(), String::new())));
         let url = program.url("/v1/admin/models/colours/versions");
@@ -76,7 +70,7 @@ async fn a_server_killed_while_versions_change_answers_by_the_last_choice_that_w
         let (asked, acknowledged) = choices.lock().unwrap().clone();
 
         let program = Program::serve(&borrowed(&arguments), &[]);
-        until_ready(&program, &client).await;
+        program.until_ready(&client).await;
         let answering = answers(&program, &client).await;
         assert!(acknowledged.is_empty() || answering == acknowledged || answering == asked, "{answering}");
         let names = std::fs::read_dir(folder.path().join("models/colours")).unwrap();
@@ -92,7 +86,7 @@ async fn corrections_that_were_acknowledged_are_there_after_a_kill() {
     let mut acknowledged = Vec::new();
     for round in 0..3 {
         let program = Program::serve(&borrowed(&arguments), &[]);
-        until_ready(&program, &client).await;
+        program.until_ready(&client).await;
         let url = program.url("/v1/models/colours/predict");
         for shade in 0..4 + round {
             let picture = pictures::plain(4, 4, [255 - shade, 0, 0]);
@@ -148,7 +142,7 @@ async fn on_a_full_disk_pictures_are_answered_and_what_was_acknowledged_stays() 
     let (arguments, client) = (arguments(folder.path()), client());
     // Room for the schema, and for a few answers.
     let program = Program::serve_on_a_full_disk(300, &borrowed(&arguments));
-    until_ready(&program, &client).await;
+    program.until_ready(&client).await;
     let url = program.url("/v1/models/colours/predict");
     let (mut acknowledged, mut refused) = (Vec::new(), 0);
     while refused < 3 {
@@ -171,7 +165,7 @@ async fn on_a_full_disk_pictures_are_answered_and_what_was_acknowledged_stays() 
     program.kill();
 
     let program = Program::serve(&borrowed(&arguments), &[]);
-    until_ready(&program, &client).await;
+    program.until_ready(&client).await;
     let store = Store::open(&Database::Sqlite(folder.path().join("test.db"))).await.unwrap().unwrap();
     let found: Vec<String> =
         sqlx::query_scalar("SELECT prediction_id FROM feedback").fetch_all(store.pool()).await.unwrap();

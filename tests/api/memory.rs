@@ -1,31 +1,8 @@
 //! Memory of a model that is no longer loaded comes back. `scripts/soak swaps` measures the same with a real model.
 
-use std::{
-    io::{BufRead as _, BufReader},
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use crate::helpers::{client, models, pictures, put_version};
-
-/// A server that ends with the test.
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Server {
-    /// MiB in RAM that are of no file.
-    fn memory(&self) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
-        line.split_whitespace().next().unwrap().parse::<f64>().unwrap() / 1024.0
-    }
-}
+use crate::helpers::{client, models, pictures, program::Program, put_version};
 
 /// The program itself: its allocator is part of what is tested.
 #[tokio::test]
@@ -33,20 +10,12 @@ async fn memory_comes_back_after_swaps_and_no_request_fails() {
     let folder = tempfile::tempdir().unwrap();
     let heavy = models::heavy();
     (1..=2).for_each(|version| put_version(folder.path(), "heavy", version, &heavy));
-    let mut server = Command::new(env!("CARGO_BIN_EXE_tagpoint"))
-        .args(["serve", "--listen", "127.0.0.1:0"])
-        .env("TAGPOINT_MODELS", folder.path())
-        .env("RUST_LOG", "off")
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let server = Server(server);
-    let predict = line.split_whitespace().last().unwrap().to_owned();
-    let admin = predict.replace("/v1/models/", "/v1/admin/models/").replace("predict", "versions");
+    let server = Program::serve(&["--models", folder.path().to_str().unwrap(), "--database", "none"], &[]);
+    let predict = server.url("/v1/models/heavy/predict");
+    let admin = server.url("/v1/admin/models/heavy/versions");
 
     let client = client();
+    server.until_ready(&client).await;
     let ask = async |url: String, body: Vec<u8>| {
         let response = client.post(&url).body(body).send().await.unwrap();
         assert_eq!(response.status(), 200, "{url}");
@@ -58,7 +27,8 @@ async fn memory_comes_back_after_swaps_and_no_request_fails() {
         }
     };
     use_it().await;
-    let before = server.memory();
+    let now = || server.memory().0;
+    let before = now();
     for swap in 0..6 {
         // Version 2, the newest, was loaded first.
         let (new, old) = if swap % 2 == 0 { (1, 2) } else { (2, 1) };
@@ -69,8 +39,54 @@ async fn memory_comes_back_after_swaps_and_no_request_fails() {
     }
     // What is free goes back to the system by and by, within about ten seconds.
     let patience = Instant::now() + Duration::from_secs(40);
-    while server.memory() > before + 16.0 {
-        assert!(Instant::now() < patience, "{before:.1} MiB before, {:.1} MiB after", server.memory());
+    while now() > before + 16.0 {
+        assert!(Instant::now() < patience, "{before:.1} MiB before, {:.1} MiB after", now());
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+#[tokio::test]
+async fn instances_hold_the_weights_of_convolutions_once_and_answer_as_one_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let wide = models::wide();
+    put_version(folder.path(), "wide", 1, &wide);
+    let picture = pictures::pattern(8, 1);
+    let client = client();
+    let mut answers = Vec::new();
+    let mut held = Vec::new();
+    for instances in ["1", "4"] {
+        let models = folder.path().to_str().unwrap();
+        let server = Program::serve(&["--models", models, "--database", "none", "--instances", instances], &[]);
+        server.until_ready(&client).await;
+        assert!(!server.log().contains("holds the weights by itself"), "{}", server.log());
+        let predict = server.url("/v1/models/wide/predict?all=true");
+        let asked = (0..8).map(|_| async {
+            let response = client.post(&predict).body(picture.clone()).send().await.unwrap();
+            response.json::<serde_json::Value>().await.unwrap()["labels"].clone()
+        });
+        answers.extend(futures_util::future::join_all(asked).await);
+        // What opening took goes back to the system by and by: the least of what is seen counts.
+        let mut least = f64::INFINITY;
+        for _ in 0..50 {
+            least = least.min(server.memory().0);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        held.push(least);
+    }
+    assert!(answers[0].is_array() && answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    let weights = wide.bytes.len() as f64 / f64::from(1 << 20);
+    let (one, four) = (held[0], held[1]);
+    assert!(one > weights && four < one + weights, "{one:.0} MiB with one instance, {four:.0} with four");
+}
+
+#[tokio::test]
+async fn instances_that_cannot_share_their_weights_serve_nevertheless_and_the_log_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    put_version(folder.path(), "wide", 1, &models::wide());
+    let models = folder.path().to_str().unwrap();
+    let arguments = ["--models", models, "--database", "none", "--instances", "2"];
+    let server = Program::serve_on_a_full_disk(300, &arguments);
+    server.until_ready(&client()).await;
+    let log = server.log();
+    assert!(log.contains("each session holds the weights by itself"), "{log}");
 }

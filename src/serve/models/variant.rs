@@ -13,7 +13,10 @@ use serde::{Deserialize, Serialize};
 use super::{super::settings::Settings, served::Refusal};
 use crate::{
     files::write_whole,
-    infer::{GoldenError, Precision, PrecisionChoice, Runtime, Session, SessionOptions, Tolerance, check_golden, race},
+    infer::{
+        GoldenError, Precision, PrecisionChoice, Provider, Runtime, Session, SessionOptions, SharedModel, Tolerance,
+        check_golden, race,
+    },
     model::{Digest, INT8_FILE, ModelFile, Task, VersionFolder},
     onnx::trust::TrustLimits,
 };
@@ -33,6 +36,8 @@ pub(super) struct Variant {
 struct Candidate {
     file: ModelFile,
     session: Session,
+    /// The weights of all its sessions, where they can share them.
+    shared: Option<SharedModel>,
     /// Why it does not compute in TensorFloat-32, where it could and does not.
     full_float32: Option<String>,
 }
@@ -110,23 +115,44 @@ impl Opener<'_> {
     /// A session that gives the golden outputs: in TensorFloat-32 where the device has it, and in full float32 where the
     /// model does not bear that.
     fn check(&self, file: ModelFile, precision: Precision) -> Result<Candidate, Refusal> {
-        match self.session(&file, precision, true) {
+        if let Some((shared, session)) = self.share(&file, precision)? {
+            return Ok(Candidate { session, file, shared: Some(shared), full_float32: None });
+        }
+        match self.session(&file, precision, true, None) {
             Err(Refusal::Golden(error @ GoldenError::Drift { .. }))
                 if precision == Precision::Float32 && self.settings.provider.has_tensor_float32() =>
             {
-                let session = self.session(&file, precision, false)?;
-                Ok(Candidate { session, file, full_float32: Some(format!("TensorFloat-32 is off: with it, {error}")) })
+                let session = self.session(&file, precision, false, None)?;
+                let why = format!("TensorFloat-32 is off: with it, {error}");
+                Ok(Candidate { session, file, shared: None, full_float32: Some(why) })
             }
-            session => Ok(Candidate { session: session?, file, full_float32: None }),
+            session => Ok(Candidate { session: session?, file, shared: None, full_float32: None }),
+        }
+    }
+
+    /// The first of several sessions that hold their weights together. In INT8 they cannot, nor on a graphics card, and
+    /// a model may have kernels that do not let them.
+    fn share(&self, file: &ModelFile, precision: Precision) -> Result<Option<(SharedModel, Session)>, Refusal> {
+        if self.settings.instances == 1 || precision == Precision::Int8 || self.settings.provider != Provider::Cpu {
+            return Ok(None);
+        }
+        let shared = SharedModel::optimise(self.runtime, file, &self.options(true)).map_err(Refusal::from);
+        match shared.and_then(|shared| Ok((self.session(file, precision, true, Some(&shared))?, shared))) {
+            Ok((session, shared)) => Ok(Some((shared, session))),
+            Err(Refusal::Session(error)) => {
+                tracing::warn!(file = %file.digest, %error, "each session holds the weights by itself");
+                Ok(None)
+            }
+            Err(refusal) => Err(refusal),
         }
     }
 
     /// Opens the other sessions.
     fn complete(&self, candidate: Candidate, precision: Precision, reason: String) -> Result<Variant, Refusal> {
-        let Candidate { file, session, full_float32 } = candidate;
+        let Candidate { file, session, shared, full_float32 } = candidate;
         let mut sessions = vec![session];
         while sessions.len() < self.settings.instances {
-            sessions.push(self.session(&file, precision, full_float32.is_none())?);
+            sessions.push(self.session(&file, precision, full_float32.is_none(), shared.as_ref())?);
         }
         let reason = match full_float32 {
             Some(why) => format!("{reason}; {why}"),
@@ -135,18 +161,31 @@ impl Opener<'_> {
         Ok(Variant { file, precision, reason, tolerance: self.tolerance(precision), sessions })
     }
 
-    fn session(&self, file: &ModelFile, precision: Precision, tensor_float32: bool) -> Result<Session, Refusal> {
-        let options = SessionOptions {
+    fn session(
+        &self,
+        file: &ModelFile,
+        precision: Precision,
+        tensor_float32: bool,
+        shared: Option<&SharedModel>,
+    ) -> Result<Session, Refusal> {
+        let options = self.options(tensor_float32);
+        let mut session = match shared {
+            Some(shared) => Session::open_shared(self.runtime, file, &options, shared)?,
+            None => Session::open(self.runtime, file, &options)?,
+        };
+        check_golden(&mut session, &file.manifest, self.tolerance(precision))?;
+        Ok(session)
+    }
+
+    fn options(&self, tensor_float32: bool) -> SessionOptions {
+        SessionOptions {
             provider: self.settings.provider,
             intra_threads: self.settings.intra_threads,
             spinning: self.settings.spinning,
             max_batch: self.settings.max_batch,
             tensor_float32,
             ..SessionOptions::default()
-        };
-        let mut session = Session::open(self.runtime, file, &options)?;
-        check_golden(&mut session, &file.manifest, self.tolerance(precision))?;
-        Ok(session)
+        }
     }
 
     fn tolerance(&self, precision: Precision) -> Tolerance {

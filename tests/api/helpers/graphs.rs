@@ -122,6 +122,31 @@ pub fn slow() -> ModelProto {
     model(nodes, initializers, SLOW_SIDE, "scores", &[3])
 }
 
+/// `scores` [N, 3] by way of 45 MiB of convolutions' weights.
+pub fn wide() -> ModelProto {
+    const CHANNELS: i64 = 512;
+    let mut nodes = vec![
+        node("Cast", &["image"], "pixels", &[int("to", DataType::Float as i64)]),
+        node("Transpose", &["pixels"], "planes", &[ints("perm", &[0, 3, 1, 2])]),
+        node("Mul", &["planes", "scale"], "bounded_0", &[]),
+    ];
+    let mut initializers = vec![TensorProto::from_f32("scale", &[1], &[1.0 / 255.0])];
+    for layer in 0..6 {
+        let (inputs, side) = if layer == 0 { (3, 1) } else { (CHANNELS, 3) };
+        let (weights, before) = (format!("weights_{layer}"), format!("bounded_{layer}"));
+        let (sums, after) = (format!("sums_{layer}"), format!("bounded_{}", layer + 1));
+        initializers.push(pattern(&weights, &[CHANNELS, inputs, side, side]));
+        let pads = ints("pads", &[side / 2; 4]);
+        nodes.push(node("Conv", &[&before, &weights], &sums, &[ints("strides", &[side.min(2); 2]), pads]));
+        nodes.push(node("Tanh", &[&sums], &after, &[]));
+    }
+    nodes.push(node("ReduceMean", &["bounded_6"], "pooled", &[ints("axes", &[2, 3]), int("keepdims", 0)]));
+    nodes.push(node("MatMul", &["pooled", "head"], "logits", &[]));
+    nodes.push(node("Sigmoid", &["logits"], "scores", &[]));
+    initializers.push(pattern("head", &[CHANNELS, 3]));
+    model(nodes, initializers, SIDE, "scores", &[3])
+}
+
 /// `scores` [N, 3] by way of 64 MiB of weights.
 pub fn heavy() -> ModelProto {
     const WIDTH: i64 = 2048;

@@ -92,6 +92,11 @@ pub fn quick() -> ModelFile {
     seal(graphs::quick(), colour_task(), rule(graphs::SLOW_SIDE), 2)
 }
 
+/// A model of 45 MiB, nearly all of it weights of convolutions.
+pub fn wide() -> ModelFile {
+    seal(graphs::wide(), colour_task(), rule(graphs::SIDE), 1)
+}
+
 /// A model of 64 MiB.
 pub fn heavy() -> ModelFile {
     seal(graphs::heavy(), colour_task(), rule(graphs::SIDE), 1)

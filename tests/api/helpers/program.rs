@@ -67,6 +67,15 @@ impl Program {
         format!("http://{}{path}", self.address)
     }
 
+    /// Returns once every model is loaded.
+    pub async fn until_ready(&self, client: &reqwest::Client) {
+        let begun = Instant::now();
+        while client.get(self.url("/readyz")).send().await.unwrap().status() != 200 {
+            assert!(begun.elapsed() < PATIENCE, "it is not ready: {}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// What it has written so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()

@@ -41,11 +41,12 @@ pub const TARGETS: [Target; 11] = [
 /// The inputs that a target starts from: `tests/fuzz/corpus/NAME`, and files that other tests have anyway.
 pub fn corpus(name: &str) -> Vec<Vec<u8>> {
     let tests = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests"));
-    let folder = match name {
-        "picture" => tests.join("fixtures/pictures/pictures"),
-        _ => tests.join("fuzz/corpus").join(name),
-    };
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut folders = vec![tests.join("fuzz/corpus").join(name)];
+    if name == "picture" {
+        folders.push(tests.join("fixtures/pictures/pictures"));
+    }
+    let entries = folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap());
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     files.sort();
     files.iter().map(|file| std::fs::read(file).unwrap()).collect()
 }

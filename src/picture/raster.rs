@@ -19,7 +19,8 @@ pub(super) fn decode(format: Format, bytes: &[u8], limits: &Limits) -> Result<Pi
     limits.check_size(header.size)?;
 
     // A file can make the crates panic: image-webp 0.2.4 where a Huffman code has more words than there is room for
-    // (https://github.com/image-rs/image-webp/issues/118). That is the file's fault, not the server's.
+    // (https://github.com/image-rs/image-webp/issues/118), png 0.18.1 where a palette's row is too short. That is the file's
+    // fault, not the server's.
     let decoded = panic::catch_unwind(|| decode_stored(format, bytes, limits, header.size));
     let (stored, rgb) = decoded
         .unwrap_or_else(|_| Err(PictureError::Broken("its content is damaged; the decoder gave up".to_owned())))?;
@@ -130,5 +131,16 @@ mod tests {
         // One that is right is read, and the others are missing.
         let error = decode(Format::WebP, &webp(&twice[2..]), &Limits::default()).unwrap_err();
         assert!(matches!(&error, PictureError::Broken(reason) if !reason.contains("gave up")), "{error}");
+    }
+
+    #[test]
+    fn what_makes_decoders_panic_is_a_broken_picture() {
+        for (format, file) in [
+            (Format::WebP, &include_bytes!("../../tests/fuzz/corpus/picture/overcomplete-huffman-code.webp")[..]),
+            (Format::Png, include_bytes!("../../tests/fuzz/corpus/picture/palette-without-room.png")),
+        ] {
+            let error = decode(format, file, &Limits::default()).unwrap_err();
+            assert!(matches!(error, PictureError::Broken(_)), "{format:?}: {error}");
+        }
     }
 }

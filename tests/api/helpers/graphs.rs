@@ -100,51 +100,15 @@ pub fn redness() -> ModelProto {
 
 /// `scores` [N, 3] after a dozen convolutions: slow enough that requests wait for each other.
 pub fn slow() -> ModelProto {
-    const CHANNELS: i64 = 32;
-    let mut nodes = vec![
-        node("Cast", &["image"], "pixels", &[int("to", DataType::Float as i64)]),
-        node("Transpose", &["pixels"], "planes", &[ints("perm", &[0, 3, 1, 2])]),
-        node("Mul", &["planes", "scale"], "features_0", &[]),
-    ];
-    let mut initializers = vec![TensorProto::from_f32("scale", &[1], &[1.0 / 255.0])];
-    for layer in 0..12 {
-        let inputs = if layer == 0 { 3 } else { CHANNELS };
-        let (weights, before) = (format!("weights_{layer}"), format!("features_{layer}"));
-        let (sums, after) = (format!("sums_{layer}"), format!("features_{}", layer + 1));
-        initializers.push(pattern(&weights, &[CHANNELS, inputs, 3, 3]));
-        nodes.push(node("Conv", &[&before, &weights], &sums, &[ints("pads", &[1, 1, 1, 1])]));
-        nodes.push(node("Tanh", &[&sums], &after, &[]));
-    }
-    nodes.push(node("ReduceMean", &["features_12"], "pooled", &[ints("axes", &[2, 3]), int("keepdims", 0)]));
-    nodes.push(node("MatMul", &["pooled", "head"], "logits", &[]));
-    nodes.push(node("Sigmoid", &["logits"], "scores", &[]));
-    initializers.push(pattern("head", &[CHANNELS, 3]));
-    model(nodes, initializers, SLOW_SIDE, "scores", &[3])
+    let layer = Convolutions { channels: 32, side: 3, stride: 1 };
+    convolved(SLOW_SIDE, &[layer; 12])
 }
 
 /// `scores` [N, 3] by way of 45 MiB of convolutions' weights.
 pub fn wide() -> ModelProto {
-    const CHANNELS: i64 = 512;
-    let mut nodes = vec![
-        node("Cast", &["image"], "pixels", &[int("to", DataType::Float as i64)]),
-        node("Transpose", &["pixels"], "planes", &[ints("perm", &[0, 3, 1, 2])]),
-        node("Mul", &["planes", "scale"], "bounded_0", &[]),
-    ];
-    let mut initializers = vec![TensorProto::from_f32("scale", &[1], &[1.0 / 255.0])];
-    for layer in 0..6 {
-        let (inputs, side) = if layer == 0 { (3, 1) } else { (CHANNELS, 3) };
-        let (weights, before) = (format!("weights_{layer}"), format!("bounded_{layer}"));
-        let (sums, after) = (format!("sums_{layer}"), format!("bounded_{}", layer + 1));
-        initializers.push(pattern(&weights, &[CHANNELS, inputs, side, side]));
-        let pads = ints("pads", &[side / 2; 4]);
-        nodes.push(node("Conv", &[&before, &weights], &sums, &[ints("strides", &[side.min(2); 2]), pads]));
-        nodes.push(node("Tanh", &[&sums], &after, &[]));
-    }
-    nodes.push(node("ReduceMean", &["bounded_6"], "pooled", &[ints("axes", &[2, 3]), int("keepdims", 0)]));
-    nodes.push(node("MatMul", &["pooled", "head"], "logits", &[]));
-    nodes.push(node("Sigmoid", &["logits"], "scores", &[]));
-    initializers.push(pattern("head", &[CHANNELS, 3]));
-    model(nodes, initializers, SIDE, "scores", &[3])
+    let first = Convolutions { channels: 512, side: 1, stride: 1 };
+    let halving = Convolutions { channels: 512, side: 3, stride: 2 };
+    convolved(SIDE, &[first, halving, halving, halving, halving, halving])
 }
 
 /// `scores` [N, 3] by way of 64 MiB of weights.
@@ -171,6 +135,38 @@ fn mean_colours() -> Vec<NodeProto> {
         node("Cast", &["image"], "pixels", &[int("to", DataType::Float as i64)]),
         node("ReduceMean", &["pixels"], "means", &[ints("axes", &[1, 2]), int("keepdims", 0)]),
     ]
+}
+
+/// A layer of [`convolved`]: channels that it makes, side of its kernels, stride.
+#[derive(Clone, Copy)]
+struct Convolutions {
+    channels: i64,
+    side: i64,
+    stride: i64,
+}
+
+/// `scores` [N, 3]: the sigmoid of a linear layer on the means of convolutions of pixels / 255, each with a tanh after it.
+fn convolved(side: u32, layers: &[Convolutions]) -> ModelProto {
+    let mut nodes = vec![
+        node("Cast", &["image"], "pixels", &[int("to", DataType::Float as i64)]),
+        node("Transpose", &["pixels"], "planes", &[ints("perm", &[0, 3, 1, 2])]),
+        node("Mul", &["planes", "scale"], "scaled", &[]),
+    ];
+    let mut initializers = vec![TensorProto::from_f32("scale", &[1], &[1.0 / 255.0])];
+    let (mut before, mut inputs) = ("scaled".to_owned(), 3);
+    for (place, &Convolutions { channels, side, stride }) in layers.iter().enumerate() {
+        let [weights, sums, after] = ["weights", "sums", "features"].map(|what| format!("{what}_{place}"));
+        initializers.push(pattern(&weights, &[channels, inputs, side, side]));
+        let attributes = [ints("strides", &[stride; 2]), ints("pads", &[side / 2; 4])];
+        nodes.push(node("Conv", &[&before, &weights], &sums, &attributes));
+        nodes.push(node("Tanh", &[&sums], &after, &[]));
+        (before, inputs) = (after, channels);
+    }
+    nodes.push(node("ReduceMean", &[&before], "pooled", &[ints("axes", &[2, 3]), int("keepdims", 0)]));
+    nodes.push(node("MatMul", &["pooled", "head"], "logits", &[]));
+    nodes.push(node("Sigmoid", &["logits"], "scores", &[]));
+    initializers.push(pattern("head", &[inputs, 3]));
+    model(nodes, initializers, side, "scores", &[3])
 }
 
 /// Weights of both signs, small enough that sums stay near ±1.

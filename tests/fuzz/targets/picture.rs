@@ -3,7 +3,7 @@
 use tagpoint::picture::{Detail, Limits, Picture, ResizeMethod, ResizeRule};
 
 /// Small, so that what is decoded takes no time and little memory.
-const LIMITS: Limits = Limits { max_bytes: 1 << 20, max_side: 2048, max_pixels: 1 << 20 };
+pub(super) const LIMITS: Limits = Limits { max_bytes: 1 << 20, max_side: 2048, max_pixels: 1 << 20 };
 
 /// Decodes whole and by a rule; what decodes has the size that it says, within the limits, and resizes.
 pub fn decode(bytes: &[u8]) {

@@ -137,6 +137,8 @@ async fn serve(models: &Path) -> std::net::SocketAddr {
         models: models.to_owned(),
         database: Database::None,
         max_body: 1 << 20,
+        // A picture of the 64 megapixels that are allowed by default takes most of the memory that a target may.
+        picture: super::picture::LIMITS,
         intra_threads: 1,
         ..Settings::default()
     };

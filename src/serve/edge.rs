@@ -20,6 +20,8 @@ use crate::store::{Store, StoreError};
 
 /// How long nothing may be asked on an HTTP/2 connection: clients open another one by themselves.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+/// How long a client may take nothing of what it is told.
+const UNHEARD: Duration = Duration::from_secs(60);
 
 /// Keys, certificate and fetcher; its files are followed until it is dropped.
 pub(super) struct Edge {
@@ -95,6 +97,7 @@ impl Edge {
         listen::Rules {
             header_timeout: settings.connections.header_timeout,
             idle_timeout: IDLE_TIMEOUT,
+            unheard: UNHEARD,
             max_connections: settings.connections.max,
             tls: self.tls.clone(),
         }

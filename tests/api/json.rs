@@ -102,3 +102,20 @@ async fn a_url_that_gives_no_picture_says_whose_fault_it_is() {
     problem(by_url("file:///etc/passwd".to_owned()).await, 400, "url-refused").await;
     problem(by_url("what".to_owned()).await, 400, "url-refused").await;
 }
+
+#[tokio::test]
+async fn what_is_fetched_has_the_time_of_its_request() {
+    let slow = Origin::silent().await;
+    let app = App::start_with(&[("colours", &models::colours())], |settings| {
+        allow(&[&slow])(settings);
+        settings.fetch.as_mut().unwrap().timeout = Duration::from_secs(30);
+    })
+    .await;
+    let url = app.url("/v1/models/colours/predict?timeout=0.3");
+    let images = [json!({"url": slow.url()}), json!({"url": slow.url()})];
+    let begun = std::time::Instant::now();
+    let response = app.client.post(url).json(&json!({ "images": images })).send().await.unwrap();
+    let body = problem(response, 504, "deadline-exceeded").await;
+    assert_eq!(body["results"].as_array().unwrap().len(), 2);
+    assert!(begun.elapsed() < Duration::from_secs(10));
+}

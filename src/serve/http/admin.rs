@@ -4,13 +4,14 @@
 
 use axum::{
     Json,
-    extract::{FromRequest as _, Path, Request, State},
+    extract::{Path, Request, State},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
     App,
+    form::read_json,
     model_views::{ModelDetail, ShadowView, detail, version_of},
     parameters::Parameters,
 };
@@ -162,8 +163,7 @@ pub(super) async fn set_shadow(
     request: Request,
 ) -> Result<Json<ChangedModel>, Error> {
     parameters.none()?;
-    let Json(shadow) =
-        Json::<ShadowView>::from_request(request, &()).await.map_err(|error| Error::Body(error.body_text()))?;
+    let shadow: ShadowView = read_json(request, app.settings.max_body).await?;
     if !(shadow.share > 0.0 && shadow.share <= 1.0) {
         return Err(Error::Body(format!("share {} is not above 0 and at most 1", shadow.share)));
     }

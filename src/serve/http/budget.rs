@@ -91,8 +91,8 @@ pub(super) async fn admit(app: &AppState, request: Request, next: Next) -> Resul
     }
     let time = app.settings.request_timeout;
     if grpc::is_stream(request.uri().path()) {
-        let packed = request.headers().get("grpc-encoding").is_some_and(|encoding| encoding != "identity");
-        let unanswered = Arc::new(Unanswered::new(app.budget.clone(), time, packed.then_some(limit as u64)));
+        let packed = is_packed(&request).then_some(limit as u64);
+        let unanswered = Arc::new(Unanswered::new(app.budget.clone(), time, packed));
         let mut request = request.map(|body| Body::new(Arriving::new(body, Arc::clone(&unanswered))));
         request.extensions_mut().insert(unanswered);
         return Ok(next.run(request).await);
@@ -103,7 +103,7 @@ pub(super) async fn admit(app: &AppState, request: Request, next: Next) -> Resul
         None => None,
     };
     let (pace, budget) = match &held {
-        Some((bytes, _)) => (Pace::new(time, Some(*bytes)), None),
+        Some((bytes, _)) => (Pace::new(time, Some(sent.unwrap_or(*bytes))), None),
         None => (Pace::new(time, None), Some(app.budget.clone())),
     };
     let fate = Arc::new(Fate::default());
@@ -115,13 +115,24 @@ pub(super) async fn admit(app: &AppState, request: Request, next: Next) -> Resul
 /// The bytes of memory that are held for a body from the start: what is packed, or names URLs, may come to the limit.
 /// None for one of unknown length, which takes memory as it comes.
 fn held_from_the_start(app: &AppState, request: &Request, sent: Option<u64>) -> Option<usize> {
-    let headers = request.headers();
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let is_json = content_type.is_some_and(|text| text.to_ascii_lowercase().starts_with("application/json"));
-    if headers.contains_key(header::CONTENT_ENCODING) || (app.fetcher.is_some() && is_json) {
+    if is_packed(request) || (app.fetcher.is_some() && may_name_urls(request)) {
         return Some(app.settings.max_body);
     }
     sent.map(|bytes| bytes as usize)
+}
+
+/// Whether the body, or the messages in it, are compressed.
+fn is_packed(request: &Request) -> bool {
+    let headers = request.headers();
+    headers.contains_key(header::CONTENT_ENCODING)
+        || headers.get("grpc-encoding").is_some_and(|encoding| encoding != "identity")
+}
+
+/// Whether the body may be a list of pictures by URL, which only predictions of `/v1` read.
+fn may_name_urls(request: &Request) -> bool {
+    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    request.uri().path().ends_with("/predict")
+        && content_type.is_some_and(|text| text.to_ascii_lowercase().starts_with("application/json"))
 }
 
 #[cfg(test)]

@@ -5,7 +5,13 @@
 
 use std::{sync::LazyLock, time::Duration};
 
-use axum::{Json, Router, extract::Request, middleware::Next, response::Response};
+use axum::{
+    Router,
+    extract::Request,
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
 use http::{HeaderValue, header};
 use serde_json::json;
 use utoipa::{
@@ -50,6 +56,8 @@ struct Frame;
 
 /// The document, made once.
 static DOCUMENT: LazyLock<OpenApi> = LazyLock::new(make);
+/// Its text, which all who ask share.
+static TEXT: LazyLock<Bytes> = LazyLock::new(|| serde_json::to_vec(&*DOCUMENT).unwrap_or_default().into());
 
 /// The OpenAPI 3.1 document of the service.
 pub fn openapi_document() -> &'static OpenApi {
@@ -66,8 +74,8 @@ pub fn openapi_document() -> &'static OpenApi {
     tag = "document",
     responses((status = 200, description = "The OpenAPI document.", body = Object, example = json!({"openapi": "3.1.0"})))
 )]
-pub(super) async fn openapi_json() -> Json<&'static OpenApi> {
-    Json(openapi_document())
+pub(super) async fn openapi_json() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], TEXT.clone())
 }
 
 /// Swagger UI. Its files are in the program, and the browser is told to ask no other host.

@@ -4,13 +4,13 @@ use std::time::{Duration, SystemTime};
 
 use axum::{
     Extension, Json,
-    extract::{FromRequest as _, Path, Request, State},
+    extract::{Path, Request, State},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{App, access::Key, parameters::Parameters};
+use super::{App, access::Key, form::read_json, parameters::Parameters};
 use crate::{error::Error, feedback::Truth, store::feedback::PredictedBy};
 
 /// How long an answer may take to become a row, so that a correction right after it finds one.
@@ -54,8 +54,7 @@ pub(super) async fn give_feedback(
 ) -> Result<Json<GivenFeedback>, Error> {
     parameters.none()?;
     let store = app.store()?;
-    let Json(truth) =
-        Json::<Truth>::from_request(request, &()).await.map_err(|error| Error::Body(error.body_text()))?;
+    let truth: Truth = read_json(request, app.settings.max_body).await?;
     let by = predicted_by(&app, &id).await?;
     let task = serde_json::from_str(&by.task).map_err(Error::internal)?;
     truth.check(&task).map_err(Error::Body)?;

@@ -1,10 +1,14 @@
 //! The request's body: a picture's bytes, or pictures as a form or as JSON.
 
+use std::time::Instant;
+
 use axum::{
+    Json,
     extract::{FromRequest as _, Multipart, Request, multipart::MultipartError},
     http::{StatusCode, header},
 };
 use bytes::Bytes;
+use serde::de::DeserializeOwned;
 
 use super::json;
 use crate::{error::Error, serve::fetch::Fetcher};
@@ -32,13 +36,23 @@ impl Body {
     }
 }
 
-/// Reads the body; `max_body` is for the message, the limit itself is the router's.
-pub(super) async fn read(
-    request: Request,
-    max_body: usize,
-    max_pictures: usize,
-    fetcher: Option<&Fetcher>,
-) -> Result<Body, Error> {
+/// How a body of pictures is read.
+#[derive(Debug)]
+pub(super) struct Reading<'a> {
+    /// For the message: the limit itself is the router's. What URLs bring counts as if it had been sent.
+    pub(super) max_body: usize,
+    pub(super) max_pictures: usize,
+    /// None where pictures are not fetched by URL.
+    pub(super) fetcher: Option<&'a Fetcher>,
+    /// When the answer is no longer wanted, nor what is still fetched for it.
+    pub(super) deadline: Option<Instant>,
+    /// The name of the model that is asked.
+    pub(super) model: &'a str,
+}
+
+/// Reads the body.
+pub(super) async fn read(request: Request, reading: &Reading<'_>) -> Result<Body, Error> {
+    let Reading { max_body, max_pictures, .. } = *reading;
     let content_type = request.headers().get(header::CONTENT_TYPE);
     let content_type = content_type.map_or("", |value| value.to_str().unwrap_or("?"));
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -50,7 +64,7 @@ pub(super) async fn read(
         return read_form(request, max_body, max_pictures).await.map(Body::Several);
     }
     if essence == "application/json" {
-        return json::read(&read_whole(request, max_body).await?, fetcher, max_body, max_pictures).await;
+        return json::read(&read_whole(request, max_body).await?, reading).await;
     }
     Err(Error::MediaType(content_type.to_owned()))
 }
@@ -59,6 +73,12 @@ pub(super) async fn read(
 pub(in crate::serve) async fn read_whole(request: Request, max_body: usize) -> Result<Bytes, Error> {
     let bytes = Bytes::from_request(request, &()).await;
     bytes.map_err(|error| unreadable(error.status(), error.body_text(), max_body))
+}
+
+/// A body of JSON, as the interface's own requests have it; `max_body` is for the message.
+pub(super) async fn read_json<T: DeserializeOwned>(request: Request, max_body: usize) -> Result<T, Error> {
+    let read = Json::from_request(request, &()).await;
+    read.map(|Json(value)| value).map_err(|error| unreadable(error.status(), error.body_text(), max_body))
 }
 
 /// Every part is a picture, whatever its field is called.

@@ -7,11 +7,12 @@ use base64::{
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use serde::Deserialize;
+use tokio::time::timeout_at;
 
-use super::form::Body;
+use super::form::{Body, Reading};
 use crate::{
     error::Error,
-    serve::fetch::{Allowance, FetchError, Fetcher},
+    serve::fetch::{Allowance, FetchError},
 };
 
 /// URLs of one request that are fetched at a time.
@@ -50,8 +51,7 @@ enum Source {
 
 /// How the request's URLs are fetched.
 struct Fetching<'a> {
-    /// None where pictures are not fetched by URL.
-    fetcher: Option<&'a Fetcher>,
+    reading: &'a Reading<'a>,
     allowance: Allowance,
 }
 
@@ -60,23 +60,18 @@ struct Fetching<'a> {
 /// # Errors
 /// `Body` where the text is not JSON of this form; `TooManyPictures`, `NoPicture`; for one picture everything that can
 /// be wrong with it.
-pub(super) async fn read(
-    text: &[u8],
-    fetcher: Option<&Fetcher>,
-    max_body: usize,
-    max_pictures: usize,
-) -> Result<Body, Error> {
-    // What URLs bring counts as if it had been sent.
-    let fetching = Fetching { fetcher, allowance: Allowance::new(max_body) };
+pub(super) async fn read(text: &[u8], reading: &Reading<'_>) -> Result<Body, Error> {
+    let fetching = Fetching { reading, allowance: Allowance::new(reading.max_body) };
     let sent: Sent = serde_json::from_slice(text).map_err(|error| unfit(&error))?;
     match (sent.images, sent.image, sent.url) {
-        (Some(pictures), None, None) => several(pictures, &fetching, max_pictures).await,
+        (Some(pictures), None, None) => several(pictures, &fetching).await,
         (None, image, url) => source(image, url, "it")?.bytes(&fetching).await.map(Body::Picture),
         _ => Err(Error::Body("the JSON has images together with image or url: send one of the three".to_owned())),
     }
 }
 
-async fn several(pictures: Vec<SentPicture>, fetching: &Fetching<'_>, max_pictures: usize) -> Result<Body, Error> {
+async fn several(pictures: Vec<SentPicture>, fetching: &Fetching<'_>) -> Result<Body, Error> {
+    let max_pictures = fetching.reading.max_pictures;
     if pictures.is_empty() {
         return Err(Error::NoPicture);
     }
@@ -107,8 +102,15 @@ impl Source {
         match self {
             Self::Base64(text) => decode(&text),
             Self::Url(url) => {
-                let fetcher = fetching.fetcher.ok_or(FetchError::Off)?;
-                Ok(fetcher.fetch(&url, &fetching.allowance).await?)
+                let Reading { fetcher, deadline, model, .. } = *fetching.reading;
+                let fetched = fetcher.ok_or(FetchError::Off)?.fetch(&url, &fetching.allowance);
+                match deadline {
+                    Some(deadline) => timeout_at(deadline.into(), fetched)
+                        .await
+                        .map_err(|_| Error::DeadlineExceeded(model.to_owned()))?
+                        .map_err(Error::from),
+                    None => Ok(fetched.await?),
+                }
             }
         }
     }
@@ -205,7 +207,8 @@ mod tests {
     use super::*;
 
     async fn said(text: &str) -> String {
-        match read(text.as_bytes(), None, 1000, 2).await {
+        let reading = Reading { max_body: 1000, max_pictures: 2, fetcher: None, deadline: None, model: "scenes" };
+        match read(text.as_bytes(), &reading).await {
             Ok(Body::Picture(bytes)) => format!("one: {}", String::from_utf8_lossy(&bytes)),
             Ok(Body::Several(pictures)) => pictures
                 .into_iter()

@@ -14,7 +14,7 @@ use tracing::Span;
 use super::{
     App, annotated,
     context::{RequestId, Started, milliseconds},
-    form::{self, Body},
+    form::{self, Body, Reading},
     json::PictureJson,
     model_views::version_of,
     parameters::Parameters,
@@ -168,7 +168,14 @@ async fn answer_request(
         task: model.manifest.task.kind().to_owned(),
     };
     let id = request_id.as_str().to_owned();
-    match form::read(request, app.settings.max_body, app.settings.max_pictures, app.fetcher.as_ref()).await? {
+    let reading = Reading {
+        max_body: app.settings.max_body,
+        max_pictures: app.settings.max_pictures,
+        fetcher: app.fetcher.as_ref(),
+        deadline: asked.terms.deadline,
+        model: &model.name,
+    };
+    match form::read(request, &reading).await? {
         body if asked.annotated => annotated::answer(app, model, body.into_one()?, &asked, started).await,
         Body::Picture(bytes) => {
             let answer = answer_picture(app, model, bytes, &asked, started).await?;

@@ -1,12 +1,13 @@
 //! Connections: taken up to a limit, spoken to with or without TLS, HTTP/1.1 or HTTP/2, and ended in good order.
 //!
 //! A client that sends nothing, or sends its request's head a letter at a time, is hung up on after the header
-//! time-out. So is an HTTP/1.1 connection that stays idle for as long, and one whose client reads nothing of its answers
+//! time-out. So is an HTTP/1.1 connection that stays idle for as long, and one whose client takes nothing of an answer
 //! for a minute. An HTTP/2 connection on which nothing is asked for five minutes is told to end.
 
 mod idle;
 mod preface;
 mod stalled;
+mod unheard;
 mod unread;
 
 use std::{
@@ -34,12 +35,11 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use unheard::Told;
 use unread::{Lingering, Unread};
 
 /// An HTTP/2 connection without traffic is asked whether it is still there, and has as long again to say so.
 const PING_EVERY: Duration = Duration::from_secs(30);
-/// How long a client may read nothing of what it is told.
-const UNHEARD: Duration = Duration::from_secs(60);
 /// After a failure to accept that is ours, such as too many open files.
 const REST: Duration = Duration::from_millis(500);
 
@@ -54,6 +54,8 @@ pub(super) struct Rules {
     pub(super) header_timeout: Duration,
     /// How long nothing may be asked on a connection; one of HTTP/1.1 has no more than `header_timeout`.
     pub(super) idle_timeout: Duration,
+    /// How long a client may take nothing of an answer.
+    pub(super) unheard: Duration,
     /// Connections at a time; further ones wait to be accepted.
     pub(super) max_connections: usize,
     /// With TLS.
@@ -141,15 +143,17 @@ impl Connections {
         let mut builder = auto::Builder::new(TokioExecutor::new());
         builder.http1().timer(TokioTimer::new()).header_read_timeout(limit);
         builder.http2().timer(TokioTimer::new()).keep_alive_interval(PING_EVERY).keep_alive_timeout(PING_EVERY);
-        let (router, unread, requests) = (self.router.clone(), Unread::default(), Requests::new());
-        let stream = Lingering::new(Hurried::new(Stalled::new(stream, UNHEARD), limit), unread.clone());
+        let (router, unread, requests, told) =
+            (self.router.clone(), Unread::default(), Requests::new(), Told::default());
+        let stream = Lingering::new(Hurried::new(Stalled::new(stream, self.rules.unheard), limit), unread.clone());
         let service = service_fn(|mut request: hyper::Request<Incoming>| {
             request.extensions_mut().insert(peer);
             let (answer, under_way) = (unread.clone().answer(router.clone(), request), requests.begin());
+            let told = told.clone();
             async move {
                 let answer = answer.await;
                 drop(under_way);
-                answer
+                answer.map(|answer| answer.map(|body| told.watch(body)))
             }
         });
         let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
@@ -159,15 +163,20 @@ impl Connections {
                 () = requests.cease(self.rules.idle_timeout) => {}
             }
         };
-        let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
-            () = told_to_end => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
+        let ended = async {
+            tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = told_to_end => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
             }
         };
-        if let Err(error) = ended {
-            tracing::debug!(%error, "a connection broke off");
+        tokio::select! {
+            ended = ended => if let Err(error) = ended {
+                tracing::debug!(%error, "a connection broke off");
+            },
+            () = told.unheard(self.rules.unheard) => tracing::debug!("a client does not take what it is told"),
         }
     }
 }
@@ -177,7 +186,8 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use axum::routing::get;
-    use http_body_util::Empty;
+    use bytes::Bytes;
+    use http_body_util::{BodyExt as _, Empty};
     use hyper::client::conn::http2;
     use tokio::{
         io::duplex,
@@ -187,25 +197,43 @@ mod tests {
     use super::*;
 
     const IDLE: Duration = Duration::from_millis(400);
+    const SECOND: Duration = Duration::from_secs(1);
 
-    /// When a connection ended whose client asks for `/` once, and then keeps it open.
-    async fn ended_after(answering: Duration) -> Duration {
-        let answer = move || async move { sleep(answering).await };
-        let second = Duration::from_secs(10);
+    /// A client on a connection of its own, which takes so many bytes of an answer at a time, and the server's end of it.
+    async fn connect(
+        router: Router,
+        (idle_timeout, unheard): (Duration, Duration),
+        window: u32,
+    ) -> (http2::SendRequest<Empty<Bytes>>, tokio::task::JoinHandle<()>) {
         let connections = Connections {
-            rules: Rules { header_timeout: second, idle_timeout: IDLE, max_connections: 1, tls: None },
-            router: Router::new().route("/", get(answer)),
+            rules: Rules { header_timeout: 10 * SECOND, idle_timeout, unheard, max_connections: 1, tls: None },
+            router,
             stopping: CancellationToken::new(),
         };
         let (client, server) = duplex(1 << 16);
         let peer = Peer(Ipv4Addr::LOCALHOST.into());
         let serving = tokio::spawn(async move { connections.speak_http(server, peer).await });
-        let begun = Instant::now();
-        let (mut sender, talking) = http2::handshake(TokioExecutor::new(), TokioIo::new(client)).await.unwrap();
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder.initial_stream_window_size(window);
+        let (sender, talking) = builder.handshake(TokioIo::new(client)).await.unwrap();
         tokio::spawn(talking);
-        let request = hyper::Request::get("http://a/").body(Empty::<bytes::Bytes>::new()).unwrap();
-        assert_eq!(sender.send_request(request).await.unwrap().status(), 200);
-        timeout(second, serving).await.expect("it is kept open").unwrap();
+        (sender, serving)
+    }
+
+    async fn ask(sender: &mut http2::SendRequest<Empty<Bytes>>) -> hyper::Response<Incoming> {
+        let request = hyper::Request::get("http://a/").body(Empty::new()).unwrap();
+        let answer = sender.send_request(request).await.unwrap();
+        assert_eq!(answer.status(), 200);
+        answer
+    }
+
+    /// When a connection ended whose client asks for `/` once, and then keeps it open.
+    async fn ended_after(answering: Duration) -> Duration {
+        let router = Router::new().route("/", get(move || sleep(answering)));
+        let begun = Instant::now();
+        let (mut sender, serving) = connect(router, (IDLE, 10 * SECOND), 1 << 16).await;
+        ask(&mut sender).await;
+        timeout(10 * SECOND, serving).await.expect("it is kept open").unwrap();
         begun.elapsed()
     }
 
@@ -217,5 +245,31 @@ mod tests {
     #[tokio::test]
     async fn what_is_asked_keeps_it_open_however_long_the_answer_takes() {
         assert!(ended_after(2 * IDLE).await >= 3 * IDLE);
+    }
+
+    #[tokio::test]
+    async fn an_http_2_client_that_takes_nothing_of_an_answer_is_hung_up_on() {
+        // Both of what the connection could keep: a piece that waits for leave to be sent, and one of which a byte may go.
+        for window in [0, 1] {
+            let router = Router::new().route("/", get(async || vec![0; 1000]));
+            let begun = Instant::now();
+            let (mut sender, serving) = connect(router, (10 * SECOND, IDLE), window).await;
+            let _unread = ask(&mut sender).await;
+            timeout(10 * SECOND, serving).await.expect("it is kept open").unwrap();
+            assert!((IDLE..10 * SECOND).contains(&begun.elapsed()));
+        }
+    }
+
+    #[tokio::test]
+    async fn one_that_takes_it_slowly_gets_all_of_it() {
+        let router = Router::new().route("/", get(async || vec![0; 1000]));
+        let (mut sender, _serving) = connect(router, (10 * SECOND, 3 * IDLE), 100).await;
+        let mut body = ask(&mut sender).await.into_body();
+        let mut bytes = 0;
+        while bytes < 1000 {
+            bytes += body.frame().await.expect("it was cut off").unwrap().into_data().unwrap().len();
+            sleep(IDLE / 2).await;
+        }
+        assert_eq!(bytes, 1000);
     }
 }

@@ -196,6 +196,29 @@ async fn packed_grpc_messages_are_unpacked_up_to_their_limit() {
     target.took_at_most(64.0);
 }
 
+/// One that is packed may become as large as the limit, so it has the memory for that from its first byte.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn packed_grpc_messages_take_the_memory_of_what_they_may_become() {
+    let target =
+        Target::start(&["--max-body-bytes", "2000000", "--body-budget-bytes", "2000000", "--request-timeout-s", "12"])
+            .await;
+    let mut sender = http2(&target).await;
+    let call = || {
+        Request::post(target.program.url("/inference.GRPCInferenceService/ModelInfer"))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .header("grpc-encoding", "gzip")
+            .body(part_of_a_message(100))
+            .unwrap()
+    };
+    let first = tokio::spawn(sender.send_request(call()));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let second = grpc_status(sender.send_request(call()).await.unwrap()).await;
+    assert_eq!(second, "14", "unavailable: the first has all of it");
+    assert_eq!(grpc_status(first.await.unwrap().unwrap()).await, "4", "deadline exceeded");
+    target.is_well().await;
+}
+
 /// A connection over HTTP/2, to be asked with bodies of one kind.
 async fn http2<B>(target: &Target) -> hyper::client::conn::http2::SendRequest<B>
 where

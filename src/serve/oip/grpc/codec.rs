@@ -18,8 +18,8 @@ use tonic_prost::{ProstCodec, ProstDecoder, ProstEncoder};
 
 /// The most entries of a message: more than any request has a use for.
 const MOST_ENTRIES: usize = 20_000;
-/// The field that holds messages with lists of their own: a request's inputs, and an input's contents.
-const NESTED: u32 = 5;
+/// How deep messages with lists of their own lie: a request's inputs, and an input's contents.
+const DEPTH: usize = 2;
 
 /// prost's codec with a limit on what it decodes.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ impl<D: Message + Default> Decoder for BoundedDecoder<D> {
     type Error = Status;
 
     fn decode(&mut self, source: &mut DecodeBuf<'_>) -> Result<Option<D>, Status> {
-        let entries = entries(source.chunk(), 2).map_err(|error| Status::internal(error.to_string()))?;
+        let entries = entries(source.chunk(), DEPTH).map_err(|error| Status::internal(error.to_string()))?;
         if entries > MOST_ENTRIES {
             return Err(Status::invalid_argument(format!("the message has more than {MOST_ENTRIES} entries")));
         }
@@ -85,7 +85,7 @@ fn entries(mut message: &[u8], depth: usize) -> Result<usize, DecodeError> {
         // A field that is cut off is the decoder's to complain of.
         let length = usize::try_from(length).unwrap_or(usize::MAX).min(message.len());
         let (field, rest) = message.split_at(length);
-        if tag == NESTED && depth > 0 {
+        if has_lists(tag, depth) {
             count += entries(field, depth - 1)?;
         }
         message = rest;
@@ -93,18 +93,31 @@ fn entries(mut message: &[u8], depth: usize) -> Result<usize, DecodeError> {
     Ok(count)
 }
 
+/// Whether a field, so many messages above the deepest, is a message with lists of its own: an input or an output of a request,
+/// an input's contents.
+fn has_lists(tag: u32, depth: usize) -> bool {
+    match depth {
+        DEPTH => matches!(tag, 5 | 6),
+        0 => false,
+        _ => tag == 5,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
 
     use super::{
-        super::proto::{InferTensorContents, ModelInferRequest, model_infer_request::InferInputTensor},
+        super::proto::{
+            InferParameter, InferTensorContents, ModelInferRequest,
+            model_infer_request::{InferInputTensor, InferRequestedOutputTensor},
+        },
         *,
     };
 
     #[test]
     fn entries_are_counted_where_they_take_memory() {
-        let count = |request: &ModelInferRequest| entries(&request.encode_to_vec(), 2).unwrap();
+        let count = |request: &ModelInferRequest| entries(&request.encode_to_vec(), DEPTH).unwrap();
         let raw_input_contents = vec![Bytes::new(); 7];
         assert_eq!(count(&ModelInferRequest { raw_input_contents, ..ModelInferRequest::default() }), 7);
         let inputs = vec![InferInputTensor::default(); 9];
@@ -113,6 +126,9 @@ mod tests {
         let contents = Some(InferTensorContents { bytes_contents, ..InferTensorContents::default() });
         let inputs = vec![InferInputTensor { contents, ..InferInputTensor::default() }];
         assert_eq!(count(&ModelInferRequest { inputs, ..ModelInferRequest::default() }), 1 + 1 + 5);
+        let parameters = (0..6).map(|i| (i.to_string(), InferParameter::default())).collect();
+        let outputs = vec![InferRequestedOutputTensor { parameters, ..InferRequestedOutputTensor::default() }];
+        assert_eq!(count(&ModelInferRequest { outputs, ..ModelInferRequest::default() }), 1 + 6);
         // A packed list of numbers is one entry, however long.
         let contents = Some(InferTensorContents { uint_contents: vec![7; 1000], ..InferTensorContents::default() });
         let inputs = vec![InferInputTensor { contents, ..InferInputTensor::default() }];
@@ -124,7 +140,7 @@ mod tests {
         for bytes in
             [&b"\x2a"[..], b"\x2a\xff\xff\xff\xff\xff\xff\xff\xff\x7f", b"\x2a\x05\x2a\x09\x42", b"\xff\xff\xff"]
         {
-            let _ = entries(bytes, 2);
+            let _ = entries(bytes, DEPTH);
         }
     }
 }

@@ -50,6 +50,13 @@ pub(super) struct Outcome {
     pub(super) recorded: Option<Uuid>,
 }
 
+impl Outcome {
+    /// Whether every output is a number.
+    pub(super) fn is_finite(&self) -> bool {
+        self.output.values.iter().all(|value| value.is_finite())
+    }
+}
+
 impl Input {
     /// Bytes that it takes.
     pub(super) fn len(&self) -> usize {
@@ -98,6 +105,8 @@ impl Pipeline {
             Err(_) => model.statistics.failed(began.elapsed()),
         }
         match result {
+            // What is no number is nobody's to compare or to correct.
+            Ok(outcome) if !outcome.is_finite() => Ok(outcome),
             Ok(mut outcome) => {
                 outcome.recorded = to_record.as_ref().map(|(_, id, _)| *id);
                 if let Some(((shadow, share), input)) = for_shadow {

@@ -48,7 +48,7 @@ pub(super) struct ReportView {
     pictures: u64,
     /// Pictures that the shadow was too busy for.
     dropped: u64,
-    /// Pictures that failed in the shadow alone.
+    /// Pictures that failed in the shadow alone, or got outputs that are no numbers there.
     failed: u64,
     /// By label, point or value name; only those that both versions have.
     outputs: BTreeMap<String, Difference>,
@@ -97,7 +97,7 @@ impl Report {
         let (mut named, mut largest, mut total, mut count) = (0.0, 0.0_f64, 0.0, 0.0);
         for (name, our) in ours {
             let Some(their) = theirs.get(name) else { continue };
-            let distance = f64::from((our.x - their.x).hypot(our.y - their.y));
+            let distance = (our.x - their.x).hypot(our.y - their.y);
             let difference = sums.outputs.entry(name.to_owned()).or_default();
             difference.mean += (distance - difference.mean) / pictures;
             difference.max = difference.max.max(distance);
@@ -117,26 +117,28 @@ impl Report {
 /// One output of one picture.
 #[derive(Clone, Copy, Debug)]
 struct Named {
-    x: f32,
+    x: f64,
     /// 0 for what is not a point.
-    y: f32,
+    y: f64,
     /// Whether an answer would name it.
     is_named: bool,
 }
 
 /// Outputs by name.
 fn by_name<'a>(task: &'a Task, output: &[f32]) -> BTreeMap<&'a str, Named> {
-    let plain = |x: f32| Named { x, y: 0.0, is_named: true };
+    let named_or_not = |x: f32, is_named| Named { x: x.into(), y: 0.0, is_named };
     match task {
         Task::MultiLabel { labels } | Task::SingleLabel { labels } => {
             let scored = labels.iter().zip(output).zip(named(task, output));
-            scored.map(|((label, &x), is_named)| (label.name.as_str(), Named { x, y: 0.0, is_named })).collect()
+            scored.map(|((label, &x), is_named)| (label.name.as_str(), named_or_not(x, is_named))).collect()
         }
         Task::Points(points) => {
             let placed = points.names.iter().zip(output.as_chunks::<2>().0);
-            placed.map(|(name, &[x, y])| (name.as_str(), Named { x, y, is_named: true })).collect()
+            placed.map(|(name, &[x, y])| (name.as_str(), Named { x: x.into(), y: y.into(), is_named: true })).collect()
         }
-        Task::Values(values) => values.names.iter().zip(output).map(|(n, &x)| (n.as_str(), plain(x))).collect(),
+        Task::Values(values) => {
+            values.names.iter().zip(output).map(|(name, &x)| (name.as_str(), named_or_not(x, true))).collect()
+        }
     }
 }
 
@@ -167,13 +169,13 @@ pub(super) fn show(pipeline: &Pipeline, default: &Arc<ServedModel>, shadow: &Arc
         let terms = Terms { priority: Priority::Low, deadline: None };
         let Seen { input, ours } = seen;
         match pipeline.run_placed(&shadow, place, input, terms).await {
-            Ok(theirs) => {
+            Ok(theirs) if theirs.is_finite() => {
                 let disagreement = shadow.shadow_report.compare(&default, &ours, &theirs);
                 if let (Some(recorder), Some(id)) = (&pipeline.recorder, ours.recorded) {
                     recorder.record_shadow(id, shadow.version, &theirs.output.values, disagreement);
                 }
             }
-            Err(_) => shadow.shadow_report.sums().failed += 1,
+            Ok(_) | Err(_) => shadow.shadow_report.sums().failed += 1,
         }
     });
 }

@@ -184,7 +184,12 @@ impl Worker {
         };
         let outcome = match sources.read(&picture.place).await {
             Ok(bytes) => match self.pipeline.run_spare(model, Input::Encoded(bytes)).await {
-                Ok(outcome) => return result::Line::answered(picture, model, &outcome, selection).map_err(hopeless),
+                // Outputs that are no numbers: another try gives the same.
+                Ok(outcome) => {
+                    let answered = result::Line::answered(picture, model, &outcome, selection);
+                    let failed = |error| result::Line::failed(picture, &Error::internal(error));
+                    return Ok(answered.unwrap_or_else(failed));
+                }
                 Err(error @ Error::Picture(_)) => Stopped::Picture(error),
                 Err(error) => Stopped::Passing(error),
             },

@@ -45,7 +45,7 @@ fn version(version: ModelVersion) -> i64 {
     i64::try_from(version.0).unwrap_or(i64::MAX)
 }
 
-/// A JSON array; what is no number, which no answer has, is null.
+/// A JSON array. Outputs that are no numbers are not remembered.
 fn array(values: &[f32]) -> String {
     serde_json::to_string(values).unwrap_or_default()
 }

@@ -24,6 +24,7 @@ on_both_databases!(
     a_server_whose_stop_runs_out_of_time_writes_what_it_has_too,
     a_database_that_hangs_does_not_hold_a_stop_that_is_out_of_time,
     what_a_version_on_trial_says_is_remembered_beside_the_answer,
+    outputs_that_are_no_numbers_are_not_remembered,
 );
 
 const RED: [u8; 3] = [255, 40, 0];
@@ -280,6 +281,36 @@ async fn what_a_version_on_trial_says_is_remembered_beside_the_answer(database: 
     assert!(theirs[1] > 0.9, "{theirs:?}");
     // Version 2 names green, which version 1 does not; blue needs .9 of both.
     assert!(found.3 > 1.5, "{}", found.3);
+}
+
+async fn outputs_that_are_no_numbers_are_not_remembered(database: TestDatabase) {
+    let (odd, black) = (models::undefined_for_black(), pictures::plain(8, 8, [0, 0, 0]));
+    let app = App::start_with(&[("odd", &odd)], |settings| {
+        put_version(&settings.models, "odd", 2, &odd);
+        settings.database = database.setting();
+        settings.record.share = 1.0;
+        settings.versions = 2;
+    })
+    .await;
+    app.change(reqwest::Method::POST, "models/odd/versions/1/promote").await;
+    let trial = serde_json::json!({"version": "2", "share": 1});
+    let url = app.url("/v1/admin/models/odd/shadow");
+    assert_eq!(app.client.put(url).json(&trial).send().await.unwrap().status(), 200);
+    // In binary the protocol tells them, and nothing else.
+    let input = serde_json::json!({"name": "image", "shape": [1, 8, 8, 3], "datatype": "UINT8", "data": vec![0; 192]});
+    let outputs = [serde_json::json!({"name": "scores", "parameters": {"binary_data": true}})];
+    let request = serde_json::json!({"inputs": [input], "outputs": outputs});
+    let response = app.client.post(app.url("/v2/models/odd/infer")).json(&request).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    let answered = response.bytes().await.unwrap();
+    assert!(!answered.windows(13).any(|text| text == b"prediction_id"), "it cannot be corrected");
+    assert_eq!(app.predict("odd/predict", &black).send().await.unwrap().status(), 500);
+    // Those after them are, and a review lists them.
+    let answer = app.answer("odd/predict", &pictures::plain(4, 4, [9, 9, 9])).await;
+    rows(&database, "shadow_outputs", 1).await;
+    rows(&database, "predictions", 1).await;
+    let review: serde_json::Value = app.get("/v1/review?model=odd").await.json().await.unwrap();
+    assert_eq!(review["predictions"][0]["prediction_id"], answer["prediction_id"], "{review}");
 }
 
 #[tokio::test]

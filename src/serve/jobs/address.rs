@@ -60,7 +60,10 @@ impl Address {
     /// The address of an object in the same bucket.
     fn of(&self, path: &Path) -> String {
         let mut url = self.0.clone();
-        url.set_path(&format!("/{path}"));
+        // Part by part, so that a percent sign of a name stays one.
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.clear().extend(path.parts());
+        }
         url.to_string()
     }
 }
@@ -161,19 +164,24 @@ mod tests {
     #[tokio::test]
     async fn a_folder_is_listed_in_order_without_what_is_hidden_or_empty() {
         let folder = tempfile::tempdir().unwrap();
-        for (name, text) in [("b.jpg", "x"), ("a b/ü.jpg", "x"), (".DS_Store", "x"), ("empty.jpg", "")] {
+        let files =
+            [("b.jpg", "b"), ("a b/ü.jpg", "ü"), ("a b/%2e%2e/c%20d.jpg", "%"), (".DS_Store", "x"), ("empty.jpg", "")];
+        for (name, text) in files {
             let path = folder.path().join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         }
         let (stores, place) = (Stores::default(), address(&format!("file://{}", folder.path().display())));
-        let found = stores.list(&place, 2).await.unwrap();
-        assert_eq!(found.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["a b/ü.jpg", "b.jpg"]);
-        for (_, object) in &found {
+        let found = stores.list(&place, 3).await.unwrap();
+        let mut contents = Vec::new();
+        for (name, object) in &found {
+            assert!(address(object).is_within(&place), "{object}");
             let (store, path) = stores.open(&address(object)).unwrap();
             use object_store::ObjectStoreExt as _;
-            assert_eq!(store.get(&path).await.unwrap().bytes().await.unwrap(), "x");
+            contents.push((name.as_str(), store.get(&path).await.unwrap().bytes().await.unwrap()));
         }
+        let wanted = [("a b/%2e%2e/c%20d.jpg", "%"), ("a b/ü.jpg", "ü"), ("b.jpg", "b")];
+        assert_eq!(contents, wanted.map(|(name, text)| (name, text.into())));
         assert!(stores.list(&place, 1).await.unwrap_err().contains("more than 1 pictures"));
     }
 }

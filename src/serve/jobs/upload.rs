@@ -1,13 +1,17 @@
 //! A ZIP of pictures → pictures that are kept for their job.
 //!
-//! The archive is on disk when it comes here, and its pictures are taken out one by one: memory is that of a few of them. What is
-//! wrong with one of them is its result, and the others are answered.
+//! The archive is on disk when it comes here, and its pictures are taken out one by one: memory is that of a few of them, however
+//! many the archive lists. What is wrong with one of them is its result, and the others are answered.
 
-use std::{borrow::Cow, fs::File, io::Read as _};
+use std::{
+    borrow::Cow,
+    fs::File,
+    io::{BufReader, Read as _},
+};
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
-use zip::ZipArchive;
+use zip::{ZipReadOptions, read::Config, result::ZipError, unstable::read::ZipIterable};
 
 use super::{JobPicture, Jobs, Place};
 use crate::store::StoreError;
@@ -104,12 +108,14 @@ struct Limits {
 
 /// Takes an archive's files out, in its order. Blocking.
 fn read(archive: File, limits: &Limits, entries: &mpsc::Sender<Entry>) -> Result<(), UploadError> {
-    let broken = |error: zip::result::ZipError| UploadError::Archive(error.to_string());
-    let mut archive = ZipArchive::new(std::io::BufReader::new(archive)).map_err(broken)?;
+    let broken = |error: ZipError| UploadError::Archive(error.to_string());
+    let mut archive = ZipIterable::try_new(BufReader::new(archive), Config::default()).map_err(broken)?;
+    let listed = archive.files().map_err(broken)?;
     let (mut files, mut bytes) = (0, 0);
-    for index in 0..archive.len() {
+    while let Some(entry) = listed.next() {
+        let entry = entry.map_err(broken)?;
         // One that is encrypted, or packed in a way that is not known, still has a name.
-        let name = archive.name_for_index(index).and_then(Result::ok).map(Cow::into_owned).unwrap_or_default();
+        let name = entry.name().map(Cow::into_owned).unwrap_or_default();
         if is_no_picture(&name) {
             continue;
         }
@@ -117,9 +123,9 @@ fn read(archive: File, limits: &Limits, entries: &mpsc::Sender<Entry>) -> Result
         if files > limits.pictures {
             return Err(UploadError::TooMany { limit: limits.pictures });
         }
-        let file = match archive.by_index(index) {
+        let file = match entry.with_reader(listed.reader_mut(), ZipReadOptions::new()) {
             Ok(file) => file,
-            Err(zip::result::ZipError::Io(error)) => return Err(UploadError::Archive(error.to_string())),
+            Err(ZipError::Io(error)) => return Err(UploadError::Archive(error.to_string())),
             Err(error) => {
                 if entries.blocking_send((name, Err(error.to_string()))).is_err() {
                     return Ok(());

@@ -99,7 +99,7 @@ impl Store {
     /// A database that fails; then the lease runs out by itself.
     pub async fn release_task(&self, lease: &Lease, given: &Given) -> Result<(), StoreError> {
         let (pause, taken_back, reason) = match given {
-            Given::Failed { reason, pause } => (ms(*pause), 0_i64, Some(reason)),
+            Given::Failed { reason, pause } => (ms(*pause), 0_i64, Some(storable(reason))),
             Given::Unbegun => (0, 1, None),
         };
         let query = sqlx::query(self.sql(statements::RELEASE_TASK)).bind(&lease.job).bind(lease.task);
@@ -148,7 +148,7 @@ impl Store {
     /// # Errors
     /// A database that fails.
     pub async fn fail_job(&self, id: &str, reason: &str) -> Result<(), StoreError> {
-        let query = sqlx::query(self.sql(statements::END_JOB)).bind(id).bind("failed").bind(reason);
+        let query = sqlx::query(self.sql(statements::END_JOB)).bind(id).bind("failed").bind(storable(reason));
         self.within(query.execute(&self.write)).await.map(|_| ())
     }
 
@@ -169,6 +169,11 @@ impl Store {
         let query = sqlx::query(self.sql(statements::END_JOB)).bind(job).bind("completed").bind(None::<String>);
         query.execute(&mut *connection).await.map(|_| ())
     }
+}
+
+/// A text that may hold a picture's name, as PostgreSQL takes it.
+fn storable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
 }
 
 fn read(row: &AnyRow, holder: String) -> Result<Lease, StoreError> {

@@ -21,6 +21,7 @@ use crate::helpers::{App, database::TestDatabase, label_names, models, origin::O
 
 on_both_databases!(
     a_zip_is_answered_picture_by_picture,
+    files_of_one_name_and_outputs_that_are_no_numbers_have_results_of_their_own,
     what_lies_below_an_address_is_answered_and_results_are_written,
     a_list_of_urls_is_answered_and_trouble_that_passes_is_waited_out,
     a_cancelled_job_ends_and_keeps_what_it_has,
@@ -156,6 +157,33 @@ async fn a_zip_is_answered_picture_by_picture(database: TestDatabase) {
     let all = taken(post(&app, "model=colours&all=true&top_k=2", "application/zip", zip(&files[..1])).await).await;
     end(&app, &all).await;
     assert_eq!(results(&app, &all).await[0]["labels"].as_array().unwrap().len(), 2);
+}
+
+async fn files_of_one_name_and_outputs_that_are_no_numbers_have_results_of_their_own(database: TestDatabase) {
+    let folder = tempfile::tempdir().unwrap();
+    let app = App::start_with(&[("odd", &models::undefined_for_black())], |settings| {
+        settings.database = database.setting();
+        settings.jobs.files = Some(folder.path().to_str().unwrap().to_owned());
+    })
+    .await;
+    // No writer makes an archive with one name twice: the second is renamed in it, where its length stays.
+    let files = [("same_1.png", pictures::plain(7, 5, [1, 2, 3])), ("same_2.png", pictures::plain(4, 4, [0, 0, 0]))];
+    let mut archive = zip(&files);
+    for place in 0..archive.len() - 10 {
+        if archive[place..].starts_with(b"same_2.png") {
+            archive[place + 5] = b'1';
+        }
+    }
+    let id = taken(post(&app, "model=odd", "application/zip", archive).await).await;
+    let ended = end(&app, &id).await;
+    assert_eq!(ended["state"], "completed", "{ended}");
+    assert_eq!(ended["pictures"], json!({"total": 2, "done": 2, "failed": 1}));
+    let lines = results(&app, &id).await;
+    assert_eq!((&lines[0]["name"], &lines[0]["picture"]["width"]), (&json!("same_1.png"), &json!(7)));
+    assert_eq!(
+        (&lines[1]["name"], &lines[1]["error"]["type"]),
+        (&json!("same_1.png"), &json!("urn:tagpoint:problem:internal"))
+    );
 }
 
 async fn what_lies_below_an_address_is_answered_and_results_are_written(database: TestDatabase) {
@@ -341,7 +369,9 @@ async fn what_makes_no_job_is_refused_with_the_reason(database: TestDatabase) {
     let kept = std::fs::read_dir(folder.path()).unwrap().flatten();
     let left = kept.filter(|entry| std::fs::read_dir(entry.path()).is_ok_and(|files| files.count() > 0)).count();
     assert_eq!(left, 0, "no upload is left of what was refused");
-    problem(app.get("/v1/jobs/nothing").await, 404, "unknown-job").await;
+    for id in ["nothing", "%00", "0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23"] {
+        problem(app.get(&format!("/v1/jobs/{id}")).await, 404, "unknown-job").await;
+    }
 }
 
 async fn a_task_whose_server_is_not_heard_of_is_done_by_another_once(database: TestDatabase) {

@@ -10,6 +10,7 @@ use axum::{
 use http::header;
 use serde::Serialize;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::{App, access::Key, context::timestamp, parameters::Parameters};
 use crate::{
@@ -113,9 +114,13 @@ fn owner(key: &Option<Extension<Key>>) -> Option<&str> {
 
 /// A job that the request may see.
 async fn find(app: &App, id: &str, key: &Option<Extension<Key>>) -> Result<JobRow, Error> {
-    let row = app.jobs()?.store().job(id).await.map_err(Error::Database)?;
+    let jobs = app.jobs()?;
+    let unknown = || Error::UnknownJob(id.to_owned());
+    // Not every text is one that a database takes.
+    let id = Uuid::try_parse(id).map_err(|_| unknown())?.to_string();
+    let row = jobs.store().job(&id).await.map_err(Error::Database)?;
     let seen = |row: &JobRow| owner(key).is_none_or(|owner| row.job.author.as_deref() == Some(owner));
-    row.filter(seen).ok_or_else(|| Error::UnknownJob(id.to_owned()))
+    row.filter(seen).ok_or_else(unknown)
 }
 
 /// Whether a request uploads an archive, which goes to a disk and not into memory.

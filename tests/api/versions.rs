@@ -152,6 +152,32 @@ async fn a_watched_folder_is_followed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_put_into_a_watched_folder_while_the_server_begins_is_loaded() {
+    let wide = models::wide();
+    let app = App::start_loading(&[("colours", &models::colours()), ("wide", &wide)], |settings| {
+        settings.watch = Duration::from_millis(20);
+    })
+    .await;
+    // What lies there was listed, and is being opened.
+    loop {
+        let listed: Value = app.get("/v1/models").await.json().await.unwrap();
+        let listed = listed["models"].as_array().unwrap();
+        if listed.iter().any(|model| model["name"] == "wide") {
+            break;
+        }
+    }
+    put_version(app.folder.path(), "colours", 2, &models::shifted_colours(-3.0));
+    tokio::time::timeout(Duration::from_secs(60), async {
+        app.models.loaded().await;
+        while answering(&app).await != "2" {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await
+    .expect("version 2 is not loaded");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn swapping_versions_under_load_fails_no_request() {
     let app = App::start_with(&[], |settings| {
         put_version(&settings.models, "colours", 1, &models::shifted_colours(-4.0));

@@ -32,40 +32,44 @@ impl Models {
     pub(in crate::serve) fn start(self: &Arc<Self>) {
         let models = Arc::clone(self);
         self.tasks.spawn(async move {
+            let watches = !models.settings.watch.is_zero();
+            // Before the scan: what changes while models are opened is a change.
+            let seen = if watches { models.look().await } else { None };
             // What fails stands in the log and in the catalog.
-            let _ = models.rescan().await;
+            let scanned = models.rescan().await;
             models.catalog.send_modify(|catalog| catalog.loaded = true);
-            if !models.settings.watch.is_zero() {
+            if watches {
                 let stopping = models.stopping.clone();
                 tokio::select! {
                     () = stopping.cancelled() => {}
-                    () = models.follow() => {}
+                    () = models.follow(seen.filter(|_| scanned.is_ok())) => {}
                 }
             }
         });
     }
 
     /// Looks again and again. A change counts once two looks have seen the same, so that a file which is still being
-    /// copied is not opened.
-    async fn follow(self: &Arc<Self>) {
-        let mut applied = self.look().await;
+    /// copied is not opened. `applied` is what was seen when what is loaded was last brought in line with it; none where that
+    /// failed, or nothing could be seen.
+    async fn follow(self: &Arc<Self>, mut applied: Option<Sight>) {
         let mut last = applied.clone();
         loop {
             tokio::time::sleep(self.settings.watch).await;
             let now = self.look().await;
             if now == last && now != applied {
-                let _ = self.rescan().await;
-                applied = now.clone();
+                let scanned = self.rescan().await;
+                applied = now.clone().filter(|_| scanned.is_ok());
             }
             last = now;
         }
     }
 
-    async fn look(&self) -> Sight {
-        let stored = self.list().await.unwrap_or_default();
+    /// None where the repository cannot be read.
+    async fn look(&self) -> Option<Sight> {
+        let stored = self.list().await.ok()?;
         let Some(root) = self.repository.folder().map(Path::to_owned) else {
             let files = stored.into_iter().map(|stored| (stored, None)).collect();
-            return Sight { files, choices: BTreeMap::new() };
+            return Some(Sight { files, choices: BTreeMap::new() });
         };
         let look = move || {
             let mut sight = Sight::default();
@@ -78,7 +82,7 @@ impl Models {
             }
             sight
         };
-        tokio::task::spawn_blocking(look).await.unwrap_or_default()
+        tokio::task::spawn_blocking(look).await.ok()
     }
 
     /// Makes what is loaded what is wanted.

@@ -158,6 +158,21 @@ async fn a_number_that_json_cannot_say_is_refused_there_and_sent_in_binary() {
     assert!(numbers.len() == 3 && numbers.iter().all(|bytes| f32::from_le_bytes(*bytes).is_nan()));
 }
 
+#[tokio::test]
+async fn a_picture_that_fails_is_no_client_that_went_away() {
+    let app = App::start(&[("slow", &models::slow(1))]).await;
+    let files = [b"no picture".to_vec(), pictures::pattern(64, 1)];
+    let data = files.map(|file| [&u32::try_from(file.len()).unwrap().to_le_bytes()[..], &file].concat()).concat();
+    let json = json!({"inputs": [{"name": "image", "shape": [2], "datatype": "BYTES",
+        "parameters": {"binary_data_size": data.len()}}]});
+    let (json, length) = (json.to_string(), json.to_string().len().to_string());
+    let body = [json.into_bytes(), data].concat();
+    let response = post(&app, "/v2/models/slow/infer", body, &[(HEADER_LENGTH, &length)]).await;
+    assert!(response.status().is_client_error(), "{}", response.status());
+    let page = app.get("/metrics").await.text().await.unwrap();
+    assert!(!page.contains("client_gone"), "{page}");
+}
+
 /// A request for `slow` with four pictures of its own size.
 fn slow_request() -> (Vec<u8>, String) {
     let pixels = 4 * 64 * 64 * 3;

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 
 use super::{
     outputs::{InferAnswer, PictureOutput, Plan, prediction_id},
@@ -24,8 +24,7 @@ pub(super) const PRIORITY_LEVELS: u64 = 3;
 /// The priority of a request that names none.
 pub(super) const DEFAULT_PRIORITY: u64 = 2;
 
-/// Runs a request's pictures. They wait and run like those of any other request; if one fails, the others are taken out
-/// of the queue.
+/// Runs a request's pictures. They wait and run like those of any other request; the first that fails is told, once all have run.
 ///
 /// # Errors
 /// A request that does not fit the model, a picture that cannot be decoded, and what the pipeline says.
@@ -42,7 +41,7 @@ pub(super) async fn infer(app: &App, model: &Arc<ServedModel>, request: InferReq
         Pictures::Encoded(files) => files.into_iter().map(Input::Encoded).collect(),
         Pictures::Pixels(pixels) => pixels.iter().map(|pixels| pixels.to_vec()).map(Input::Pixels).collect(),
     };
-    let results: Vec<PictureOutput> = try_join_all(inputs.into_iter().enumerate().map(async |(index, input)| {
+    let results = join_all(inputs.into_iter().enumerate().map(async |(index, input)| {
         let outcome = app.pipeline.run(model, input, terms).await.map_err(|error| match error {
             Error::Picture(reason) => Error::PictureAt { index, reason },
             other => other,
@@ -50,7 +49,8 @@ pub(super) async fn infer(app: &App, model: &Arc<ServedModel>, request: InferReq
         let original = encoded.then_some(outcome.original);
         Ok::<_, Error>(PictureOutput { values: outcome.output.values, original, recorded: outcome.recorded })
     }))
-    .await?;
+    .await;
+    let results = results.into_iter().collect::<Result<Vec<PictureOutput>, Error>>()?;
     Ok(InferAnswer {
         id: request.id,
         model: model.name.clone(),

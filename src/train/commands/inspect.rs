@@ -77,7 +77,9 @@ fn golden_check(file: Option<&ModelFile>, graph: &GraphProto) -> anyhow::Result<
     let file = file.context("the file has no manifest, so it has no golden samples to check")?;
     let mut session = Session::open(&Runtime::load(None)?, file, &SessionOptions::default())?;
     check_golden(&mut session, &file.manifest, tolerance).context("golden check failed")?;
-    Ok(format!("passed, within {:e} of the outputs that the model gave when it was made", tolerance.0))
+    let size =
+        if matches!(file.manifest.task, Task::Values(_)) { ", or of their size where that is above 1," } else { "" };
+    Ok(format!("passed, within {:e} of the outputs{size} that the model gave when it was made", tolerance.0))
 }
 
 fn line(what: &str, text: impl std::fmt::Display) {

@@ -1,10 +1,12 @@
 //! The golden check: does this model give, here, the outputs that it gave when it was made?
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use prost::Message as _;
 
 use super::{InferError, Session};
 use crate::{
-    model::{GoldenSample, Manifest, Task},
+    model::{GoldenSample, Manifest, ModelFile, Task},
+    onnx::{ModelProto, quantize::is_quantised},
     picture::{Limits, Picture, PictureError, ResizeRule},
 };
 
@@ -20,6 +22,12 @@ impl Tolerance {
     pub const CUDA: Self = Self(5e-3);
     /// INT8 against its own record: between processors a value may be rounded the other way here and there.
     pub const INT8: Self = Self(0.02);
+
+    /// On a processor, by what the file's graph computes in.
+    pub fn of(file: &ModelFile) -> Self {
+        let graph = ModelProto::decode(file.bytes.as_slice()).ok().and_then(|model| model.graph);
+        if graph.is_some_and(|graph| is_quantised(&graph)) { Self::INT8 } else { Self::FLOAT32 }
+    }
 }
 
 /// Why a model fails its golden check.

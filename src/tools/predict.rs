@@ -50,7 +50,7 @@ pub fn run(args: &PredictArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let path = model_path(args)?;
     let file = ModelFile::read(&path).with_context(|| path.display().to_string())?;
     let mut session = Session::open(&Runtime::load(None)?, &file, &SessionOptions::default())?;
-    check_golden(&mut session, &file.manifest, Tolerance::FLOAT32).context("golden check failed")?;
+    check_golden(&mut session, &file.manifest, Tolerance::of(&file)).context("golden check failed")?;
     let selection = Selection {
         all: args.all,
         threshold: args.threshold,

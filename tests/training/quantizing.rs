@@ -1,6 +1,9 @@
 //! `quantize` and `fit --int8`: what is written beside a float32 model, and what is refused.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use prost::Message as _;
 use tagpoint::{
@@ -147,6 +150,22 @@ fn shipped_int8_models_pass_their_golden_check_and_lose_little() {
         let mut session = Session::open(&runtime, &changed, &SessionOptions::default()).unwrap();
         let error = check_golden(&mut session, &changed.manifest, Tolerance::INT8).unwrap_err();
         assert!(matches!(error, GoldenError::Drift { .. }), "{error}");
+    }
+}
+
+#[test]
+fn both_programs_predict_with_an_int8_file_whose_outputs_differ_by_as_much_as_another_processors_may() {
+    let folder = shapes(1);
+    let int8 = ModelFile::read(&root().join("models/scenes/1").join(INT8_FILE)).unwrap();
+    let mut manifest = int8.manifest.clone();
+    manifest.golden.samples[0].output[0] += 0.01;
+    let path = folder.path().join(INT8_FILE);
+    let model = ModelProto::decode(int8.bytes.as_slice()).unwrap();
+    ModelFile::assemble(model, manifest).unwrap().write(&path).unwrap();
+    let picture = folder.path().join("images/00000.png");
+    for program in [env!("CARGO_BIN_EXE_tagpoint"), env!("CARGO_BIN_EXE_tagpoint-train")] {
+        let output = Command::new(program).arg("predict").args([&path, &picture]).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
     }
 }
 

@@ -15,7 +15,6 @@ use crate::{
         calibrate::{self, Calibration},
         cut::find_cut,
         proto::{DataType, DimensionValue, TypeValue, ValueInfoProto},
-        quantize::is_quantised,
     },
     output::say,
     train::network::Network,
@@ -54,7 +53,7 @@ pub(super) fn run(args: &InspectArgs) -> anyhow::Result<()> {
         Err(ModelError::NoManifest) => (found(None), None),
         Err(error) => return Err(error).context(path),
     };
-    let check = args.check.then(|| golden_check(file.as_ref(), &found.graph()));
+    let check = args.check.then(|| golden_check(file.as_ref()));
     if args.json {
         let mut document = found.document();
         document["golden_check"] = json!(check.as_ref().map(|result| match result {
@@ -72,9 +71,9 @@ pub(super) fn run(args: &InspectArgs) -> anyhow::Result<()> {
     check.map_or(Ok(()), |result| result.map(drop))
 }
 
-fn golden_check(file: Option<&ModelFile>, graph: &GraphProto) -> anyhow::Result<String> {
-    let tolerance = if is_quantised(graph) { Tolerance::INT8 } else { Tolerance::FLOAT32 };
+fn golden_check(file: Option<&ModelFile>) -> anyhow::Result<String> {
     let file = file.context("the file has no manifest, so it has no golden samples to check")?;
+    let tolerance = Tolerance::of(file);
     let mut session = Session::open(&Runtime::load(None)?, file, &SessionOptions::default())?;
     check_golden(&mut session, &file.manifest, tolerance).context("golden check failed")?;
     let size =

@@ -84,7 +84,7 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<()> {
     let threads = args.threads.map_or_else(|| SessionOptions::default().intra_threads, NonZeroUsize::get);
     let options = SessionOptions { intra_threads: threads, ..SessionOptions::default() };
     let mut model = Model { session: Session::open(&Runtime::load(None)?, &file, &options)?, test_time: None };
-    check_golden(&mut model.session, &file.manifest, Tolerance::FLOAT32)?;
+    check_golden(&mut model.session, &file.manifest, Tolerance::of(&file)).context("golden check failed")?;
     if args.tta > 0 {
         model.test_time = Some(TestTime::of(&file.manifest, args.tta, 0));
     }

@@ -144,9 +144,18 @@ fn a_table_without_a_split_needs_valid_pct() {
     let refused = fit(&csv, &folder.path().join("m"), &[]);
     assert!(!refused.status.success());
     assert!(text(&refused.stderr).contains("--valid-pct"), "{}", text(&refused.stderr));
-    let output = fit(&csv, &folder.path().join("m"), &["--valid-pct", "0.25"]);
+    let output = fit(&csv, &folder.path().join("m"), &["--valid-pct", "0.25", "--seed", "3"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert!(text(&output.stdout).contains("45 training and 15 validation"), "{}", text(&output.stdout));
+    // The pictures that validated then are those that are judged later.
+    let model = folder.path().join("m/1/model.onnx");
+    let arguments =
+        ["evaluate", model.to_str().unwrap(), "--data", csv.to_str().unwrap(), "--valid-pct", "0.25"].to_vec();
+    let judged = text(&tagpoint_train(&arguments).stdout).to_owned();
+    let loss = tagpoint::model::ModelFile::read(&model).unwrap().manifest.metrics["fp32"]["loss"];
+    assert!(judged.contains(&format!("{:<24} {loss:.6}", "loss")) && !judged.contains("another split"), "{judged}");
+    let other = text(&tagpoint_train(&[&arguments[..], &["--seed", "7"]].concat()).stdout).to_owned();
+    assert!(other.contains("note: the model was trained on other data, or on another split"), "{other}");
 }
 
 #[test]

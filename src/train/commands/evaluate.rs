@@ -28,6 +28,9 @@ pub struct EvaluateArgs {
     /// Which pictures.
     #[arg(long, value_enum, default_value_t = SplitArg::Valid)]
     pub split: SplitArg,
+    /// Draws the split of --valid-pct [default: that of the model's run].
+    #[arg(long)]
+    pub seed: Option<u64>,
     /// Judge each picture in so many augmented views as well, and average: three quarters theirs (fastai's tta has 4).
     #[arg(long, value_name = "VIEWS", default_value_t = 0)]
     pub tta: u64,
@@ -55,8 +58,13 @@ pub(super) fn run(args: &EvaluateArgs) -> anyhow::Result<()> {
     if let Some(name) = &args.operating_point {
         task = operating_points::at(&task, name).map_err(anyhow::Error::msg)?;
     }
-    let options =
-        Options { split: args.split, batch_size: args.batch_size, views: args.tta, threshold: args.threshold };
+    let options = Options {
+        split: args.split,
+        batch_size: args.batch_size,
+        views: args.tta,
+        threshold: args.threshold,
+        seed: args.seed,
+    };
     let (dataset, evaluation) = subject.judge(&task, &args.data, &options)?;
     print(&task, &evaluation);
     if let Some(path) = &args.outputs {

@@ -9,8 +9,9 @@ use tch::{Device, Kind};
 use super::data::{self, DataArgs};
 use crate::{
     infer::Runtime,
-    model::{ModelFile, Points, Task, Values},
+    model::{Manifest, ModelFile, Points, Task, Values},
     onnx::{GraphProto, ModelProto, OPSET_VERSION, quantize::is_quantised},
+    output::say,
     train::{
         dataset::{Dataset, Target, Targets},
         evaluate::{Evaluation, Judge, evaluate},
@@ -19,6 +20,7 @@ use crate::{
         network::Network,
         objective::Objective,
         quantize,
+        recipe::Recipe,
         tta::{TestTime, outputs_of_views},
     },
 };
@@ -43,6 +45,8 @@ pub(super) struct Options {
     pub(super) views: u64,
     /// Of `accuracy_multi`; the one that the model was trained with where there is none.
     pub(super) threshold: Option<f64>,
+    /// As of [`Subject::seed`].
+    pub(super) seed: Option<u64>,
 }
 
 /// A model file and the model in it.
@@ -75,6 +79,27 @@ impl Subject {
         settings.get("accuracy_threshold").and_then(serde_json::Value::as_f64).unwrap_or(0.5)
     }
 
+    /// The seed that draws: that of the model's own run unless another is given, so that a drawn split is the one that it
+    /// was trained with.
+    pub(super) fn seed(&self, given: Option<u64>) -> u64 {
+        let recorded = self.file.manifest.provenance.settings.get("seed").and_then(serde_json::Value::as_u64);
+        given.or(recorded).unwrap_or(Recipe::default().seed)
+    }
+
+    /// Reads a data set, whose targets get the model's order.
+    pub(super) fn read_data(&self, data: &DataArgs, seed: u64) -> anyhow::Result<Dataset> {
+        let Manifest { task, provenance, .. } = &self.file.manifest;
+        let mut dataset = data::read(data, task.into(), seed)?;
+        if data.valid_pct.is_some() && provenance.data.is_some_and(|trained_on| trained_on != dataset.fingerprint) {
+            say!(
+                "note: the model was trained on other data, or on another split of it: pictures that it has seen may be \
+                 among those that validate (the same data, --valid-pct and --seed give the same split)"
+            );
+        }
+        fit_vocabulary(&mut dataset, task)?;
+        Ok(dataset)
+    }
+
     /// Judges the graph as it is now with the interpreter, whose outputs are ONNX Runtime's to 1e-4. The data set's
     /// validation split then is the split that was judged.
     pub(super) fn judge(
@@ -83,8 +108,7 @@ impl Subject {
         data: &DataArgs,
         options: &Options,
     ) -> anyhow::Result<(Arc<Dataset>, Evaluation)> {
-        let mut dataset = data::read(data, task.into(), 0)?;
-        fit_vocabulary(&mut dataset, task)?;
+        let mut dataset = self.read_data(data, self.seed(options.seed))?;
         // The loss of values is on the training split's scale, whichever split is judged.
         let objective = Objective::new(task, &dataset, &LossSettings::default())?;
         match options.split {
@@ -132,7 +156,7 @@ impl Subject {
 }
 
 /// Gives the data set's targets the model's labels and their order; labels that the data set lacks have no example.
-pub(super) fn fit_vocabulary(dataset: &mut Dataset, task: &Task) -> anyhow::Result<()> {
+fn fit_vocabulary(dataset: &mut Dataset, task: &Task) -> anyhow::Result<()> {
     let labels = match task {
         Task::MultiLabel { labels } | Task::SingleLabel { labels } => labels,
         Task::Points(Points { names, .. }) | Task::Values(Values { names, .. }) => {

@@ -10,10 +10,7 @@ use std::{
 use anyhow::Context as _;
 use clap::Args;
 
-use super::{
-    data::{self, DataArgs},
-    judged::{Subject, fit_vocabulary},
-};
+use super::{data::DataArgs, judged::Subject};
 use crate::{
     infer::Runtime,
     model::ModelFile,
@@ -61,9 +58,9 @@ pub struct QuantizeArgs {
     /// Judge only; write nothing.
     #[arg(long, conflicts_with = "force")]
     pub dry_run: bool,
-    /// Draws calibration pictures, halves and the bootstrap.
-    #[arg(long, default_value_t = 0)]
-    pub seed: u64,
+    /// Draws the split of --valid-pct, calibration pictures, halves and the bootstrap [default: that of the model's run].
+    #[arg(long)]
+    pub seed: Option<u64>,
 }
 
 /// Quantises, judges and writes.
@@ -77,9 +74,8 @@ pub(super) fn run(args: &QuantizeArgs) -> anyhow::Result<ExitCode> {
     );
     let runtime = Runtime::load(None)?;
     let subject = Subject::read(&args.model)?;
-    let task = &subject.file.manifest.task;
-    let mut dataset = data::read(&args.data, task.into(), args.seed)?;
-    fit_vocabulary(&mut dataset, task)?;
+    let seed = subject.seed(args.seed);
+    let dataset = subject.read_data(&args.data, seed)?;
     let settings = Settings {
         methods: if args.methods.is_empty() { Method::ALL.to_vec() } else { args.methods.clone() },
         pictures: args.calibration_pictures,
@@ -88,7 +84,7 @@ pub(super) fn run(args: &QuantizeArgs) -> anyhow::Result<ExitCode> {
         max_loss: args.max_loss,
         budget: Duration::from_secs(args.budget_s),
         accuracy_threshold: subject.accuracy_threshold(),
-        seed: args.seed,
+        seed,
     };
     let quantized = judged(&runtime, &subject.file, &Arc::new(dataset), &settings)?;
     if args.dry_run {

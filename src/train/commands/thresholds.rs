@@ -39,6 +39,9 @@ pub struct ThresholdsArgs {
     /// Which pictures.
     #[arg(long, value_enum, default_value_t = SplitArg::Valid)]
     pub split: SplitArg,
+    /// Draws the split of --valid-pct [default: that of the model's run].
+    #[arg(long)]
+    pub seed: Option<u64>,
     /// Show the model's operating points as they are, and what they are worth on the data set; write nothing.
     #[arg(long, conflicts_with_all = ["out", "operating_points", "calibrate"])]
     pub show: bool,
@@ -79,7 +82,7 @@ pub(super) fn run(args: &ThresholdsArgs) -> anyhow::Result<()> {
 }
 
 fn options(args: &ThresholdsArgs) -> Options {
-    Options { split: args.split, batch_size: args.batch_size, views: 0, threshold: None }
+    Options { split: args.split, batch_size: args.batch_size, views: 0, threshold: None, seed: args.seed }
 }
 
 /// What the labels' thresholds are worth on these scores, by operating point.

@@ -6,14 +6,17 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 use tch::{Device, Kind};
 
-use super::data::{self, DataArgs};
+use super::{
+    data::{self, DataArgs},
+    vocabulary::fit_vocabulary,
+};
 use crate::{
     infer::Runtime,
-    model::{Manifest, ModelFile, Points, Task, Values},
+    model::{Manifest, ModelFile, Task},
     onnx::{GraphProto, ModelProto, OPSET_VERSION, quantize::is_quantised},
     output::say,
     train::{
-        dataset::{Dataset, Target, Targets},
+        dataset::Dataset,
         evaluate::{Evaluation, Judge, evaluate},
         loader::{Loader, LoaderOptions},
         losses::LossSettings,
@@ -153,36 +156,4 @@ impl Subject {
         let evaluation = Evaluation::of(task, outputs, f64::NAN, &judge);
         Ok((dataset, evaluation))
     }
-}
-
-/// Gives the data set's targets the model's labels and their order; labels that the data set lacks have no example.
-fn fit_vocabulary(dataset: &mut Dataset, task: &Task) -> anyhow::Result<()> {
-    let labels = match task {
-        Task::MultiLabel { labels } | Task::SingleLabel { labels } => labels,
-        Task::Points(Points { names, .. }) | Task::Values(Values { names, .. }) => {
-            let (ours, models) = (dataset.targets.len(), names.len());
-            anyhow::ensure!(
-                ours == models,
-                "the data set has {ours} {}, the model has {models}",
-                dataset.kind().noun()
-            );
-            return Ok(());
-        }
-    };
-    let mut places = Vec::new();
-    for name in dataset.targets.names() {
-        let place = labels.iter().position(|label| label.name == *name);
-        places.push(place.with_context(|| format!("the data set has a label {name:?} that the model does not know"))?);
-    }
-    for example in dataset.train.iter_mut().chain(&mut dataset.valid) {
-        if let Target::Labels(own) = &mut example.target {
-            own.iter_mut().for_each(|label| *label = places[*label]);
-        }
-    }
-    let names = labels.iter().map(|label| label.name.clone()).collect();
-    dataset.targets = match &dataset.targets {
-        Targets::SingleLabel { .. } => Targets::SingleLabel { labels: names },
-        _ => Targets::MultiLabel { labels: names },
-    };
-    Ok(())
 }

@@ -17,6 +17,7 @@ mod show_batch;
 mod stop;
 mod tables;
 mod thresholds;
+mod vocabulary;
 
 use std::process::ExitCode;
 

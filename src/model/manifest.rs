@@ -95,7 +95,7 @@ impl Label {
 pub struct Points {
     /// The points' names, in the order of the output's second axis.
     pub names: Vec<String>,
-    /// Pairs of indices into `names` that change places when a picture is mirrored left to right.
+    /// Pairs of indices into `names` that change places when a picture is mirrored left to right; no index is in two.
     #[serde(default)]
     pub flip_pairs: Vec<(usize, usize)>,
     /// The range that the outputs are confined to.
@@ -103,6 +103,15 @@ pub struct Points {
     /// The two points whose distance normalises the mean error (NME), as indices into `names`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nme_pair: Option<(usize, usize)>,
+}
+
+impl Points {
+    /// The name of a point that is in two flip pairs: changing places twice is no mirror image.
+    pub fn in_two_pairs(&self) -> Option<&str> {
+        let mut seen = std::collections::BTreeSet::new();
+        let twice = self.flip_pairs.iter().flat_map(|&(a, b)| [a, b]).find(|&point| !seen.insert(point))?;
+        self.names.get(twice).map(String::as_str)
+    }
 }
 
 /// A regression model's values.
@@ -308,6 +317,7 @@ fn check_points(points: &Points, mistakes: &mut Vec<String>) {
             mistakes.push(format!("pair ({left}, {right}) does not name two of {} points", points.names.len()));
         }
     }
+    mistakes.extend(points.in_two_pairs().map(|name| format!("point {name:?} is in two flip_pairs")));
 }
 
 fn check_names<'a>(what: &str, names: impl Iterator<Item = &'a String>, mistakes: &mut Vec<String>) {
@@ -328,5 +338,25 @@ fn check_names<'a>(what: &str, names: impl Iterator<Item = &'a String>, mistakes
 fn check_range(range: &YRange, mistakes: &mut Vec<String>) {
     if !(range.low.is_finite() && range.high.is_finite() && range.low < range.high) {
         mistakes.push(format!("y_range {}…{} is not a range", range.low, range.high));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_point_changes_places_with_one_other_at_most() {
+        let mistakes = |flip_pairs: &[(usize, usize)]| {
+            let names = ["left", "right", "nose"].map(str::to_owned).to_vec();
+            let y_range = YRange { low: -1.0, high: 1.0 };
+            let mut mistakes = Vec::new();
+            check_points(&Points { names, flip_pairs: flip_pairs.to_vec(), y_range, nme_pair: None }, &mut mistakes);
+            mistakes
+        };
+        assert!(mistakes(&[(0, 1)]).is_empty());
+        for twice in [[(0, 1), (0, 1)], [(0, 1), (1, 0)], [(0, 1), (2, 1)]] {
+            assert!(mistakes(&twice)[0].contains("is in two flip_pairs"), "{twice:?}");
+        }
     }
 }

@@ -69,7 +69,10 @@ fn points(names: &[String], y_range: YRange, settings: &PointSettings) -> Result
     let none = settings.flip_pairs == ["none"];
     if !none {
         for pair in &settings.flip_pairs {
-            flip_pairs.push(parse_pair(pair, &names)?);
+            let (a, b) = parse_pair(pair, &names)?;
+            if !flip_pairs.contains(&(a, b)) && !flip_pairs.contains(&(b, a)) {
+                flip_pairs.push((a, b));
+            }
         }
     }
     if settings.flips && flip_pairs.is_empty() && names.len() > 1 && !none {
@@ -80,7 +83,13 @@ fn points(names: &[String], y_range: YRange, settings: &PointSettings) -> Result
     if let Some(pair) = &settings.nme_pair {
         nme_pair = Some(parse_pair(pair, &names)?);
     }
-    Ok(Points { names, flip_pairs, y_range, nme_pair })
+    let points = Points { names, flip_pairs, y_range, nme_pair };
+    match points.in_two_pairs() {
+        Some(name) => {
+            Err(format!("point {name:?} is in two flip pairs: in a mirror image each changes places with one"))
+        }
+        None => Ok(points),
+    }
 }
 
 /// `a:b`, each a point's name or its place from 0.
@@ -111,6 +120,21 @@ mod tests {
         assert_eq!(with(true, &["left:right"]).unwrap().flip_pairs, [(0, 1)]);
         assert_eq!(with(true, &["none"]).unwrap().flip_pairs, []);
         assert_eq!(with(false, &[]).unwrap().flip_pairs, []);
+    }
+
+    #[test]
+    fn a_pair_that_is_named_twice_counts_once_and_a_point_in_two_pairs_is_refused() {
+        let range = YRange { low: -1.0, high: 1.0 };
+        let with = |ibug68, names: &[String], pairs: &[&str]| {
+            let flip_pairs = pairs.iter().map(|&pair| pair.to_owned()).collect();
+            points(names, range, &PointSettings { ibug68, flips: true, flip_pairs, ..PointSettings::default() })
+        };
+        let names = ["left", "right", "nose"].map(str::to_owned);
+        assert_eq!(with(false, &names, &["left:right", "1:0", "0:1"]).unwrap().flip_pairs, [(0, 1)]);
+        let faces: Vec<String> = (0..68).map(|place: usize| place.to_string()).collect();
+        assert_eq!(with(true, &faces, &["36:45", "45:36"]).unwrap().flip_pairs, ibug68::flip_pairs());
+        let error = with(false, &names, &["left:right", "right:nose"]).unwrap_err();
+        assert!(error.contains("\"right\" is in two flip pairs"), "{error}");
     }
 
     #[test]

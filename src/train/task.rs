@@ -77,7 +77,8 @@ fn points(names: &[String], y_range: YRange, settings: &PointSettings) -> Result
     }
     if settings.flips && flip_pairs.is_empty() && names.len() > 1 && !none {
         return Err("a mirrored picture shows left points on the right: name the pairs that change places with \
-                    --flip-pairs a:b,c:d, say --flip-pairs none where there are none, or train with --no-flip"
+                    --flip-pairs a:b,c:d, say --flip-pairs none where there are none, or train with --no-flip and without \
+                    --flip-vertical"
             .to_owned());
     }
     if let Some(pair) = &settings.nme_pair {

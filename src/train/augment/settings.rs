@@ -92,6 +92,11 @@ impl Augmentation {
         self.erase.validate()
     }
 
+    /// Whether a picture may become its mirror image, along whichever line.
+    pub fn mirrors(&self) -> bool {
+        self.flip || self.flip_vertical || self.transpose
+    }
+
     /// Draws for one picture, by its place in the training split; its crop, which depends on the picture's size, is
     /// drawn by [`RandomCrop::draw`].
     ///

@@ -141,6 +141,19 @@ mod tests {
     }
 
     #[test]
+    fn a_vertical_flip_mirrors_as_a_horizontal_one_does() {
+        for (flags, mirrors) in [
+            ("", true),
+            ("--no-flip", false),
+            ("--no-flip --flip-vertical", true),
+            ("--dihedral", true),
+            ("--no-augment", false),
+        ] {
+            assert_eq!(parse(flags).unwrap().augmentation().mirrors(), mirrors, "{flags:?}");
+        }
+    }
+
+    #[test]
     fn flags_reach_the_settings() {
         let args =
             parse("--dihedral --padding zeros --random-crop .35 --erase .25 --erase-fill mean --cutmix 1").unwrap();

@@ -245,7 +245,7 @@ impl LearnArgs {
     /// # Errors
     /// Pairs that name no points, or ranges that do not fit.
     pub fn task_of(&self, dataset: &Dataset) -> Result<Task, TrainError> {
-        self.targets.task_of(dataset, self.augment.augmentation().flip, self.nme_pair.clone())
+        self.targets.task_of(dataset, self.augment.augmentation().mirrors(), self.nme_pair.clone())
     }
 
     /// Finds the precision, where that is to be found, and sets it.

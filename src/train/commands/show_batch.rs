@@ -61,7 +61,7 @@ pub(super) fn run(args: &ShowBatchArgs) -> anyhow::Result<()> {
     let mixing = args.augment.mixing();
     augmentation.validate().and_then(|()| mixing.validate()).map_err(anyhow::Error::msg)?;
     let dataset = Arc::new(data::read(&args.data, args.targets.task.into(), args.seed)?);
-    let task = args.targets.task_of(&dataset, augmentation.flip, None)?;
+    let task = args.targets.task_of(&dataset, augmentation.mirrors(), None)?;
     mixing.suits(&task).map_err(anyhow::Error::msg)?;
     let resize = ResizeRule { method: args.method, size: args.size };
     let options = LoaderOptions {

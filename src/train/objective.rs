@@ -112,7 +112,7 @@ pub fn standards(task: &Task, dataset: &Dataset) -> Vec<Standard> {
     (0..values).map(|place| standard(&dataset.train, place)).collect()
 }
 
-/// Mean and deviation of the known values at a place; deviation 1 where they do not differ.
+/// Mean and deviation of the known values at a place; deviation 1 where they do not differ in float32.
 fn standard(examples: &[Example], place: usize) -> Standard {
     let known: Vec<f64> = examples
         .iter()
@@ -124,5 +124,37 @@ fn standard(examples: &[Example], place: usize) -> Standard {
     let count = known.len().max(1) as f64;
     let mean = known.iter().sum::<f64>() / count;
     let deviation = (known.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt();
-    Standard { mean: mean as f32, deviation: if deviation > 0.0 { deviation as f32 } else { 1.0 } }
+    // The mean of equal numbers is rounded, so that their deviation is seldom 0.
+    let differ = deviation > mean.abs() * f64::from(f32::EPSILON);
+    Standard { mean: mean as f32, deviation: if differ { deviation as f32 } else { 1.0 } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::picture::PictureSize;
+
+    fn of(values: &[Option<f64>]) -> Standard {
+        let size = PictureSize { width: 4, height: 3 };
+        let example =
+            |&value: &Option<f64>| Example { file: "0.png".into(), row: 2, size, target: Target::Values(vec![value]) };
+        standard(&values.iter().map(example).collect::<Vec<_>>(), 0)
+    }
+
+    #[test]
+    fn values_that_do_not_differ_have_a_deviation_of_1() {
+        for constant in [0.0, 0.1, -0.3, 1e9 / 3.0] {
+            for count in [1, 3, 1000] {
+                assert_eq!(of(&vec![Some(constant); count]).deviation, 1.0, "{count} times {constant}");
+            }
+        }
+        assert_eq!(of(&[None]), Standard { mean: 0.0, deviation: 1.0 });
+    }
+
+    #[test]
+    fn values_that_differ_have_their_own_however_far_from_0_they_lie() {
+        assert_eq!(of(&[Some(1.0), None, Some(5.0)]), Standard { mean: 3.0, deviation: 2.0 });
+        assert_eq!(of(&[Some(1e-9), Some(3e-9)]).deviation, 1e-9);
+        assert_eq!(of(&[Some(1_700_000_000.0), Some(1_700_002_000.0)]).deviation, 1000.0);
+    }
 }

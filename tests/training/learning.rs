@@ -7,6 +7,7 @@ use tagpoint::{
     onnx::arch::Architecture,
     picture::{PictureSize, ResizeMethod, ResizeRule},
     train::{
+        TrainError,
         augment::Augmentation,
         dataset::{DataOptions, Dataset, Target, TaskKind, read},
         learner::{FrozenBody, Learner},
@@ -38,9 +39,13 @@ pub(crate) fn few(csv: &std::path::Path, task: TaskKind, count: usize) -> Datase
 }
 
 pub(crate) fn learner(dataset: Dataset, recipe: &Recipe, workers: usize) -> Learner {
+    try_learner(dataset, recipe, workers).unwrap()
+}
+
+fn try_learner(dataset: Dataset, recipe: &Recipe, workers: usize) -> Result<Learner, TrainError> {
     let task = task_of(&dataset, &recipe.y_range, &PointSettings::default()).unwrap();
     let resources = Resources { workers, ..Resources::default() };
-    Learner::new(Arc::new(dataset), task, recipe.clone(), resources).unwrap()
+    Learner::new(Arc::new(dataset), task, recipe.clone(), resources)
 }
 
 /// A recipe without anything that keeps a network from learning its pictures by heart.
@@ -198,11 +203,11 @@ fn training_ends_early_and_keeps_the_best_epoch() {
 }
 
 #[test]
-fn a_metric_of_another_task_is_refused_with_those_that_there_are() {
+fn a_metric_of_another_task_is_refused_before_training_with_those_that_there_are() {
     let folder = shapes(60);
     let recipe = Recipe { keep_best: true, metric: Some("nme".into()), ..short() };
-    let mut learner = learner(few(&folder.path().join("labels.csv"), TaskKind::MultiLabel, 40), &recipe, 2);
-    let error = learner.fine_tune(&mut Silent).unwrap_err().to_string();
+    let refused = try_learner(few(&folder.path().join("labels.csv"), TaskKind::MultiLabel, 40), &recipe, 2);
+    let error = refused.err().unwrap().to_string();
     assert!(error.contains("\"nme\"") && error.contains("map"), "{error}");
 }
 

@@ -19,6 +19,7 @@ use crate::{
         dropout::DropoutMasks,
         evaluate::Evaluation,
         loader::Loader,
+        metrics,
         network::Mode,
         objective::Fed,
         observer::{EpochReport, Observer, StepReport},
@@ -293,12 +294,11 @@ impl Learner {
             return Ok(false);
         }
         let metric = self.recipe.metric_for(&self.task);
-        let (Some(value), Some(direction)) = (evaluation.value(&metric), crate::train::metrics::direction(&metric))
-        else {
-            let names = evaluation.names().join(", ");
-            return Err(TrainError::Recipe(format!("there is no metric {metric:?}: choose of {names}")));
-        };
-        if self.progress.best.as_ref().is_none_or(|best| direction.is_better(value, best.value)) {
+        // An epoch whose outputs leave nothing to measure is no better than any other.
+        let value = evaluation.value(&metric).unwrap_or(f64::NAN);
+        let direction = metrics::direction(&metric);
+        let is_better = |best: &Best| direction.is_some_and(|direction| direction.is_better(value, best.value));
+        if self.progress.best.as_ref().is_none_or(is_better) {
             self.progress.best = Some(Best { epoch, metric, value });
             if self.recipe.keep_best {
                 self.best = Some(match &self.average {

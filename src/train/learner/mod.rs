@@ -35,6 +35,7 @@ mod features;
 mod feeds;
 mod fit;
 mod lr_find;
+mod metric;
 mod progress;
 mod smoothed;
 
@@ -102,10 +103,11 @@ impl Learner {
     /// Builds the network: architecture, weights, head.
     ///
     /// # Errors
-    /// A recipe that contradicts itself, a weight file that cannot be read or does not fit, an architecture that the
+    /// A recipe that contradicts itself or names a metric that the validation split cannot be judged by, a weight file that cannot be read or does not fit, an architecture that the
     /// interpreter cannot run, a device that is not there.
     pub fn new(dataset: Arc<Dataset>, task: Task, recipe: Recipe, resources: Resources) -> Result<Self, TrainError> {
         recipe.validate().and_then(|()| recipe.mixing.suits(&task)).map_err(TrainError::Recipe)?;
+        metric::check(&recipe, &task, &dataset).map_err(TrainError::Recipe)?;
         device::prepare(resources.device)?;
         let objective = Objective::new(&task, &dataset, &recipe.loss)?;
         let Start { mut source, base_weights, mut notes } = starting_graph(&recipe, &task, objective.standards())?;

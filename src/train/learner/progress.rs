@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::smoothed::SmoothedLoss;
-use crate::train::observer::{EpochReport, StepReport};
+use crate::train::observer::{EpochReport, StepReport, number};
 
 /// What a run has done so far, and where in its plan it goes on.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -34,6 +34,21 @@ pub struct Best {
     pub epoch: u64,
     /// The metric's name.
     pub metric: String,
-    /// Its value.
+    /// Its value; NaN where there was nothing to measure.
+    #[serde(with = "number")]
     pub value: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_epoch_without_a_measure_goes_through_a_checkpoint() {
+        let best = Best { epoch: 1, metric: "map".to_owned(), value: f64::NAN };
+        let read: Best = serde_json::from_str(&serde_json::to_string(&best).unwrap()).unwrap();
+        assert!(read.value.is_nan() && read.epoch == 1);
+        let measured = Best { value: 0.5, ..best };
+        assert_eq!(serde_json::from_str::<Best>(&serde_json::to_string(&measured).unwrap()).unwrap(), measured);
+    }
 }

@@ -53,6 +53,14 @@ fn objects_and_crowds_are_labels_and_a_picture_may_have_none() {
 }
 
 #[test]
+fn a_file_may_begin_with_a_byte_order_mark() {
+    let folder = pictures(&["1.png", "2.png", "3.png"]);
+    let file = write(folder.path(), "photos.json", &format!("\u{feff}{INSTANCES}"));
+    let options = DataOptions { valid_pct: Some(0.34), ..DataOptions::new(file, TaskKind::MultiLabel) };
+    assert_eq!(read(&options).unwrap().targets.names(), ["dog", "person"]);
+}
+
+#[test]
 fn two_files_are_two_splits_and_missing_pictures_are_named() {
     let folder = pictures(&["train2017/1.png", "train2017/2.png", "train2017/3.png", "val2017/4.png"]);
     let train = write(folder.path(), "annotations/instances_train2017.json", INSTANCES);

@@ -62,6 +62,14 @@ fn difficult_objects_count_where_they_are_asked_for() {
 }
 
 #[test]
+fn image_sets_may_begin_with_a_byte_order_mark() {
+    let folder = voc();
+    write(folder.path(), "ImageSets/Main/train.txt", "\u{feff}1\r\n2\r\n");
+    let dataset = read(&DataOptions::new(folder.path(), TaskKind::MultiLabel)).unwrap();
+    assert_eq!((dataset.train.len(), dataset.valid.len()), (2, 2));
+}
+
+#[test]
 fn without_both_image_sets_a_split_is_drawn() {
     let folder = voc();
     write(folder.path(), "ImageSets/Main/trainval.txt", "1\n2\n4\n");

@@ -47,7 +47,11 @@ pub(super) fn paths(given: &[PathBuf], list: Option<&Path>) -> anyhow::Result<Ve
             let file = std::fs::File::open(list).with_context(reading)?;
             BufReader::new(file).lines().collect::<Result<_, _>>().with_context(reading)?
         };
-        paths.extend(lines.into_iter().filter(|line| !line.trim().is_empty()).map(PathBuf::from));
+        let lines = lines.iter().enumerate().map(|(place, line)| match place {
+            0 => line.trim_start_matches('\u{feff}'),
+            _ => line.as_str(),
+        });
+        paths.extend(lines.filter(|line| !line.trim().is_empty()).map(PathBuf::from));
     }
     let asked: Vec<String> =
         given.iter().map(PathBuf::as_path).chain(list).map(|it| it.display().to_string()).collect();
@@ -93,4 +97,16 @@ fn frame(path: &Path, rule: &ResizeRule) -> Result<Frame, String> {
     let bytes = std::fs::read(path).map_err(|error| format!("the file cannot be read: {error}"))?;
     let (pixels, original) = Picture::frame(&bytes, &Limits::default(), rule).map_err(|error| error.to_string())?;
     Ok(Frame { pixels, size: rule.size, original })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_may_begin_with_a_byte_order_mark() {
+        let list = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(list.path(), "\u{feff}a.jpg\r\n\r\nb c.jpg\n").unwrap();
+        assert_eq!(paths(&[], Some(list.path())).unwrap(), ["a.jpg", "b c.jpg"].map(PathBuf::from));
+    }
 }

@@ -98,7 +98,7 @@ pub(super) fn read(folder: &Path, options: &DataOptions) -> Result<Table, String
 
 /// The points between the braces; `nan nan` is a point that is not labelled.
 fn parse(text: &str) -> Result<Points, String> {
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let mut lines = text.trim_start_matches('\u{feff}').lines().map(str::trim).filter(|line| !line.is_empty());
     let mut announced = None;
     loop {
         let line = lines.next().ok_or_else(|| "there is no { in front of its points".to_owned())?;
@@ -142,7 +142,9 @@ mod tests {
     fn a_file_as_ibug_writes_it_is_read() {
         let text = "version: 1\r\nn_points:  3\r\n{\r\n446.000 91.000\r\n449.459 119.344\r\nnan nan\r\n}\r\n";
         assert_eq!(parse(text).unwrap(), [Some((446.0, 91.0)), Some((449.459, 119.344)), None]);
-        assert_eq!(parse("{\n1 2\n}").unwrap(), [Some((1.0, 2.0))]);
+        for bare in ["{\n1 2\n}", "\u{feff}{\n1 2\n}"] {
+            assert_eq!(parse(bare).unwrap(), [Some((1.0, 2.0))]);
+        }
     }
 
     #[test]

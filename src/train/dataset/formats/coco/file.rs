@@ -3,7 +3,7 @@
 //! Format: "COCO annotations", object detection and keypoint detection, at cocodataset.org/#format-data.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 
 use serde::{Deserialize, Deserializer};
@@ -55,7 +55,11 @@ impl CocoFile {
     /// Reads a file as a stream: its text is never in memory as a whole.
     pub(super) fn read(path: &Path) -> Result<Self, String> {
         let file = File::open(path).map_err(|error| error.to_string())?;
-        serde_json::from_reader(BufReader::with_capacity(1 << 20, file))
+        let mut text = BufReader::with_capacity(1 << 20, file);
+        if text.fill_buf().map_err(|error| error.to_string())?.starts_with("\u{feff}".as_bytes()) {
+            text.consume('\u{feff}'.len_utf8());
+        }
+        serde_json::from_reader(text)
             .map_err(|error| format!("it is no COCO file (images, annotations, categories): {error}"))
     }
 }

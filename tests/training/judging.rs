@@ -300,7 +300,8 @@ fn inspect_says_what_is_in_a_file() {
     let foreign = crate::root().join("tests/fixtures/import/torchscript.onnx");
     let said = succeed(&["inspect", text(&foreign)]);
     assert!(
-        said.contains("none: not one of our models") && said.contains("it would be cut before the pooling"),
+        said.contains("none: not one of our models (`tagpoint import` makes")
+            && said.contains("it would be cut before the pooling"),
         "{said}"
     );
     assert!(fail(&["inspect", text(&foreign), "--check"]).contains("no golden samples"));

@@ -81,6 +81,7 @@ fn a_run_can_start_from_a_model_of_ones_own_head_included() {
         "16",
     ]);
     assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stdout).matches("note: model.onnx: 3 labels kept").count(), 1, "{}", text(&output.stdout));
     let second = tagpoint::model::ModelFile::read(&out.join("2/model.onnx")).unwrap();
     assert_eq!(second.manifest.provenance.base_weights, Some(recorded.digest));
     let weights = |file: &tagpoint::model::ModelFile| {
@@ -174,6 +175,17 @@ fn wrong_settings_and_wrong_weights_are_named_at_once() {
         "{}",
         text(&output.stderr)
     );
+}
+
+#[test]
+fn a_run_whose_report_cannot_be_written_is_finished_all_the_same() {
+    let folder = shapes(40);
+    let (csv, out, run) = (folder.path().join("labels.csv"), folder.path().join("m"), folder.path().join("run"));
+    std::fs::create_dir_all(run.join("report.html")).unwrap();
+    let output = fit(&csv, &out, &["--run-folder", run.to_str().unwrap()]);
+    let message = text(&output.stderr);
+    assert!(!output.status.success() && message.contains("but its report is not"), "{message}");
+    assert!(!message.contains("--resume") && out.join("1/model.onnx").is_file(), "{message}");
 }
 
 #[test]

@@ -34,7 +34,7 @@ use crate::{
         recipe::Recipe,
         report::{self, Events, ReportInputs},
         run_folder::{RunFolder, RunRecord},
-        save::{SaveSettings, save},
+        save::{SaveSettings, Saved, save},
     },
 };
 
@@ -140,7 +140,6 @@ fn start(args: &NewRunArgs) -> anyhow::Result<ExitCode> {
         say!("learning rate {:.2e}, the valley that the learning-rate finder found", found.valley);
         learner.set_learning_rate(found.valley);
     }
-    learner.notes().iter().for_each(|note| say!("note: {note}"));
     let folder = match &args.run_folder {
         Some(folder) => RunFolder::create(folder)?,
         None => RunFolder::create_next(&args.out)?,
@@ -230,15 +229,15 @@ fn go(args: &NewRunArgs, recipe: &Recipe, mut run: Run) -> anyhow::Result<ExitCo
             Ok(ExitCode::from(STOPPED))
         }
         Outcome::Finished(evaluation) => {
-            let resume = run.folder.how_to_resume();
-            finish(args, run, *evaluation).context(resume)?;
+            let saved = write_model(args, &mut run, *evaluation).with_context(|| run.folder.how_to_resume())?;
+            finish(args, run, &saved)?;
             Ok(ExitCode::SUCCESS)
         }
     }
 }
 
-/// Writes the model file and the report, and says so in the run's record.
-fn finish(args: &NewRunArgs, mut run: Run, evaluation: Evaluation) -> anyhow::Result<()> {
+/// Writes the model file, and says so in the run's record.
+fn write_model(args: &NewRunArgs, run: &mut Run, evaluation: Evaluation) -> anyhow::Result<Saved> {
     let settings = SaveSettings {
         fit: operating_points::Settings {
             calibrate: !args.no_calibrate,
@@ -248,10 +247,16 @@ fn finish(args: &NewRunArgs, mut run: Run, evaluation: Evaluation) -> anyhow::Re
     };
     let saved = save(&mut run.learner, evaluation, settings, &run.ready.runtime, &args.out)?;
     tables::print_fitted(&saved.fitted);
-    // From here on the run is finished, whatever becomes of its report.
-    let record = RunRecord { model: Some(saved.path.clone()), ..run.folder.read()? };
-    run.folder.write(&record)?;
-    run.folder.drop_checkpoint()?;
+    run.folder.write(&RunRecord { model: Some(saved.path.clone()), ..run.folder.read()? })?;
+    Ok(saved)
+}
+
+/// Writes the report of a finished run, and the INT8 form where it is wanted. Whatever becomes of them, there is nothing to
+/// resume.
+fn finish(args: &NewRunArgs, run: Run, saved: &Saved) -> anyhow::Result<()> {
+    let model = saved.path.display();
+    run.folder.drop_checkpoint().with_context(|| format!("{model} is written, but the run's checkpoint stays"))?;
+    let record = run.folder.read()?;
     let notes = [run.ready.notes, saved.fitted.notes.clone()].concat();
     let name = args.out.file_name().unwrap_or_default().display();
     let inputs = ReportInputs {
@@ -270,9 +275,9 @@ fn finish(args: &NewRunArgs, mut run: Run, evaluation: Evaluation) -> anyhow::Re
         notes: &notes,
     };
     report::write(run.folder.path(), &inputs)
-        .with_context(|| format!("the model is written to {}, but its report is not", saved.path.display()))?;
+        .with_context(|| format!("the model is written to {model}, but its report is not"))?;
     say!("{}", run.folder.path().join("report.html").display());
-    say!("{}  {:.1} MB  sha256:{}", saved.path.display(), saved.file.bytes.len() as f64 / 1e6, saved.file.digest);
+    say!("{model}  {:.1} MB  sha256:{}", saved.file.bytes.len() as f64 / 1e6, saved.file.digest);
     if args.int8 {
         let recipe = run.learner.recipe();
         let settings = quantize::Settings {
@@ -282,7 +287,13 @@ fn finish(args: &NewRunArgs, mut run: Run, evaluation: Evaluation) -> anyhow::Re
         };
         judged(&run.ready.runtime, &saved.file, &run.ready.dataset, &settings)
             .and_then(|quantized| write(&quantized, &saved.path, false))
-            .with_context(|| format!("{} is written, but has no INT8 form", saved.path.display()))?;
+            .with_context(|| {
+                let data = args.data.data.display();
+                format!(
+                    "{model} is written, but has no INT8 form; `tagpoint-train quantize {model} --data {data}`, with the run's \
+                     other flags for its data, makes one"
+                )
+            })?;
     }
     Ok(())
 }

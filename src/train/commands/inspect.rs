@@ -118,7 +118,7 @@ impl Found {
             line("calibration", calibration_text(&calibration));
         }
         if self.manifest.is_none() {
-            line("manifest", "none: not one of our models (`tagpoint-train import` makes it one that can be served)");
+            line("manifest", "none: not one of our models (`tagpoint import` makes it one that can be served)");
             match find_cut(&graph) {
                 Ok(cut) => line("cut", cut_text(&cut.features, cut.channels, cut.pools)),
                 Err(error) => line("cut", error),

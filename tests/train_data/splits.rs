@@ -121,6 +121,19 @@ fn a_second_table_validates() {
 }
 
 #[test]
+fn a_second_table_in_another_folder_may_name_its_files_from_the_root_on() {
+    let photos = pictures(&["0.png", "1.png"]);
+    let path = |file: &str| photos.path().join(file).display().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let train = write(folder.path(), "train/train.csv", &format!("fname,labels\n{},a\n", path("0.png")));
+    let valid = write(folder.path(), "valid/valid.csv", &format!("fname,labels\n{},b\n", path("1.png")));
+    let options = DataOptions { valid_data: Some(valid), ..DataOptions::new(train, TaskKind::MultiLabel) };
+    let dataset = read(&options).unwrap();
+    assert_eq!(dataset.path(&dataset.valid[0]), photos.path().join("1.png"));
+    assert_eq!(labelled(&dataset)[0], (path("0.png"), vec!["a"]));
+}
+
+#[test]
 fn rare_labels_are_in_both_splits_of_a_drawn_one() {
     let label = |i: usize| ["common", "common rare"][usize::from(i.is_multiple_of(10))];
     let rows: String = (0..50).map(|i| format!("{i}.png,{}\n", label(i))).collect();

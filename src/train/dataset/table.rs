@@ -139,8 +139,11 @@ fn common_folder(one: &Path, other: &Path) -> PathBuf {
     same.map(|(component, _)| component).collect()
 }
 
-/// A file's path below a folder, with `/` between its parts.
+/// A file's path below a folder, with `/` between its parts; one that says itself where it lies stays as it is.
 fn under(folder: &Path, file: &str) -> String {
+    if Path::new(file).is_absolute() {
+        return file.to_owned();
+    }
     let parts = folder.components().filter(|part| *part != Component::CurDir);
     let mut path = parts.map(|part| part.as_os_str().to_string_lossy().into_owned()).collect::<Vec<_>>();
     path.push(file.to_owned());
@@ -177,6 +180,17 @@ mod tests {
         assert_eq!(both("/d", "/d"), ("/d".into(), vec!["a.jpg".into(), "b.jpg".into()]));
         assert_eq!(both("/d", "/e/f"), ("/".into(), vec!["d/a.jpg".into(), "e/f/b.jpg".into()]));
         assert_eq!(both("train", "val"), ("".into(), vec!["train/a.jpg".into(), "val/b.jpg".into()]));
+    }
+
+    #[test]
+    fn absolute_files_of_two_sources_stay_where_they_are() {
+        let (train, valid) = (row("/photos/a.jpg", "x", true), row("/photos/b.jpg", "x", true));
+        let mut train = table("/d/train", vec![train]);
+        train.problems.push(train.rows[0].problem(None, "wrong"));
+        let merged = train.with_valid(table("/d/val", vec![valid])).unwrap();
+        let files: Vec<&str> = merged.rows.iter().map(|row| row.file.as_str()).collect();
+        assert_eq!(files, ["/photos/a.jpg", "/photos/b.jpg"]);
+        assert_eq!(merged.problems[0].file, "/photos/a.jpg");
     }
 
     #[test]

@@ -46,6 +46,9 @@ fn labels_that_say_nothing_are_warned_of() {
     let table = format!("{HEADER}0.png,a,0\n1.png,b,0\n2.png,a,1\n3.png,b,1\n");
     let findings = findings_of(&table, 4, TaskKind::MultiLabel);
     assert!(the(&findings, Kind::OneLabelEach).message.contains("--task single-label"));
+    let table = "fname,defect,is_valid\n0.png,1,0\n1.png,0,0\n2.png,1,1\n3.png,0,1\n";
+    let findings = findings_of(table, 4, TaskKind::MultiLabel);
+    assert!(the(&findings, Kind::OneLabelEach).message.contains("write its name in place of 1"));
 }
 
 #[test]

@@ -36,7 +36,13 @@ pub(super) fn look(looked: &Looked<'_>) -> Vec<Finding> {
     }
     let has_one = |cells: &Cells| matches!(cells, Cells::Labels(labels) if labels.len() == 1);
     if looked.task == TaskKind::MultiLabel && labels.len() > 1 && looked.rows.iter().all(|row| has_one(&row.cells)) {
-        let text = "every picture has exactly one label: --task single-label makes a model that always answers one";
+        // One column of a table, which cannot be told from a column of labels.
+        let text = if labels == &["0", "1"] {
+            "every picture has exactly one of the labels \"0\" and \"1\": for one label that is there or not, write its \
+             name in place of 1, and nothing in place of 0"
+        } else {
+            "every picture has exactly one label: --task single-label makes a model that always answers one"
+        };
         found.push(Finding::new(Severity::Note, Kind::OneLabelEach, text));
     }
     found

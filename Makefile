@@ -69,6 +69,8 @@ bench-train:
 	.deps/peers/bin/python scripts/bench-train $(SHARED) runs/bench-train
 
 build:
+	scripts/setup
+	scripts/fetch onnxruntime
 	cargo build --release --locked --bin tagpoint
 
 clean:

@@ -49,6 +49,8 @@ fn compile_protocol() -> Result<(), Box<dyn Error>> {
             "#[serde(serialize_with = \"super::type_name\")] #[schema(value_type = String, example = \"TYPE_UINT8\")]";
         builder = builder.field_attribute(path, by_name);
     }
+    let states = "#[schema(value_type = super::super::ModelStateName)]";
+    builder = builder.field_attribute(".inference.RepositoryIndexResponse.ModelIndex.state", states);
     builder.compile_fds(protox::compile(["proto/inference.proto"], ["proto"])?)?;
     Ok(())
 }

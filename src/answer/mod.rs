@@ -45,8 +45,9 @@ pub enum Answer {
     },
 }
 
-/// How an [`Answer`] is described: one object with three members that may be absent. Generators of clients cannot make a
-/// type of an object that is joined with one of several.
+/// What the model says: exactly one of labels, points and values, by its task.
+// One object with three members that may be absent: generators of clients cannot make a type of an object that is joined
+// with one of several.
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "describes the answer, which is written from the enum")]
 struct AnswerMembers {

@@ -28,6 +28,8 @@ fn every_answer_is_one_that_the_document_promises() {
             "1",
             "--keys",
             "tester:predict+admin:the-key-of-the-tester",
+            "--protect-metrics",
+            "true",
             "--wrong-key-rate",
             "off",
         ],

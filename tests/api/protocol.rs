@@ -223,6 +223,8 @@ async fn every_documented_status_under_v2_occurs() {
     {
         for model in ["colours", "nothing", "refused"] {
             see(operation, app.get(&format!("/v2/models/{model}{page}")).await);
+            let by_version = app.get(&format!("/v2/models/{model}/versions/1{page}")).await;
+            see(&format!("{operation}_version"), by_version);
         }
     }
     let large = vec![b' '; 60_001];
@@ -243,22 +245,26 @@ async fn every_documented_status_under_v2_occurs() {
         ("v2_index", "/v2/repository/index"),
         ("v2_load", "/v2/repository/models/colours/load"),
         ("v2_infer", "/v2/models/colours/infer"),
+        ("v2_infer_version", "/v2/models/colours/versions/1/infer"),
     ] {
         late.insert((operation.to_owned(), status_without_body(&hasty, "POST", path, 1000).await));
     }
-    let infer = "/v2/models/colours/infer";
-    see("v2_infer", post(&app, infer, pictures::plain(4, 4, [1, 1, 1]), &[(HEADER_LENGTH, "0")]).await);
-    see("v2_infer", post(&app, infer, "{", &[]).await);
-    see("v2_infer", post(&app, infer, large, &[]).await);
-    see("v2_infer", post(&app, infer, "{}", &br).await);
-    see("v2_infer", post(&app, "/v2/models/nothing/infer", "{}", &[]).await);
-    see("v2_infer", post(&app, "/v2/models/refused/infer", "{}", &[]).await);
     let (body, length) = slow_request();
     let hurried =
         String::from_utf8_lossy(&body[..length.parse().unwrap()]).replacen('{', r#"{"parameters":{"timeout":1},"#, 1);
     let hurried_length = hurried.len().to_string();
     let hurried = [hurried.as_bytes(), &body[length.parse().unwrap()..]].concat();
-    see("v2_infer", post(&app, "/v2/models/slow/infer", hurried, &[(HEADER_LENGTH, &hurried_length)]).await);
+    for (operation, of_version) in [("v2_infer", ""), ("v2_infer_version", "/versions/1")] {
+        let infer = |model: &str| format!("/v2/models/{model}{of_version}/infer");
+        let picture = pictures::plain(4, 4, [1, 1, 1]);
+        see(operation, post(&app, &infer("colours"), picture, &[(HEADER_LENGTH, "0")]).await);
+        see(operation, post(&app, &infer("colours"), "{", &[]).await);
+        see(operation, post(&app, &infer("colours"), large.clone(), &[]).await);
+        see(operation, post(&app, &infer("colours"), "{}", &br).await);
+        see(operation, post(&app, &infer("nothing"), "{}", &[]).await);
+        see(operation, post(&app, &infer("refused"), "{}", &[]).await);
+        see(operation, post(&app, &infer("slow"), hurried.clone(), &[(HEADER_LENGTH, &hurried_length)]).await);
+    }
     for model in ["colours", "nothing"] {
         see("v2_unload", post(&app, &format!("/v2/repository/models/{model}/unload"), "", &[]).await);
     }
@@ -267,7 +273,7 @@ async fn every_documented_status_under_v2_occurs() {
     let ready = App::start(&[("best", models[0].1)]).await;
     see("v2_ready", ready.get("/v2/health/ready").await);
     // Threads that end, and faults of ours, are asserted beside the code.
-    let beside_the_code = [("v2_live", "503"), ("v2_infer", "500")];
+    let beside_the_code = [("v2_live", "503"), ("v2_infer", "500"), ("v2_infer_version", "500")];
     seen.extend(beside_the_code.map(|(operation, status)| (operation.to_owned(), status.to_owned())));
     seen.extend(guarded(true).await);
     seen.extend(late);

@@ -1,24 +1,37 @@
 //! What an answer does not have is left out; nothing is null. utoipa takes every `Option` for both.
 
 use utoipa::openapi::{
-    OpenApi, RefOr, Schema,
-    path::Parameter,
+    Content, OpenApi, RefOr, Schema,
+    path::{Operation, Parameter},
     schema::{SchemaType, Type},
 };
 
-/// Takes null out of every schema that has a name, and of every parameter.
+/// Takes null out of every schema that has a name, of every parameter, and of every body that may be left out.
 pub(super) fn describe(document: &mut OpenApi) {
     let components = document.components.get_or_insert_default();
     components.schemas.values_mut().for_each(never_null);
     for item in document.paths.paths.values_mut() {
         for operation in [&mut item.get, &mut item.post, &mut item.put, &mut item.delete].into_iter().flatten() {
-            for parameter in operation.parameters.iter_mut().flatten() {
-                if let RefOr::T(Parameter { schema: Some(schema), .. }) = parameter {
-                    never_null(schema);
-                }
-            }
+            schemas(operation).for_each(never_null);
         }
     }
+}
+
+/// What an operation's parameters and bodies are.
+fn schemas(operation: &mut Operation) -> impl Iterator<Item = &mut RefOr<Schema>> {
+    let parameters = operation.parameters.iter_mut().flatten().filter_map(|parameter| match parameter {
+        RefOr::T(Parameter { schema, .. }) => schema.as_mut(),
+        RefOr::Ref(_) => None,
+    });
+    let body = operation.request_body.as_mut().and_then(|body| match body {
+        RefOr::T(body) => Some(body.content.values_mut()),
+        RefOr::Ref(_) => None,
+    });
+    let bodies = body.into_iter().flatten().filter_map(|content| match content {
+        RefOr::T(Content { schema, .. }) => schema.as_mut(),
+        RefOr::Ref(_) => None,
+    });
+    parameters.chain(bodies)
 }
 
 fn never_null(schema: &mut RefOr<Schema>) {

@@ -96,7 +96,10 @@ pub(super) async fn unload_model(
 /// Promote a version
 ///
 /// It answers from now on where a request names no version. It is loaded first if need be; requests that have begun are
-/// finished by the version that they began with, which stays loaded. Holds after a restart too.
+/// finished by the version that they began with, which stays loaded.
+///
+/// Written to `serving.toml`, and holds after a restart, where the models folder is local and can be written; else `note` says
+/// that it holds on this server until it stops.
 #[utoipa::path(
     post, path = "/v1/admin/models/{name}/versions/{version}/promote", operation_id = "promote_version", tag = "admin",
     params(("name" = String, Path, description = "The model's name.", example = "scenes"), ("version" = String, Path, description = "The version: a whole number from 1.", example = "1")),
@@ -149,7 +152,10 @@ pub(super) async fn roll_back(
 /// Put a version on trial
 ///
 /// It sees a share of the pictures that the default version answers, after all others and never in a client's way.
-/// `GET /v1/models/{name}/versions/{version}/shadow` tells how its outputs differ. Holds after a restart too.
+/// `GET /v1/models/{name}/versions/{version}/shadow` tells how its outputs differ.
+///
+/// Written to `serving.toml`, and holds after a restart, where the models folder is local and can be written; else `note` says
+/// that it holds on this server until it stops.
 #[utoipa::path(
     put, path = "/v1/admin/models/{name}/shadow", operation_id = "set_shadow", tag = "admin",
     params(("name" = String, Path, description = "The model's name.", example = "scenes")),

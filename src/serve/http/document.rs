@@ -29,12 +29,19 @@ use super::{
     absent,
     context::RequestId,
     described_routes, guarded,
+    jobs::{
+        create::{ListedPicture, ResultsFormat},
+        results::JobResult,
+    },
+    kinds,
+    predict::Drawing,
     problem::{PROBLEM_JSON, Problem, status},
+    review::ReviewOrder,
 };
 use crate::{
     error::Error,
     picture::PictureError,
-    serve::{fetch::FetchError, oip},
+    serve::{fetch::FetchError, oip, queue::Priority},
     store::StoreError,
 };
 
@@ -43,6 +50,7 @@ use crate::{
 #[openapi(
     info(title = "tagpoint", description = "Picture taggers and keypoint models over HTTP.",
          license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")),
+    servers((url = "/", description = "The server that gives this document; by default http://127.0.0.1:8000")),
     tags((name = "models", description = "Models and their answers."),
          (name = "admin", description = "Changing which models are loaded and which of their versions answer."),
          (name = "jobs", description = "Pictures in bulk, answered while nobody waits."),
@@ -50,7 +58,8 @@ use crate::{
          (name = "protocol", description = "The Open Inference Protocol (V2)."),
          (name = "health", description = "For whatever watches the process."),
          (name = "document", description = "This document.")),
-    components(schemas(Problem, oip::http::Failed)),
+    // What no address names by itself: errors, parameters, and lines of what is no JSON as a whole.
+    components(schemas(Problem, oip::http::Failed, Drawing, Priority, ResultsFormat, ReviewOrder, JobResult, ListedPicture)),
 )]
 struct Frame;
 
@@ -101,7 +110,7 @@ fn make() -> OpenApi {
         for operation in [&mut item.get, &mut item.post, &mut item.put, &mut item.delete].into_iter().flatten() {
             let refusals = guarded::describe(path, operation);
             if path.starts_with("/v2") {
-                oip::http::describe_errors(operation, refusals);
+                oip::http::describe_errors(operation, refusals, describe_advice);
             } else {
                 describe_problems(operation, refusals);
                 describe_drawing(operation);
@@ -109,6 +118,8 @@ fn make() -> OpenApi {
             describe_request_id(operation);
         }
     }
+    oip::http::describe_versions(&mut document);
+    kinds::describe(&mut document);
     absent::describe(&mut document);
     document
 }
@@ -257,54 +268,60 @@ fn problems(operation: &str) -> Vec<Error> {
 }
 
 fn describe_problems(operation: &mut Operation, refusals: Vec<Error>) {
-    let id = RequestId::from_headers(&http::HeaderMap::from_iter([(
-        super::context::REQUEST_ID,
-        HeaderValue::from_static("0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23"),
-    )]));
     let own = problems(operation.operation_id.as_deref().unwrap_or_default());
     for error in own.into_iter().chain(refusals) {
-        let problem = Problem::new(&error, &id);
         let code = status(&error).as_str().to_owned();
         let response = operation.responses.responses.entry(code).or_insert_with(|| problem_response(&error).into());
         if let RefOr::T(response) = response {
-            add_problem(response, &problem);
+            add_problem(response, &example_of(&error));
+            describe_advice(response, &error);
         }
     }
+}
+
+/// An error as it would be told.
+fn example_of(error: &Error) -> Problem {
+    let id = HeaderValue::from_static("0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23");
+    Problem::new(error, &RequestId::from_headers(&http::HeaderMap::from_iter([(super::context::REQUEST_ID, id)])))
 }
 
 fn problem_response(error: &Error) -> ResponseDoc {
     let reason = status(error).canonical_reason().unwrap_or_default();
     let content = Content::new(Some(Ref::from_schema_name(Problem::name())));
-    let mut response = ResponseBuilder::new().description(reason).content(PROBLEM_JSON, content).build();
-    if let Error::Unauthorized(_) = error {
-        let text = "How a key is sent.";
-        let header = header_doc(Type::String, text, json!("Bearer realm=\"tagpoint\""));
+    ResponseBuilder::new().description(reason).content(PROBLEM_JSON, content).build()
+}
+
+/// The headers that say what to do about an error, where it has them.
+fn describe_advice(response: &mut ResponseDoc, error: &Error) {
+    let advice = example_of(error).advice();
+    if let Some(challenge) = advice.get(header::WWW_AUTHENTICATE).and_then(|value| value.to_str().ok()) {
+        let header = header_doc(Type::String, "How a key is sent.", json!(challenge));
         response.headers.insert("WWW-Authenticate".into(), header);
     }
-    if matches!(
-        error,
-        Error::QueueFull { .. }
-            | Error::NotReady(_)
-            | Error::RateLimited { .. }
-            | Error::Database(_)
-            | Error::PictureStore(_)
-    ) {
+    if advice.contains_key(header::RETRY_AFTER) {
         let seconds = "Seconds after which the same request may succeed, where waiting helps.";
         response.headers.insert("Retry-After".into(), header_doc(Type::Integer, seconds, json!(1)));
     }
-    response
 }
 
-/// Adds an example to a problem response, and its title to the description.
+/// Adds an example to a problem response, and its title to the description unless another problem of its kind is there.
 fn add_problem(response: &mut ResponseDoc, problem: &Problem) {
-    let key = problem.kind.rsplit(':').next().unwrap_or_default().to_owned();
+    let kind = problem.kind.rsplit(':').next().unwrap_or_default();
     let example: Example =
         ExampleBuilder::new().summary(&problem.title).value(serde_json::to_value(problem).ok()).build();
-    if let Some(RefOr::T(content)) = response.content.get_mut(PROBLEM_JSON) {
-        content.examples.insert(key, example.into());
+    let Some(RefOr::T(content)) = response.content.get_mut(PROBLEM_JSON) else { return };
+    let of_its_kind = (1..).take_while(|n| content.examples.contains_key(&numbered(kind, *n))).count();
+    content.examples.insert(numbered(kind, of_its_kind + 1), example.into());
+    if of_its_kind > 0 {
+        return;
     }
     let separator = if response.description.contains(':') { "; " } else { ": " };
     response.description = format!("{}{separator}{}", response.description, problem.title);
+}
+
+/// The key of the nth example of a kind.
+fn numbered(kind: &str, n: usize) -> String {
+    if n == 1 { kind.to_owned() } else { format!("{kind}-{n}") }
 }
 
 /// A prediction may be answered with a picture.

@@ -24,8 +24,10 @@ pub(super) fn describe_schemes(document: &mut OpenApi) {
 
 /// Says which scope an operation needs, and gives the errors that go with it. A server without keys needs none.
 pub(super) fn describe(path: &str, operation: &mut Operation) -> Vec<Error> {
-    let Some(scope) = access::needed(path, false) else { return Vec::new() };
-    let text = format!("Where the server has keys: a key of scope `{}`.", scope.name());
+    let (always, with_metrics) = (access::needed(path, false), access::needed(path, true));
+    let Some(scope) = with_metrics else { return Vec::new() };
+    let setting = if always.is_some() { "" } else { " and the setting `protect_metrics` is on" };
+    let text = format!("Where the server has keys{setting}: a key of scope `{}`.", scope.name());
     let description = operation.description.take().map_or(text.clone(), |before| format!("{before}\n\n{text}"));
     operation.description = Some(description);
     let by_key = SCHEMES.map(|scheme| SecurityRequirement::new(scheme, [""; 0]));

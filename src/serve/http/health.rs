@@ -10,9 +10,16 @@ use crate::{error::Error, serve::models::Catalog};
 /// All is well.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Health {
-    /// `ok` or `ready`.
-    #[schema(example = "ok")]
-    status: &'static str,
+    /// `ok` of `/healthz`, `ready` of `/readyz`.
+    status: HealthName,
+}
+
+/// What is well: the process, or every model.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum HealthName {
+    Ok,
+    Ready,
 }
 
 /// Is the process alive?
@@ -27,7 +34,7 @@ pub(super) struct Health {
 )]
 pub(super) async fn healthz(State(app): State<App>) -> Result<Json<Health>, Error> {
     alive(&app.pipeline.models.catalog())?;
-    Ok(Json(Health { status: "ok" }))
+    Ok(Json(Health { status: HealthName::Ok }))
 }
 
 /// Whether every version that takes pictures has threads to run them.
@@ -51,7 +58,7 @@ pub(in crate::serve) fn alive(catalog: &Catalog) -> Result<(), Error> {
 )]
 pub(super) async fn readyz(State(app): State<App>) -> Result<Json<Health>, Error> {
     ready(&app.pipeline.models.catalog())?;
-    Ok(Json(Health { status: "ready" }))
+    Ok(Json(Health { status: HealthName::Ready }))
 }
 
 /// Whether every model answers that should.

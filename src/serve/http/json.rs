@@ -142,7 +142,7 @@ fn unfit(error: &serde_json::Error) -> Error {
     Error::Body(format!("the JSON does not fit: {said}"))
 }
 
-/// A picture as JSON, for the OpenAPI document.
+/// One picture, or several, as JSON.
 #[derive(utoipa::ToSchema)]
 #[serde(untagged)]
 #[allow(dead_code, reason = "describes the body, which is read by `read`")]
@@ -157,6 +157,7 @@ pub(super) enum PictureJson {
 
 /// A picture as base64.
 #[derive(utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
 #[allow(dead_code, reason = "describes the body")]
 pub(super) struct ImageJson {
     /// The picture's bytes as base64, alone or as a data URL.
@@ -169,6 +170,7 @@ pub(super) struct ImageJson {
 
 /// A picture by its URL.
 #[derive(utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
 #[allow(dead_code, reason = "describes the body")]
 pub(super) struct UrlJson {
     /// Where the picture is.
@@ -178,6 +180,7 @@ pub(super) struct UrlJson {
 
 /// Several pictures.
 #[derive(utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
 #[allow(dead_code, reason = "describes the body")]
 pub(super) struct ImagesJson {
     /// The pictures, in the answer's order.
@@ -186,17 +189,39 @@ pub(super) struct ImagesJson {
 
 /// One of several pictures: `image` or `url`, not both.
 #[derive(utoipa::ToSchema)]
+#[serde(untagged)]
 #[allow(dead_code, reason = "describes the body")]
-pub(super) struct NamedPictureJson {
+pub(super) enum NamedPictureJson {
+    /// As base64.
+    Image(NamedImageJson),
+    /// By its URL, where the server's settings allow that.
+    Url(NamedUrlJson),
+}
+
+/// One of several pictures, as base64.
+#[derive(utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "describes the body")]
+pub(super) struct NamedImageJson {
     /// The picture's bytes as base64, alone or as a data URL.
     #[schema(
         min_length = 1,
         example = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAEElEQVR42mM4UaEBRAwQCgAp7gWhZAhhBwAAAABJRU5ErkJggg=="
     )]
-    image: Option<String>,
+    image: String,
+    /// What its result is called; `images[0]` and so on without it.
+    #[schema(example = "beach.jpg")]
+    name: Option<String>,
+}
+
+/// One of several pictures, by its URL.
+#[derive(utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "describes the body")]
+pub(super) struct NamedUrlJson {
     /// Where the picture is.
     #[schema(example = "https://example.com/beach.jpg")]
-    url: Option<String>,
+    url: String,
     /// What its result is called; `images[0]` and so on without it.
     #[schema(example = "beach.jpg")]
     name: Option<String>,

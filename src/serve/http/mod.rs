@@ -18,6 +18,7 @@ pub(super) mod health;
 mod jobs;
 mod json;
 mod kept_picture;
+mod kinds;
 mod metrics;
 pub(super) mod model_views;
 mod page;

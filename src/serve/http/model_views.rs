@@ -66,9 +66,9 @@ struct VersionSummary {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = true)]
     checked: Option<bool>,
-    /// What it computes with: `fp32` or `int8`, once it is ready.
+    /// What it computes with, once it is ready.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "int8")]
+    #[schema(value_type = Option<PrecisionName>, example = "int8")]
     precision: Option<String>,
     /// Why it computes with that.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,6 +85,25 @@ pub(super) enum TaskName {
     SingleLabel,
     Points,
     Values,
+}
+
+/// What a version computes with: float32, or integers of 8 bits.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[allow(dead_code, reason = "describes the precision, which is written as manifests name it")]
+enum PrecisionName {
+    Fp32,
+    Int8,
+}
+
+/// How a picture comes into the frame: `squish` changes the aspect ratio, `crop` takes the centre, `pad` adds black.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[allow(dead_code, reason = "describes the method, which is written as the manifest names it")]
+enum ResizeName {
+    Squish,
+    Crop,
+    Pad,
 }
 
 /// A version on trial.
@@ -203,7 +222,7 @@ struct InputView {
     #[schema(example = 224)]
     height: u32,
     /// `squish` changes the aspect ratio, `crop` takes the centre, `pad` adds black.
-    #[schema(value_type = String, example = "squish")]
+    #[schema(value_type = ResizeName, example = "squish")]
     resize: ResizeMethod,
 }
 

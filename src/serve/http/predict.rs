@@ -78,7 +78,7 @@ use crate::{
                 "points": [{"name": "left_eye", "x": 412.6, "y": 288.1, "x_norm": 0.4029, "y_norm": 0.3751, "in_frame": true}],
                 "batch_size": 4, "timings_ms": {"decode": 9.214, "queue": 3.402, "inference": 31.77, "total": 45.911},
                 "request_id": "0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23"}))),
-            ("form" = (summary = "A form with a picture and a text file", value = json!({
+            ("several" = (summary = "A form with a picture and a text file", value = json!({
                 "model": "scenes", "version": "1", "digest": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
                 "task": "multi_label",
                 "results": [
@@ -233,33 +233,34 @@ struct PredictionParameters {
     /// Every label, whatever its score. Models with labels only.
     all: Option<bool>,
     /// One threshold for every label (`score >= threshold`), instead of each label's own. Models with labels only.
+    /// Single-label models: every label that reaches it, and always the best one even if it does not; compare `score` with
+    /// `threshold`.
     #[param(minimum = 0, maximum = 1, example = 0.5)]
     threshold: Option<f32>,
-    /// The operating point whose thresholds hold; `balanced` unless given. Models with labels only.
+    /// The operating point whose thresholds hold; `balanced` unless given. Multi-label models only; 400 for others.
     #[param(example = "sensitive")]
     operating_point: Option<String>,
     /// Only these labels, with commas between them. Models with labels only.
     #[param(example = "cat,dog")]
     labels: Option<String>,
     /// The picture with its answer drawn into it, in place of JSON. For one picture.
-    #[param(inline)]
     annotated: Option<Drawing>,
-    /// At most so many labels, the best ones; cuts after the thresholds. Models with labels only.
+    /// At most so many labels, the best ones. Multi-label models: cuts after the thresholds. Single-label models without
+    /// `threshold`: so many of the best instead of one. Models with labels only.
     #[param(minimum = 1, example = 3)]
     top_k: Option<u32>,
     /// All that wait with a higher priority go first; `normal` unless given.
-    #[param(inline)]
     priority: Option<Priority>,
     /// Seconds after which the answer is no longer wanted; may stand in a header of the same name instead.
     #[param(example = 2.5)]
     timeout: Option<f64>,
 }
 
-/// Kinds of drawings.
+/// How a picture is drawn that has its answer in it.
 #[derive(utoipa::ToSchema)]
 #[schema(rename_all = "snake_case")]
 #[allow(dead_code, reason = "describes the parameter, which is compared as text")]
-enum Drawing {
+pub(super) enum Drawing {
     Png,
 }
 
@@ -273,13 +274,13 @@ struct PredictionHeaders {
     x_request_id: Option<String>,
 }
 
-/// A body of bytes, for the OpenAPI document.
+/// The file's bytes.
 #[derive(utoipa::ToSchema)]
 #[schema(value_type = String, format = Binary)]
 #[allow(dead_code, reason = "describes the body, which is read as it is")]
 pub(in crate::serve) struct PictureBytes(Vec<u8>);
 
-/// A form of pictures, for the OpenAPI document.
+/// Pictures, one in each part.
 #[derive(utoipa::ToSchema)]
 #[allow(dead_code, reason = "describes the form, which is read part by part")]
 pub(super) struct PictureForm {

@@ -36,7 +36,7 @@ pub(super) struct ReviewItem {
     #[schema(example = "0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23")]
     prediction_id: String,
     /// When it was made.
-    #[schema(example = "2026-05-04T12:00:00Z")]
+    #[schema(format = DateTime, example = "2026-05-04T12:00:00Z")]
     created: String,
     /// The model that made it.
     #[schema(example = "scenes")]
@@ -137,7 +137,7 @@ fn item(row: ReviewRow, revisions: &Revisions) -> Result<ReviewItem, Error> {
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
 #[allow(dead_code, reason = "describes the parameter, which is compared as text")]
-enum ReviewOrder {
+pub(super) enum ReviewOrder {
     Uncertain,
     Threshold,
     Shadow,
@@ -155,7 +155,7 @@ struct ReviewParameters {
     /// `uncertain` (the default): the least certain first; `threshold`: the nearest to a threshold that held when the answer
     /// was made; `shadow`: where a version on trial disagrees most; `newest`: as they come, which alone is a fair sample, and
     /// beside `shadow` the only order for points and values.
-    #[param(inline, example = "uncertain")]
+    #[param(example = "uncertain")]
     by: Option<ReviewOrder>,
     /// One version only.
     #[param(pattern = "^[1-9][0-9]{0,17}$", example = "1")]

@@ -41,10 +41,14 @@ pub(in crate::serve::http) struct JobSource {
 }
 
 /// A line of a list.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct ListedPicture {
+pub(in crate::serve::http) struct ListedPicture {
+    /// Where the picture is.
+    #[schema(example = "https://example.com/beach.jpg")]
     url: String,
+    /// What its result is called; its URL without it.
+    #[schema(example = "beach.jpg")]
     name: Option<String>,
 }
 
@@ -68,11 +72,12 @@ enum Sent {
 #[utoipa::path(
     post, path = "/v1/jobs", operation_id = "create_job", tag = "jobs", params(JobParameters),
     request_body(
-        description = "A ZIP of pictures, a list of URLs, or an address.",
+        description = "A ZIP of pictures, a list of URLs, each line of which is a `ListedPicture`, or an address.",
         content(
             (inline(PictureBytes) = "application/zip"),
-            (inline(String) = "application/x-ndjson"),
-            (JobSource = "application/json"),
+            (inline(String) = "application/x-ndjson", example = json!(
+                "{\"url\": \"https://example.com/beach.jpg\", \"name\": \"beach.jpg\"}\n{\"url\": \"https://example.com/2.png\"}\n")),
+            (JobSource = "application/json", example = json!({"source": "s3://bucket/photos/"})),
         )
     ),
     responses((status = 202, description = "The job is taken.", body = Job, example = json!({
@@ -263,7 +268,7 @@ fn not_kept(error: &StoreError) -> Error {
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
 #[allow(dead_code, reason = "describes the parameter, which is compared as text")]
-pub(super) enum ResultsFormat {
+pub(in crate::serve::http) enum ResultsFormat {
     Jsonl,
     Parquet,
 }
@@ -283,17 +288,19 @@ struct JobParameters {
     #[param(example = "s3://bucket/results.parquet")]
     output: Option<String>,
     /// What is written there: `jsonl`, the default, or `parquet`.
-    #[param(inline, example = "parquet")]
+    #[param(example = "parquet")]
     format: Option<ResultsFormat>,
     /// Every label, whatever its score.
     all: Option<bool>,
-    /// One threshold for every label.
+    /// One threshold for every label, instead of each label's own. Single-label models: every label that reaches it, and always
+    /// the best one even if it does not.
     #[param(minimum = 0, maximum = 1, example = 0.5)]
     threshold: Option<f32>,
-    /// At most so many labels, the best ones.
+    /// At most so many labels, the best ones. Multi-label models: cuts after the thresholds. Single-label models without
+    /// `threshold`: so many of the best instead of one.
     #[param(minimum = 1, example = 3)]
     top_k: Option<u32>,
-    /// The operating point whose thresholds hold.
+    /// The operating point whose thresholds hold; `balanced` unless given. Multi-label models only; 400 for others.
     #[param(example = "precise")]
     operating_point: Option<String>,
     /// Only these labels, with commas between them.

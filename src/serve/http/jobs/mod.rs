@@ -47,15 +47,15 @@ pub(super) struct Job {
     #[schema(example = "website")]
     author: Option<String>,
     /// When it was made.
-    #[schema(example = "2026-05-04T12:00:00Z")]
+    #[schema(format = DateTime, example = "2026-05-04T12:00:00Z")]
     created_at: String,
     /// When the first of it was done.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "2026-05-04T12:00:01Z")]
+    #[schema(format = DateTime, example = "2026-05-04T12:00:01Z")]
     started_at: Option<String>,
     /// When it came to an end.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "2026-05-04T12:03:20Z")]
+    #[schema(format = DateTime, example = "2026-05-04T12:03:20Z")]
     finished_at: Option<String>,
     /// How many pictures it has, and how many have a result.
     pictures: JobPictures,

@@ -10,12 +10,14 @@ use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt as _};
 use http::{HeaderValue, header};
 use tokio_util::io::ReaderStream;
+use utoipa::ToSchema;
 
 use super::{create::ResultsFormat, find};
 use crate::{
+    answer::Answer,
     error::Error,
     serve::{
-        http::{App, access::Key, parameters::Parameters, predict::PictureBytes},
+        http::{App, access::Key, parameters::Parameters, predict::PictureBytes, prediction::PictureInfo},
         jobs::write_table,
     },
     store::Store,
@@ -26,21 +28,55 @@ const JSON_LINES: &str = "application/x-ndjson";
 /// The content type of a Parquet file.
 const PARQUET: &str = "application/vnd.apache.parquet";
 
+/// What came of a job's picture: its answer, or its error.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes a line, which serve/jobs/result.rs writes")]
+pub(in crate::serve::http) struct JobResult {
+    /// The picture's name in the archive, below the address, or in the list.
+    #[schema(example = "beach.jpg")]
+    name: String,
+    /// The picture's size in pixels, as EXIF orients it; absent where there is an error, as the answer is.
+    picture: Option<PictureInfo>,
+    #[serde(flatten)]
+    answer: Answer,
+    /// The revision of the thresholds, where they are not the model file's own.
+    #[schema(example = 3)]
+    thresholds_revision: Option<i64>,
+    /// Why there is no answer.
+    error: Option<JobError>,
+}
+
+/// Why a job's picture has no answer.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes a part of a line, which serve/jobs/result.rs writes")]
+struct JobError {
+    /// The kind of problem, as in a `Problem`; stable, for programs.
+    #[serde(rename = "type")]
+    #[schema(example = "urn:tagpoint:problem:picture-broken")]
+    kind: String,
+    /// The kind of problem, for people.
+    #[schema(example = "Unreadable picture")]
+    title: String,
+    /// What happened.
+    #[schema(example = "the picture cannot be read: the data end early")]
+    detail: String,
+}
+
 /// A job's results
 ///
-/// One JSON object a line, in the order of the pictures: the picture's name and size with its labels, points or values, as a
-/// prediction has them, or its `error`. Once the job has come to an end; of a cancelled or failed one, what there is. Parquet with
+/// One JSON object a line, a `JobResult`, in the order of the pictures: the picture's name and size with its labels, points or
+/// values, as a prediction has them, or its `error`. Once the job has come to an end; of a cancelled or failed one, what there is. Parquet with
 /// `format=parquet`: columns `name`, `error`, `error_type`, `width`, `height`, and lists `labels` and `scores`, or a column for each
 /// point's x and y, or each value.
 #[utoipa::path(
     get, path = "/v1/jobs/{id}/results", operation_id = "get_job_results", tag = "jobs",
     params(
         ("id" = String, Path, description = "The job's id.", example = "0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23"),
-        ("format" = inline(Option<ResultsFormat>), Query, description = "`jsonl`, the default, or `parquet`.", example = "jsonl"),
+        ("format" = Option<ResultsFormat>, Query, description = "`jsonl`, the default, or `parquet`.", example = "jsonl"),
     ),
-    responses((status = 200, description = "The results.", content(
+    responses((status = 200, description = "The results; each line of JSON is a `JobResult`.", content(
         (inline(String) = "application/x-ndjson", example = json!(
-            "{\"name\": \"beach.jpg\", \"picture\": {\"width\": 1024, \"height\": 768}, \"labels\": [{\"label\": \"beach\", \"score\": 0.93, \"threshold\": 0.41}]}\n")),
+            "{\"name\": \"beach.jpg\", \"picture\": {\"width\": 1024, \"height\": 768}, \"labels\": [{\"label\": \"beach\", \"score\": 0.93, \"threshold\": 0.41}]}\n{\"name\": \"notes.txt\", \"error\": {\"type\": \"urn:tagpoint:problem:picture-format\", \"title\": \"Unsupported picture format\", \"detail\": \"this is not a picture\"}}\n")),
         (inline(PictureBytes) = "application/vnd.apache.parquet"),
     ))),
 )]

@@ -57,6 +57,17 @@ pub(in crate::serve) fn status(error: &Error) -> Status {
     Status::new(code, message(error))
 }
 
+/// How a version stands, as the repository's index names it.
+#[derive(utoipa::ToSchema)]
+#[schema(rename_all = "UPPERCASE")]
+#[allow(dead_code, reason = "describes the state, which is written as text")]
+enum ModelStateName {
+    Ready,
+    Loading,
+    Unloading,
+    Unavailable,
+}
+
 /// A configuration's type by its name.
 fn type_name<S: serde::Serializer>(data_type: &i32, serializer: S) -> Result<S::Ok, S::Error> {
     let data_type = proto::DataType::try_from(*data_type).unwrap_or(proto::DataType::TypeInvalid);

@@ -3,7 +3,11 @@
 use serde_json::json;
 use utoipa::{
     ToSchema as _,
-    openapi::{Content, Ref, RefOr, ResponseBuilder, example::ExampleBuilder, path::Operation},
+    openapi::{
+        Content, Object, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder, Type,
+        example::ExampleBuilder,
+        path::{Operation, ParameterBuilder, ParameterIn, PathItem},
+    },
 };
 
 use super::{
@@ -54,21 +58,58 @@ fn errors(operation: &str) -> Vec<(&'static str, Error)> {
     }
 }
 
-/// Adds what can go wrong to an operation of the protocol; `refusals` are those of keys.
-pub(in crate::serve) fn describe_errors(operation: &mut Operation, refusals: Vec<Error>) {
-    let refusals = refusals.into_iter().map(|error| ("key", error));
-    for (key, error) in errors(operation.operation_id.as_deref().unwrap_or_default()).into_iter().chain(refusals) {
+/// Adds what can go wrong to an operation of the protocol; `refusals` are those of keys, and `advise` describes the headers that
+/// go with an error.
+pub(in crate::serve) fn describe_errors(
+    operation: &mut Operation,
+    refusals: Vec<Error>,
+    advise: impl Fn(&mut Response, &Error),
+) {
+    let own = errors(operation.operation_id.as_deref().unwrap_or_default());
+    let own = own.into_iter().map(|(key, error)| (key.to_owned(), error));
+    let refusals = refusals.into_iter().map(|error| {
+        let (kind, _) = problem::kind_and_title(&error);
+        (format!("key-{}", kind.rsplit(':').next().unwrap_or_default()), error)
+    });
+    for (key, error) in own.chain(refusals) {
         let status = http_status(problem::status(&error));
         let response = operation.responses.responses.entry(status.as_str().to_owned()).or_insert_with(|| {
             let content = Content::new(Some(Ref::from_schema_name(Failed::name())));
             let reason = status.canonical_reason().unwrap_or_default();
             ResponseBuilder::new().description(reason).content("application/json", content).build().into()
         });
-        if let RefOr::T(response) = response
-            && let Some(RefOr::T(content)) = response.content.get_mut("application/json")
-        {
+        let RefOr::T(response) = response else { continue };
+        advise(response, &error);
+        if let Some(RefOr::T(content)) = response.content.get_mut("application/json") {
             let example = ExampleBuilder::new().value(Some(json!({"error": message(&error)}))).build();
-            content.examples.insert(key.to_owned(), example.into());
+            content.examples.insert(key, example.into());
         }
     }
+}
+
+/// Gives each address of a model a second entry, with a version in it.
+pub(in crate::serve) fn describe_versions(document: &mut OpenApi) {
+    let of_models = document.paths.paths.iter().filter_map(|(path, item)| {
+        let rest = path.strip_prefix("/v2/models/{name}")?;
+        Some((format!("/v2/models/{{name}}/versions/{{version}}{rest}"), of_version(item.clone())))
+    });
+    let of_versions: Vec<_> = of_models.collect();
+    document.paths.paths.extend(of_versions);
+}
+
+fn of_version(mut item: PathItem) -> PathItem {
+    for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+        operation.operation_id = operation.operation_id.take().map(|id| format!("{id}_version"));
+        let summary = operation.summary.take();
+        operation.summary = summary.map(|text| text.replace(" (Open", ", by its version (Open"));
+        let version = ParameterBuilder::new()
+            .name("version")
+            .parameter_in(ParameterIn::Path)
+            .description(Some("The version: a whole number from 1."))
+            .required(Required::True)
+            .schema(Some(Object::with_type(Type::String)))
+            .example(Some(json!("1")));
+        operation.parameters.get_or_insert_default().insert(1, version.build().into());
+    }
+    item
 }

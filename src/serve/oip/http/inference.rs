@@ -10,7 +10,8 @@ use super::{
     body::{json_length, read},
     pages::ModelPath,
     parse::parse,
-    respond::respond,
+    respond::{AnswerJson, respond},
+    wire,
 };
 use crate::{
     error::Error,
@@ -28,7 +29,7 @@ const QUICK: usize = 64 << 10;
 ///
 /// Tensors travel in the JSON or in binary behind it: with the header `Inference-Header-Content-Length`, the bytes of the
 /// JSON, and `binary_data_size` for each such input. That header as 0 says that the whole body is one encoded picture.
-/// Bodies may be gzip or deflate. `/v2/models/{name}/versions/{version}/infer` asks one version.
+/// Bodies may be gzip or deflate.
 ///
 /// Where answers are remembered, the answer's parameter `prediction_id` names them: the id of each picture, in their order,
 /// with commas between them, and nothing for a picture that is not remembered.
@@ -45,7 +46,7 @@ const QUICK: usize = 64 << 10;
     request_body(
         description = "The request.",
         content(
-            (Object = "application/json", example = json!({
+            (wire::Request = "application/json", example = json!({
                 "id": "7", "parameters": {"priority": 2, "timeout": 500_000},
                 "inputs": [{"name": "image", "datatype": "UINT8", "shape": [1, 1, 2, 3], "data": [255, 0, 0, 0, 0, 255]}],
                 "outputs": [{"name": "scores", "parameters": {"classification": 2}}]})),
@@ -55,12 +56,14 @@ const QUICK: usize = 64 << 10;
     responses((
         status = 200,
         description = "The outputs; with binary ones the type is application/octet-stream, and they follow the JSON.",
-        body = Object,
+        content(
+            (AnswerJson = "application/json", example = json!({"id": "7", "model_name": "scenes", "model_version": "1",
+                "outputs": [{"name": "scores", "datatype": "BYTES", "shape": [1, 2],
+                    "data": ["0.93:0:beach", "0.62:4:sunset"]}]})),
+            (inline(PictureBytes) = "application/octet-stream"),
+        ),
         headers(("Inference-Header-Content-Length" = u32,
             description = "The bytes of the JSON, where binary outputs follow.")),
-        example = json!({"id": "7", "model_name": "scenes", "model_version": "1",
-            "outputs": [{"name": "scores", "datatype": "BYTES", "shape": [1, 2],
-                "data": ["0.93:0:beach", "0.62:4:sunset"]}]}),
     )),
 )]
 pub(super) async fn infer(

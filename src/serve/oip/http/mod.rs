@@ -9,7 +9,7 @@ mod parse;
 mod respond;
 mod wire;
 
-pub(in crate::serve) use document::describe_errors;
+pub(in crate::serve) use document::{describe_errors, describe_versions};
 
 use axum::{
     Json,
@@ -45,7 +45,7 @@ pub(in crate::serve) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(pages::load))
         .routes(routes!(pages::unload))
         .routes(routes!(inference::infer))
-        // The same with a version, and addresses that the document need not name.
+        // The same with a version, whose entries `describe_versions` makes, and addresses that the document need not name.
         .route("/v2/", get(pages::server))
         .route("/v2/models/{name}/versions/{version}", get(pages::model))
         .route("/v2/models/{name}/versions/{version}/ready", get(pages::model_ready))

@@ -6,7 +6,10 @@ use axum::{
     Json,
     extract::{Path, Request, State},
 };
-use serde::{Deserialize, Serialize, de::IgnoredAny};
+use serde::{
+    Deserialize, Serialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 use utoipa::ToSchema;
 
 use super::{
@@ -155,20 +158,33 @@ pub(super) async fn statistics(
     Ok(Json(views::statistics(&app, Some(&path.name), parse_version(&path.name, &path.version)?)?))
 }
 
-/// What the repository's requests may say.
-#[derive(Debug, Default, Deserialize)]
-struct RepositoryRequest {
+/// What is to be listed.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub(super) struct RepositoryIndexRequest {
+    /// Only versions that take pictures.
     #[serde(default)]
     ready: bool,
-    /// Their names are enough: there is none that is taken.
+}
+
+/// How a model is to be loaded.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub(super) struct RepositoryModelLoadRequest {
+    /// A configuration or files, none of which is taken: 501 where there are any.
+    // Their names are enough.
     #[serde(default)]
+    #[schema(value_type = Object)]
     parameters: BTreeMap<String, IgnoredAny>,
 }
 
-async fn repository_request(request: Request, max_body: usize) -> Result<RepositoryRequest, Error> {
+/// The body of a request to the repository, where there is one.
+async fn repository_request<T: Default + DeserializeOwned>(request: Request, max_body: usize) -> Result<T, Error> {
     let body = read(request, max_body).await?;
     if body.is_empty() {
-        return Ok(RepositoryRequest::default());
+        return Ok(T::default());
+    }
+    // A list of a structure's fields is one, too, for serde.
+    if body.trim_ascii_start().first() == Some(&b'[') {
+        return Err(wrong("the request's JSON is a list, not an object"));
     }
     serde_json::from_slice(&body).map_err(|error| wrong(format!("the request's JSON: {error}")))
 }
@@ -178,11 +194,12 @@ async fn repository_request(request: Request, max_body: usize) -> Result<Reposit
 /// Every version of every model; with `{"ready": true}` in the body only those that take pictures.
 #[utoipa::path(
     post, path = "/v2/repository/index", operation_id = "v2_index", tag = "protocol",
+    request_body(content = Option<RepositoryIndexRequest>, description = "May be left out.", example = json!({"ready": true})),
     responses((status = 200, description = "The versions.", body = Vec<ModelIndex>, example = json!([
         {"name": "scenes", "version": "1", "state": "READY", "reason": ""}])))
 )]
 pub(super) async fn index(State(app): State<App>, request: Request) -> Result<Json<Vec<ModelIndex>>, Error> {
-    let asked = repository_request(request, app.settings.max_body).await?;
+    let asked: RepositoryIndexRequest = repository_request(request, app.settings.max_body).await?;
     Ok(Json(views::index(&app, asked.ready)))
 }
 
@@ -192,6 +209,7 @@ pub(super) async fn index(State(app): State<App>, request: Request) -> Result<Js
 #[utoipa::path(
     post, path = "/v2/repository/models/{name}/load", operation_id = "v2_load", tag = "protocol",
     params(("name" = String, Path, description = "The model's name.", example = "scenes")),
+    request_body(content = Option<RepositoryModelLoadRequest>, description = "May be left out.", example = json!({})),
     responses((status = 200, description = "Loaded.", body = Done, example = json!({})))
 )]
 pub(super) async fn load(
@@ -199,7 +217,7 @@ pub(super) async fn load(
     Path(path): Path<ModelPath>,
     request: Request,
 ) -> Result<Json<Done>, Error> {
-    let asked = repository_request(request, app.settings.max_body).await?;
+    let asked: RepositoryModelLoadRequest = repository_request(request, app.settings.max_body).await?;
     repository::load(&app, &path.name, !asked.parameters.is_empty()).await?;
     Ok(Json(Done {}))
 }

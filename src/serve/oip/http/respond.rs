@@ -3,43 +3,81 @@
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderValue, header};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::super::outputs::{InferAnswer, OutputElements, OutputTensor};
 use crate::error::Error;
 
-/// The JSON of an answer.
-#[derive(Debug, Serialize)]
-struct AnswerJson<'a> {
+/// The outputs of a model.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = InferResponse)]
+pub(super) struct AnswerJson<'a> {
+    /// The request's own id, where it had one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "7")]
     id: Option<&'a str>,
+    /// The model.
+    #[schema(value_type = String, example = "scenes")]
     model_name: &'a str,
+    /// Its version.
+    #[schema(value_type = String, example = "1")]
     model_version: &'a str,
+    /// What is said of the whole answer, where answers are remembered.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<AnswerParameters>)]
     parameters: Option<AnswerParameters<'a>>,
+    /// The tensors that were asked for.
+    #[schema(value_type = Vec<TensorJson>)]
     outputs: Vec<TensorJson<'a>>,
 }
 
-/// What is said of the whole answer.
-#[derive(Debug, Serialize)]
+/// What is said of a whole answer.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = InferResponseParameters)]
 struct AnswerParameters<'a> {
+    /// The id under which each picture's answer is remembered, in their order, with commas between them; nothing for a picture
+    /// that is not remembered.
+    #[schema(value_type = String, example = "0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23")]
     prediction_id: &'a str,
 }
 
-/// One tensor of it, with its elements or with how many bytes of the binary part are its own.
-#[derive(Debug, Serialize)]
+/// An output tensor, with its elements or with how many bytes of the binary part are its own.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = InferOutput)]
 struct TensorJson<'a> {
+    /// Its name.
+    #[schema(value_type = String, example = "scores")]
     name: &'a str,
+    /// The type of its elements; `BYTES` where the best labels were asked for.
+    #[schema(value_type = OutputType, example = "FP32")]
     datatype: &'static str,
+    /// Its dimensions; the first one is the number of pictures.
+    #[schema(value_type = Vec<u64>, example = json!([1, 2]))]
     shape: &'a [usize],
+    /// Of a tensor in binary.
     #[serde(skip_serializing_if = "Option::is_none")]
     parameters: Option<SizeJson>,
+    /// Its elements, row by row: numbers, or texts `SCORE:PLACE:LABEL`. Absent of a tensor in binary.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<serde_json::Value>>)]
     data: Option<ElementsJson<'a>>,
 }
 
-#[derive(Debug, Serialize)]
+/// What is said of a tensor that travels in binary.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = InferOutputParameters)]
 struct SizeJson {
+    /// Its bytes behind the JSON.
     binary_data_size: usize,
+}
+
+/// The type of an output's elements.
+#[derive(ToSchema)]
+#[schema(as = InferOutputType, rename_all = "UPPERCASE")]
+#[allow(dead_code, reason = "describes the type, which is written as the protocol names it")]
+enum OutputType {
+    Fp32,
+    Bytes,
 }
 
 #[derive(Debug, Serialize)]

@@ -247,7 +247,7 @@ struct PredictionParameters {
     annotated: Option<Drawing>,
     /// At most so many labels, the best ones. Multi-label models: cuts after the thresholds. Single-label models without
     /// `threshold`: so many of the best instead of one. Models with labels only.
-    #[param(minimum = 1, example = 3)]
+    #[param(minimum = 1, format = "uint64", example = 3)]
     top_k: Option<u32>,
     /// All that wait with a higher priority go first; `normal` unless given.
     priority: Option<Priority>,

@@ -72,11 +72,11 @@ enum Sent {
 #[utoipa::path(
     post, path = "/v1/jobs", operation_id = "create_job", tag = "jobs", params(JobParameters),
     request_body(
-        description = "A ZIP of pictures, a list of URLs, each line of which is a `ListedPicture`, or an address.",
+        description = "A ZIP of pictures, a list of URLs, or an address. Each line of a list is a `ListedPicture`, such as \
+                       `{\"url\": \"https://example.com/beach.jpg\", \"name\": \"beach.jpg\"}`.",
         content(
             (inline(PictureBytes) = "application/zip"),
-            (inline(String) = "application/x-ndjson", example = json!(
-                "{\"url\": \"https://example.com/beach.jpg\", \"name\": \"beach.jpg\"}\n{\"url\": \"https://example.com/2.png\"}\n")),
+            (inline(String) = "application/x-ndjson"),
             (JobSource = "application/json", example = json!({"source": "s3://bucket/photos/"})),
         )
     ),
@@ -298,7 +298,7 @@ struct JobParameters {
     threshold: Option<f32>,
     /// At most so many labels, the best ones. Multi-label models: cuts after the thresholds. Single-label models without
     /// `threshold`: so many of the best instead of one.
-    #[param(minimum = 1, example = 3)]
+    #[param(minimum = 1, format = "uint64", example = 3)]
     top_k: Option<u32>,
     /// The operating point whose thresholds hold; `balanced` unless given. Multi-label models only; 400 for others.
     #[param(example = "precise")]

@@ -26,6 +26,8 @@ pub struct Evaluation {
     pub loss: f64,
     /// The outputs, [pictures, output elements] row-major, in the split's order.
     pub outputs: Vec<f32>,
+    /// The logits of a model with labels, as the outputs; empty for other tasks, and where outputs do not come from one run.
+    pub logits: Vec<f32>,
     /// Metrics by name, in the order in which they are shown; NaN where there is nothing to measure.
     pub metrics: Vec<(String, f64)>,
     /// Metrics by name that are recorded but not shown in the table of epochs, such as those of each label; those with
@@ -72,18 +74,25 @@ pub(super) fn evaluate_on(
     objective: &Objective,
     judge: &Judge<'_>,
 ) -> Result<Evaluation, TrainError> {
-    let (mut outputs, mut count) = (Vec::new(), 0);
+    let (mut all_logits, mut outputs, mut count) = (Vec::new(), Vec::new(), 0);
     let mut total = Tensor::f_zeros([0; 0], (Kind::Double, network.device()))?;
     for fed in batches {
         let fed = fed?;
-        let (loss, output) = no_grad(|| objective.run(network, judge.rule.size, &fed, &Mode::Evaluate))?;
+        let (loss, logits, output) = no_grad(|| objective.run(network, judge.rule.size, &fed, &Mode::Evaluate))?;
         total = total.f_add(&loss.f_to_kind(Kind::Double)?.f_mul_scalar(fed.batch.items.len() as f64)?)?;
         count += fed.batch.items.len();
         // A card still works on it; what it gives is fetched at the end.
         outputs.push(output);
+        if !task.labels().is_empty() {
+            all_logits.push(logits);
+        }
     }
-    let outputs = if outputs.is_empty() { Vec::new() } else { to_f32(&Tensor::f_cat(&outputs, 0)?)? };
-    Ok(Evaluation::of(task, outputs, total.f_double_value(&[])? / count.max(1) as f64, judge))
+    let fetched = |parts: Vec<Tensor>| match parts.as_slice() {
+        [] => Ok(Vec::new()),
+        parts => to_f32(&Tensor::f_cat(parts, 0)?),
+    };
+    let loss = total.f_double_value(&[])? / count.max(1) as f64;
+    Ok(Evaluation { logits: fetched(all_logits)?, ..Evaluation::of(task, fetched(outputs)?, loss, judge) })
 }
 
 type Named = Vec<(String, f64)>;
@@ -106,7 +115,7 @@ impl Evaluation {
             Task::Points(points) => points::judge_points(&outputs, examples, &judge.rule, points),
             Task::Values(values) => values::judge_values(&outputs, examples, &values.names),
         };
-        Self { loss, outputs, metrics, details, per_label, confusion }
+        Self { loss, outputs, logits: Vec::new(), metrics, details, per_label, confusion }
     }
 
     /// A metric's value, or the loss by the name `loss`; `None` where there is no such metric or it is no number.

@@ -67,7 +67,7 @@ impl Objective {
         frame: PictureSize,
         fed: &Fed,
         mode: &Mode<'_>,
-    ) -> Result<(Tensor, Tensor), TrainError> {
+    ) -> Result<(Tensor, Tensor, Tensor), TrainError> {
         let wanted = [LOGITS, self.task.output_name()];
         let outputs = match &fed.features {
             Some((name, features)) => network.run([(name.clone(), features.shallow_clone())].into(), &wanted, mode)?,
@@ -76,7 +76,7 @@ impl Objective {
         let [logits, output] =
             <[Tensor; 2]>::try_from(outputs).map_err(|_| TrainError::Recipe("the graph has no logits".into()))?;
         let loss = self.loss(&logits, &output, &fed.batch)?;
-        Ok((loss, output))
+        Ok((loss, logits, output))
     }
 
     fn loss(&self, logits: &Tensor, output: &Tensor, batch: &Batch) -> Result<Tensor, TchError> {

@@ -56,8 +56,8 @@ impl Fitted {
     }
 }
 
-/// Fits calibration and thresholds on the outputs of an uncalibrated graph for the validation split; points and values
-/// have neither.
+/// Fits calibration and thresholds on the logits and outputs of an uncalibrated graph for the validation split; points and
+/// values have neither.
 ///
 /// Thresholds are measured on the scores that they were chosen on, as is everything of the evaluation but
 /// `ece_cross_validated`: on new pictures a little worse is to be expected.
@@ -67,14 +67,13 @@ pub fn fit(task: &Task, evaluation: Evaluation, judge: &Judge<'_>, settings: &Se
     };
     let single_label = matches!(task, Task::SingleLabel { .. });
     let mut notes = Vec::new();
-    let Evaluation { mut outputs, loss, .. } = evaluation;
+    let Evaluation { mut outputs, logits, loss, .. } = evaluation;
     let table = |outputs: &[f32]| score_table(outputs, &judge.dataset.valid, labels.len());
     let mut calibrated = None;
     if settings.calibrate {
-        let before = table(&outputs);
         let fit = if single_label { calibrate::calibrate_classes } else { calibrate::calibrate_labels };
-        let found = fit(&before);
-        outputs = calibrate::apply(&found.calibration, &outputs, labels.len(), single_label);
+        let found = fit(&table(&logits));
+        outputs = calibrate::apply(&found.calibration, &outputs, &logits, labels.len(), single_label);
         notes.push(calibration_note(&found, labels));
         calibrated = Some(found);
     }

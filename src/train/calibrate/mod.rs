@@ -14,7 +14,7 @@ mod temperature;
 pub use platt::calibrate_labels;
 pub use temperature::calibrate_classes;
 
-use self::{platt::IDENTITY, temperature::softmax};
+use self::temperature::softmax;
 use crate::onnx::calibrate::Calibration;
 
 /// A label with fewer positive or negative examples is left as it is.
@@ -55,43 +55,24 @@ pub enum Outcome {
     NoBetter,
 }
 
-/// A model's scores with a calibration: [pictures, labels] row-major, as the calibrated graph gives them to rounding.
-/// `single_label` says whether the scores are a softmax's; else they are a sigmoid's.
-pub fn apply(calibration: &Calibration, scores: &[f32], labels: usize, single_label: bool) -> Vec<f32> {
+/// A model's scores with a calibration, [pictures, labels] row-major, as the calibrated graph gives them to rounding: by
+/// `logits`, since a float32 score of 1 stands for all logits from 16.6 up. Labels whose line is the identity keep their
+/// `scores`. `single_label` says whether they are a softmax's; else they are a sigmoid's.
+pub fn apply(calibration: &Calibration, scores: &[f32], logits: &[f32], labels: usize, single_label: bool) -> Vec<f32> {
     if calibration.is_identity() {
         return scores.to_vec();
     }
-    let line = |label: usize| {
-        let place = label.min(calibration.scales.len().saturating_sub(1));
-        (f64::from(calibration.scales[place]), f64::from(calibration.shifts[place]))
+    // Rounded as the nodes round.
+    let lines = calibration.scales.iter().zip(&calibration.shifts).cycle();
+    let moved = logits.iter().zip(lines).map(|(logit, (scale, shift))| (scale * logit + shift, (*scale, *shift)));
+    if single_label {
+        let moved: Vec<f64> = moved.map(|(logit, _)| logit.into()).collect();
+        return moved.chunks(labels.max(1)).flat_map(|row| softmax(row, 1.0)).map(|score| score as f32).collect();
+    }
+    let calibrated = |((logit, line), &score): ((f32, _), &f32)| {
+        if line == (1.0, 0.0) { score } else { sigmoid(logit.into()) as f32 }
     };
-    let calibrated = |row: &[f32]| -> Vec<f32> {
-        if single_label {
-            return softmax(&row.iter().map(log_score).collect::<Vec<_>>(), line(0).0)
-                .map(|score| score as f32)
-                .collect();
-        }
-        let lines = row.iter().enumerate().map(|(label, &score)| (line(label), score));
-        lines
-            .map(
-                |((scale, shift), score)| {
-                    if (scale, shift) == IDENTITY { score } else { sigmoid(scale * logit(score) + shift) as f32 }
-                },
-            )
-            .collect()
-    };
-    scores.chunks(labels.max(1)).flat_map(calibrated).collect()
-}
-
-/// The logarithm of a softmax's score, kept finite: its logit less a number that the softmax does not see.
-fn log_score(score: &f32) -> f64 {
-    f64::from(*score).max(f64::from(f32::MIN_POSITIVE)).ln()
-}
-
-/// The logit of a sigmoid's score, kept finite: a float32 score of 1 is anything from 16.6 up.
-fn logit(score: f32) -> f64 {
-    let score = f64::from(score).clamp(f64::from(f32::MIN_POSITIVE), 1.0 - f64::from(f32::EPSILON) / 4.0);
-    (score / (1.0 - score)).ln()
+    moved.zip(scores).map(calibrated).collect()
 }
 
 fn sigmoid(x: f64) -> f64 {
@@ -106,15 +87,51 @@ fn log_loss(x: f64, target: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::metrics::ScoreTable;
+
+    /// The logit of a sigmoid's score.
+    pub(super) fn logit(score: f32) -> f32 {
+        (score / (1.0 - score)).ln()
+    }
+
+    /// The logits of scores that a sigmoid made.
+    pub(super) fn logits(scores: &ScoreTable) -> ScoreTable {
+        mapped(scores, logit)
+    }
+
+    /// Logits whose softmax is these scores.
+    pub(super) fn log_scores(scores: &ScoreTable) -> ScoreTable {
+        mapped(scores, f32::ln)
+    }
+
+    fn mapped(scores: &ScoreTable, map: impl Fn(f32) -> f32) -> ScoreTable {
+        let mut table = ScoreTable::new(scores.labels());
+        for (row, truth) in scores.rows() {
+            let row: Vec<f32> = row.iter().map(|&score| map(score)).collect();
+            let truth: Vec<f32> = truth.iter().map(|&truth| f32::from(u8::from(truth))).collect();
+            table.extend(&row, &truth);
+        }
+        table
+    }
 
     #[test]
     fn applying_is_what_the_nodes_compute() {
         let calibration = Calibration { scales: vec![2.0, 1.0], shifts: vec![0.5, 0.0] };
-        let ours = apply(&calibration, &[0.5, 0.3, 0.0, 1.0], 2, false);
+        let ours = apply(&calibration, &[0.5, 0.3, 0.0, 1.0], &[0.0, logit(0.3), -200.0, 20.0], 2, false);
         assert!((f64::from(ours[0]) - sigmoid(0.5)).abs() < 1e-7);
         assert_eq!((ours[1], ours[3]), (0.3, 1.0));
-        let cooled = apply(&Calibration { scales: vec![0.5], shifts: vec![0.0] }, &[0.8, 0.2], 2, true);
+        let cooled = Calibration { scales: vec![0.5], shifts: vec![0.0] };
+        let ours = apply(&cooled, &[0.8, 0.2], &[0.8_f32.ln(), 0.2_f32.ln()], 2, true);
         // √.8 : √.2 is 2 : 1.
-        assert!((cooled[0] - 2.0 / 3.0).abs() < 1e-6 && (cooled[1] - 1.0 / 3.0).abs() < 1e-6, "{cooled:?}");
+        assert!((ours[0] - 2.0 / 3.0).abs() < 1e-6 && (ours[1] - 1.0 / 3.0).abs() < 1e-6, "{ours:?}");
+    }
+
+    #[test]
+    fn scores_that_are_all_1_are_told_apart_by_their_logits() {
+        let flat = Calibration { scales: vec![0.1], shifts: vec![-2.0] };
+        let ours = apply(&flat, &[1.0, 1.0, 1.0], &[20.0, 40.0, 30.0], 1, false);
+        for (found, logit) in ours.iter().zip([0.0, 2.0, 1.0]) {
+            assert!((f64::from(*found) - sigmoid(logit)).abs() < 1e-7, "{ours:?}");
+        }
     }
 }

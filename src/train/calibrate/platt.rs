@@ -1,17 +1,17 @@
 //! Calibrating labels one by one: logistic regression on the logit, by Platt's method.
 
-use super::{Calibrated, MIN_EXAMPLES, Outcome, Part, log_loss, logit, sigmoid};
+use super::{Calibrated, MIN_EXAMPLES, Outcome, Part, log_loss, sigmoid};
 use crate::{
     onnx::calibrate::Calibration,
     train::metrics::{ScoreTable, calibration_error},
 };
 
-/// Calibrates each label of a multi-label model.
-pub fn calibrate_labels(table: &ScoreTable) -> Calibrated {
-    let mut calibration = Calibration::identity(table.labels());
+/// Calibrates each label of a multi-label model by its logits.
+pub fn calibrate_labels(logits: &ScoreTable) -> Calibrated {
+    let mut calibration = Calibration::identity(logits.labels());
     let mut parts = Vec::new();
-    for label in 0..table.labels() {
-        let column: Vec<Example> = table.column(label).map(|(score, truth)| (logit(score), truth)).collect();
+    for label in 0..logits.labels() {
+        let column: Vec<Example> = logits.column(label).map(|(logit, truth)| (logit.into(), truth)).collect();
         let (part, (scale, shift)) = calibrate_label(&column);
         calibration.scales[label] = scale as f32;
         calibration.shifts[label] = shift as f32;
@@ -25,8 +25,8 @@ pub fn calibrate_labels(table: &ScoreTable) -> Calibrated {
 /// Logit and truth.
 type Example = (f64, bool);
 /// What a logit is multiplied by, and what is then added.
-pub(super) type Line = (f64, f64);
-pub(super) const IDENTITY: Line = (1.0, 0.0);
+type Line = (f64, f64);
+const IDENTITY: Line = (1.0, 0.0);
 
 fn calibrate_label(column: &[Example]) -> (Part, Line) {
     let error = |lines: [Line; 2]| {
@@ -116,15 +116,18 @@ fn platt(column: &[Example]) -> Line {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::tests::{logit, logits},
+        *,
+    };
     use crate::train::metrics::fixture::reference;
 
     #[test]
     fn platts_line_is_scikit_learns() {
         for case in reference().multi_label {
-            let table = case.table();
+            let table = logits(&case.table());
             for (label, expected) in case.platt.iter().enumerate() {
-                let column: Vec<Example> = table.column(label).map(|(score, truth)| (logit(score), truth)).collect();
+                let column: Vec<Example> = table.column(label).map(|(logit, truth)| (logit.into(), truth)).collect();
                 let ours = platt(&column);
                 assert!(
                     (ours.0 - expected.0).abs() < 1e-4 && (ours.1 - expected.1).abs() < 1e-4,
@@ -134,15 +137,15 @@ mod tests {
         }
     }
 
-    /// Scores of one label that come true as often as a given line of their logit says: the k-th picture of every ten
-    /// with a score is positive where k is below ten times that chance.
+    /// Logits of one label that come true as often as a given line of their logit says: the k-th picture of every ten
+    /// with a logit is positive where k is below ten times that chance.
     fn table(line: Line) -> ScoreTable {
         let mut table = ScoreTable::new(1);
         for step in 1..40 {
-            let score = step as f32 / 40.0;
-            let chance = sigmoid(line.0 * logit(score) + line.1);
+            let logit = logit(step as f32 / 40.0);
+            let chance = sigmoid(line.0 * f64::from(logit) + line.1);
             for k in 0..20 {
-                table.extend(&[score], &[f32::from(u8::from((f64::from(k) + 0.5) / 20.0 < chance))]);
+                table.extend(&[logit], &[f32::from(u8::from((f64::from(k) + 0.5) / 20.0 < chance))]);
             }
         }
         table
@@ -173,7 +176,7 @@ mod tests {
             let truth = f32::from(u8::from(i % 2 == 0));
             table.extend(&[if i < 9 { 0.9 } else { 0.1 }, 0.2 + 0.6 * truth], &[f32::from(u8::from(i < 9)), truth]);
         }
-        let found = calibrate_labels(&table);
+        let found = calibrate_labels(&logits(&table));
         assert_eq!(found.parts[0].outcome, Outcome::TooFewExamples);
         assert_eq!((found.calibration.scales[0], found.calibration.shifts[0]), (1.0, 0.0));
         assert!(found.calibration.scales[1].is_finite() && found.calibration.scales[1] < 10.0, "{found:?}");

@@ -1,6 +1,6 @@
 //! Calibrating a single-label model: one temperature for all its logits.
 
-use super::{Calibrated, MIN_EXAMPLES, Outcome, Part, log_score};
+use super::{Calibrated, MIN_EXAMPLES, Outcome, Part};
 use crate::{
     onnx::calibrate::Calibration,
     train::metrics::{ScoreTable, top_calibration_error},
@@ -9,14 +9,14 @@ use crate::{
 /// The largest inverse temperature, and the inverse of the smallest.
 const MAX_SCALE: f64 = 20.0;
 
-/// Finds one temperature for a single-label model.
+/// Finds one temperature for a single-label model by its logits.
 ///
 /// Pictures that have not exactly one true label are left out. Targets are smoothed by 1/(N + 2), so that a model that
 /// makes no mistake does not become infinitely sure.
-pub fn calibrate_classes(table: &ScoreTable) -> Calibrated {
-    let rows: Vec<Row> = table.rows().filter_map(|(scores, truth)| Row::new(scores, truth)).collect();
+pub fn calibrate_classes(logits: &ScoreTable) -> Calibrated {
+    let rows: Vec<Row> = logits.rows().filter_map(|(logits, truth)| Row::new(logits, truth)).collect();
     let error = |scales: [f64; 2]| {
-        let mut said = ScoreTable::new(table.labels());
+        let mut said = ScoreTable::new(logits.labels());
         for (i, row) in rows.iter().enumerate() {
             let scores: Vec<f32> = softmax(&row.logits, scales[i % 2]).map(|score| score as f32).collect();
             let mut targets = vec![0.0; scores.len()];
@@ -48,16 +48,15 @@ pub fn calibrate_classes(table: &ScoreTable) -> Calibrated {
 
 /// One picture of a single-label model.
 struct Row {
-    /// Logarithms of its scores, which are its logits less a number that the softmax does not see.
     logits: Vec<f64>,
     truth: usize,
 }
 
 impl Row {
-    fn new(scores: &[f32], truth: &[bool]) -> Option<Self> {
+    fn new(logits: &[f32], truth: &[bool]) -> Option<Self> {
         let label = truth.iter().position(|&truth| truth)?;
         let only = !truth[label + 1..].contains(&true);
-        only.then(|| Self { logits: scores.iter().map(log_score).collect(), truth: label })
+        only.then(|| Self { logits: logits.iter().copied().map(f64::from).collect(), truth: label })
     }
 
     /// Minus the logarithm of the true label's score, where logits are multiplied by `scale`.
@@ -97,14 +96,14 @@ fn inverse_temperature(rows: &[&Row], smoothing: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::tests::log_scores, *};
     use crate::train::metrics::fixture::reference;
 
     #[test]
     fn the_temperature_is_scikit_learns() {
         for case in reference().single_label {
-            let table = case.table();
-            let rows: Vec<Row> = table.rows().filter_map(|(scores, truth)| Row::new(scores, truth)).collect();
+            let table = log_scores(&case.table());
+            let rows: Vec<Row> = table.rows().filter_map(|(logits, truth)| Row::new(logits, truth)).collect();
             let ours = inverse_temperature(&rows.iter().collect::<Vec<_>>(), 0.0);
             assert!((ours - case.inverse_temperature).abs() < 1e-6, "{ours} {}", case.inverse_temperature);
         }
@@ -113,13 +112,13 @@ mod tests {
     #[test]
     fn overconfident_classes_are_cooled() {
         let case = &reference().single_label[0];
-        let found = calibrate_classes(&case.table());
+        let found = calibrate_classes(&log_scores(&case.table()));
         assert_eq!(found.parts[0].outcome, Outcome::Fitted);
         assert!((0.6..0.8).contains(&found.calibration.scales[0]), "{found:?}");
         let faultless = ScoreTable::new(2);
         assert_eq!(calibrate_classes(&faultless).parts[0].outcome, Outcome::TooFewExamples);
         let mut sure = ScoreTable::new(2);
         (0..50).for_each(|_| sure.extend(&[0.8, 0.2], &[1.0, 0.0]));
-        assert!(calibrate_classes(&sure).calibration.scales[0] < 20.0);
+        assert!(calibrate_classes(&log_scores(&sure)).calibration.scales[0] < 20.0);
     }
 }

@@ -259,7 +259,7 @@ impl Learner {
         let dropout = |_: &str, shape: &[i64], ratio: f64| masks.next(shape, ratio);
         let mode = Mode::Train { dropout: &dropout };
         let frame = self.smaller.as_ref().map_or(self.recipe.resize.size, |(size, _)| *size);
-        let (loss, _) =
+        let (loss, ..) =
             self.in_training_precision(|learner| learner.objective.run(&mut learner.network, frame, fed, &mode))?;
         self.optimiser.backward(&loss)?;
         Ok(loss.f_detach()?)

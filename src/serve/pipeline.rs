@@ -3,11 +3,15 @@
 //! The place comes first, so that the queue's limit also bounds the pictures that wait to be decoded.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
+use futures_util::future::try_join_all;
 use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
@@ -82,8 +86,40 @@ impl Pipeline {
     /// # Errors
     /// `QueueFull`, `DeadlineExceeded`, `Unhealthy`, `Picture` or `Internal`.
     pub(super) async fn run(&self, model: &Arc<ServedModel>, input: Input, terms: Terms) -> Result<Outcome, Error> {
+        self.run_unless(&AtomicBool::new(false), model, input, terms).await
+    }
+
+    /// Runs all pictures of a request. If one fails, the others are taken out of the queue, and their places are free.
+    ///
+    /// # Errors
+    /// As [`Pipeline::run`], with the place of the first picture that failed.
+    pub(super) async fn run_all(
+        &self,
+        model: &Arc<ServedModel>,
+        inputs: Vec<Input>,
+        terms: Terms,
+    ) -> Result<Vec<Outcome>, (usize, Error)> {
+        let given_up = AtomicBool::new(false);
+        let run = async |(place, input)| {
+            let outcome = self.run_unless(&given_up, model, input, terms).await;
+            outcome.map_err(|error| {
+                given_up.store(true, Relaxed);
+                (place, error)
+            })
+        };
+        try_join_all(inputs.into_iter().enumerate().map(run)).await
+    }
+
+    /// Runs one picture, which is dropped for another reason than its client's going away where `given_up` is set.
+    async fn run_unless(
+        &self,
+        given_up: &AtomicBool,
+        model: &Arc<ServedModel>,
+        input: Input,
+        terms: Terms,
+    ) -> Result<Outcome, Error> {
         let began = Instant::now();
-        let client = Client { model, answered: false };
+        let client = Client { model, answered: false, given_up };
         let for_shadow = self.models.shadow_of(model).map(|shadow| (shadow, input.clone()));
         let to_record = self.recorder.as_ref().and_then(|recorder| Some((recorder, recorder.sample()?, input.clone())));
         let work = async {
@@ -230,6 +266,8 @@ fn no_place(model: &ServedModel, reason: NoPlace) -> Error {
 struct Client<'a> {
     model: &'a ServedModel,
     answered: bool,
+    /// Whether the wait is given up here, and not by the client.
+    given_up: &'a AtomicBool,
 }
 
 impl Client<'_> {
@@ -240,7 +278,7 @@ impl Client<'_> {
 
 impl Drop for Client<'_> {
     fn drop(&mut self) {
-        if !self.answered {
+        if !self.answered && !self.given_up.load(Relaxed) {
             self.model.metrics.rejected(self.model, Rejected::ClientGone);
         }
     }

@@ -2,8 +2,6 @@
 
 use std::{sync::Arc, time::Instant};
 
-use futures_util::future::join_all;
-
 use super::{
     outputs::{InferAnswer, PictureOutput, Plan, prediction_id},
     request::{InferRequest, InputRule, Pictures},
@@ -24,7 +22,8 @@ pub(super) const PRIORITY_LEVELS: u64 = 3;
 /// The priority of a request that names none.
 pub(super) const DEFAULT_PRIORITY: u64 = 2;
 
-/// Runs a request's pictures. They wait and run like those of any other request; the first that fails is told, once all have run.
+/// Runs a request's pictures. They wait and run like those of any other request; if one fails, the others are taken out
+/// of the queue.
 ///
 /// # Errors
 /// A request that does not fit the model, a picture that cannot be decoded, and what the pipeline says.
@@ -41,16 +40,18 @@ pub(super) async fn infer(app: &App, model: &Arc<ServedModel>, request: InferReq
         Pictures::Encoded(files) => files.into_iter().map(Input::Encoded).collect(),
         Pictures::Pixels(pixels) => pixels.iter().map(|pixels| pixels.to_vec()).map(Input::Pixels).collect(),
     };
-    let results = join_all(inputs.into_iter().enumerate().map(async |(index, input)| {
-        let outcome = app.pipeline.run(model, input, terms).await.map_err(|error| match error {
-            Error::Picture(reason) => Error::PictureAt { index, reason },
-            other => other,
-        })?;
-        let original = encoded.then_some(outcome.original);
-        Ok::<_, Error>(PictureOutput { values: outcome.output.values, original, recorded: outcome.recorded })
-    }))
-    .await;
-    let results = results.into_iter().collect::<Result<Vec<PictureOutput>, Error>>()?;
+    let outcomes = app.pipeline.run_all(model, inputs, terms).await.map_err(|(index, error)| match error {
+        Error::Picture(reason) => Error::PictureAt { index, reason },
+        other => other,
+    })?;
+    let results: Vec<PictureOutput> = outcomes
+        .into_iter()
+        .map(|outcome| PictureOutput {
+            values: outcome.output.values,
+            original: encoded.then_some(outcome.original),
+            recorded: outcome.recorded,
+        })
+        .collect();
     Ok(InferAnswer {
         id: request.id,
         model: model.name.clone(),

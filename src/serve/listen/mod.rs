@@ -261,6 +261,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn one_that_has_taken_it_may_ask_again_later() {
+        let router = Router::new().route("/", get(async || vec![0; 1000]));
+        let (mut sender, _serving) = connect(router, (10 * SECOND, IDLE), 1 << 16).await;
+        for _ in 0..2 {
+            assert_eq!(ask(&mut sender).await.collect().await.unwrap().to_bytes().len(), 1000);
+            sleep(3 * IDLE).await;
+        }
+    }
+
+    #[tokio::test]
     async fn one_that_takes_it_slowly_gets_all_of_it() {
         let router = Router::new().route("/", get(async || vec![0; 1000]));
         let (mut sender, _serving) = connect(router, (10 * SECOND, 3 * IDLE), 100).await;

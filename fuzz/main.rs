@@ -11,6 +11,11 @@ use std::sync::LazyLock;
 use libfuzzer_sys::fuzz_target;
 use targets::TARGETS;
 
+/// The server's (`src/bin/tagpoint.rs`): under glibc's, which keeps what decoders gave back, two million forms ended 210 MB larger
+/// than they began while all that was not libFuzzer's own grew by 35 kB in 130,000 of them.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 static RUN: LazyLock<fn(&[u8])> = LazyLock::new(|| {
     let name = std::env::var("TAGPOINT_FUZZ_TARGET").unwrap_or_default();
     TARGETS.iter().find(|target| target.name == name).expect("TAGPOINT_FUZZ_TARGET names a target").run

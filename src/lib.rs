@@ -20,6 +20,7 @@ pub mod feedback;
 mod files;
 pub mod import;
 pub mod infer;
+mod lines;
 pub mod model;
 pub mod onnx;
 pub mod output;

@@ -19,6 +19,7 @@ pub use args::{ActivationArg, CoordinatesArg, ImportArgs, TaskArg, parse_channel
 use crate::{
     answer::Threshold,
     files::write_whole,
+    lines,
     model::{
         Activation, Digest, Golden, Label, SIDECAR_FILE, SIDECAR_VERSION, Sidecar, SidecarInput, SidecarLabel,
         SidecarOutput, SidecarSource, SidecarTask, foreign_files, next_version, wrapped,
@@ -126,7 +127,7 @@ fn activation(args: &ImportArgs) -> Option<Activation> {
 
 fn task(args: &ImportArgs) -> anyhow::Result<SidecarTask> {
     let text = std::fs::read_to_string(&args.names).with_context(|| args.names.display().to_string())?;
-    let names = listed_names(&text);
+    let names: Vec<String> = lines::listed(&text).map(str::to_owned).collect();
     let with_threshold = |name: String| match args.threshold.map(Threshold::get) {
         Some(threshold) => SidecarLabel::WithThresholds {
             name,
@@ -142,20 +143,4 @@ fn task(args: &ImportArgs) -> anyhow::Result<SidecarTask> {
         TaskArg::Values => SidecarTask::Values { names },
         TaskArg::Points => SidecarTask::Points { names, coordinates: args.coordinates.into(), flip_pairs: Vec::new() },
     })
-}
-
-/// One on each line; some editors put a byte-order mark in front of the first.
-fn listed_names(text: &str) -> Vec<String> {
-    let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
-    lines.filter(|line| !line.is_empty()).map(str::to_owned).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_lines_without_what_editors_put_around_them() {
-        assert_eq!(listed_names("\u{feff}cat\r\n\r\n St. Bernard \r\n"), ["cat", "St. Bernard"]);
-    }
 }

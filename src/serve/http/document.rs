@@ -29,10 +29,7 @@ use super::{
     absent,
     context::RequestId,
     described_routes, guarded,
-    jobs::{
-        create::{ListedPicture, ResultsFormat},
-        results::JobResult,
-    },
+    jobs::create::{ListedPicture, ResultsFormat},
     kinds,
     predict::Drawing,
     problem::{PROBLEM_JSON, Problem, status},
@@ -41,7 +38,7 @@ use super::{
 use crate::{
     error::Error,
     picture::PictureError,
-    serve::{fetch::FetchError, oip, queue::Priority},
+    serve::{fetch::FetchError, jobs::JobResult, oip, queue::Priority},
     store::StoreError,
 };
 

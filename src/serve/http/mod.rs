@@ -24,7 +24,7 @@ pub(super) mod model_views;
 mod page;
 mod parameters;
 pub(super) mod predict;
-mod prediction;
+pub(super) mod prediction;
 pub(super) mod problem;
 mod review;
 mod streamed;

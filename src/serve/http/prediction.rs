@@ -59,7 +59,7 @@ pub(super) struct PictureAnswer {
 
 /// A picture's size in pixels.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
-pub(super) struct PictureInfo {
+pub(in crate::serve) struct PictureInfo {
     #[schema(example = 1024)]
     width: u32,
     #[schema(example = 768)]

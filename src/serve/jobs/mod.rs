@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 pub use address::Address;
 use address::Stores;
 pub(super) use picture::{JobPicture, Place, parts};
+pub(super) use result::JobResult;
 pub(super) use table::write_table;
 pub(super) use upload::UploadError;
 

@@ -6,7 +6,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Address, IDLE, JobPicture, Jobs,
+    Address, IDLE, JobPicture, JobResult, Jobs,
     picture::{Sources, Stopped, parts},
     result, write,
 };
@@ -147,9 +147,9 @@ impl Worker {
     async fn predict(&self, lease: &Lease, job: &JobRow) -> Result<Outcome, Undone> {
         let pictures: Vec<JobPicture> =
             serde_json::from_str(lease.pictures.as_deref().unwrap_or_default()).map_err(hopeless)?;
-        let lines: Vec<result::Line> = if lease.attempts > ATTEMPTS {
+        let lines: Vec<JobResult> = if lease.attempts > ATTEMPTS {
             let reason = format!("given up: {ATTEMPTS} servers ended while they worked on it, or on one beside it");
-            pictures.iter().map(|picture| result::Line::failed(picture, &Error::internal(reason.clone()))).collect()
+            pictures.iter().map(|picture| JobResult::failed(picture, &Error::internal(reason.clone()))).collect()
         } else {
             let version = ModelVersion(u64::try_from(job.job.version).unwrap_or_default());
             let model = self.pipeline.models.find(&job.job.model, Some(version));
@@ -162,7 +162,7 @@ impl Worker {
             stream::iter(answers).buffered(at_once).try_collect().await?
         };
         let failed = lines.iter().filter(|line| line.is_failure()).count();
-        let results = lines.iter().map(result::Line::text).collect::<Result<String, _>>().map_err(hopeless)?;
+        let results = lines.iter().map(JobResult::text).collect::<Result<String, _>>().map_err(hopeless)?;
         let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         Ok(Outcome::Predicted { answered: count(lines.len() - failed), failed: count(failed), results })
     }
@@ -174,7 +174,7 @@ impl Worker {
         selection: &Selection,
         picture: &JobPicture,
         is_last: bool,
-    ) -> Result<result::Line, Undone> {
+    ) -> Result<JobResult, Undone> {
         let shared = &self.jobs.0;
         let sources = Sources {
             stores: &shared.stores,
@@ -186,8 +186,8 @@ impl Worker {
             Ok(bytes) => match self.pipeline.run_spare(model, Input::Encoded(bytes)).await {
                 // Outputs that are no numbers: another try gives the same.
                 Ok(outcome) => {
-                    let answered = result::Line::answered(picture, model, &outcome, selection);
-                    let failed = |error| result::Line::failed(picture, &Error::internal(error));
+                    let answered = JobResult::answered(picture, model, &outcome, selection);
+                    let failed = |error| JobResult::failed(picture, &Error::internal(error));
                     return Ok(answered.unwrap_or_else(failed));
                 }
                 Err(error @ Error::Picture(_)) => Stopped::Picture(error),
@@ -199,7 +199,7 @@ impl Worker {
             Stopped::Passing(error) if !is_last => {
                 Err(Undone::Passing(format!("{}: {}", picture.name, result::cause(&error))))
             }
-            Stopped::Passing(error) | Stopped::Picture(error) => Ok(result::Line::failed(picture, &error)),
+            Stopped::Passing(error) | Stopped::Picture(error) => Ok(JobResult::failed(picture, &error)),
         }
     }
 

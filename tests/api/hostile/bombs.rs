@@ -7,7 +7,7 @@ use flate2::{
     write::{GzEncoder, ZlibEncoder},
 };
 use futures_util::{StreamExt as _, stream};
-use http::{Request, StatusCode};
+use http::{HeaderValue, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
@@ -184,12 +184,7 @@ async fn packed_grpc_messages_are_unpacked_up_to_their_limit() {
     let packed = gzip_of_spaces(400);
     let frame = [&[1][..], &u32::try_from(packed.len()).unwrap().to_be_bytes(), &packed].concat();
     for _ in 0..8 {
-        let request = Request::post(target.program.url("/inference.GRPCInferenceService/ModelInfer"))
-            .header("content-type", "application/grpc")
-            .header("te", "trailers")
-            .header("grpc-encoding", "gzip")
-            .body(Full::new(bytes::Bytes::from(frame.clone())))
-            .unwrap();
+        let request = packed_call(&target, Full::new(bytes::Bytes::from(frame.clone())));
         assert_eq!(grpc_status(sender.send_request(request).await.unwrap()).await, "8", "resource exhausted");
     }
     target.is_well().await;
@@ -203,14 +198,7 @@ async fn packed_grpc_messages_take_the_memory_of_what_they_may_become() {
         Target::start(&["--max-body-bytes", "2000000", "--body-budget-bytes", "2000000", "--request-timeout-s", "12"])
             .await;
     let mut sender = http2(&target).await;
-    let call = || {
-        Request::post(target.program.url("/inference.GRPCInferenceService/ModelInfer"))
-            .header("content-type", "application/grpc")
-            .header("te", "trailers")
-            .header("grpc-encoding", "gzip")
-            .body(part_of_a_message(100))
-            .unwrap()
-    };
+    let call = || packed_call(&target, part_of_a_message(100));
     let first = tokio::spawn(sender.send_request(call()));
     tokio::time::sleep(Duration::from_millis(300)).await;
     let second = grpc_status(sender.send_request(call()).await.unwrap()).await;
@@ -228,6 +216,22 @@ where
     let (sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
     tokio::spawn(connection);
     sender
+}
+
+/// A call of the inference service.
+fn grpc_call<B>(target: &Target, method: &str, body: B) -> Request<B> {
+    Request::post(target.program.url(&format!("/inference.GRPCInferenceService/{method}")))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .body(body)
+        .unwrap()
+}
+
+/// One whose messages are packed.
+fn packed_call<B>(target: &Target, body: B) -> Request<B> {
+    let mut call = grpc_call(target, "ModelInfer", body);
+    call.headers_mut().insert("grpc-encoding", HeaderValue::from_static("gzip"));
+    call
 }
 
 /// The status of a gRPC answer, which comes with its head where there is nothing else.
@@ -255,13 +259,7 @@ async fn streams_of_grpc_calls_share_the_memory_for_bodies() {
         Target::start(&["--max-body-bytes", "2000000", "--body-budget-bytes", "2000000", "--request-timeout-s", "3"])
             .await;
     let mut sender = http2(&target).await;
-    let call = |bytes| {
-        Request::post(target.program.url("/inference.GRPCInferenceService/ModelStreamInfer"))
-            .header("content-type", "application/grpc")
-            .header("te", "trailers")
-            .body(part_of_a_message(bytes))
-            .unwrap()
-    };
+    let call = |bytes| grpc_call(&target, "ModelStreamInfer", part_of_a_message(bytes));
     let mut answers = Vec::new();
     for _ in 0..4 {
         answers.push(tokio::spawn(sender.send_request(call(900_000))));

@@ -260,18 +260,24 @@ async fn a_database_that_hangs_does_not_hold_a_stop_that_is_out_of_time(database
     drop(held);
 }
 
-async fn what_a_version_on_trial_says_is_remembered_beside_the_answer(database: TestDatabase) {
-    let app = App::start_with(&[("colours", &models::colours())], |settings| {
-        put_version(&settings.models, "colours", 2, &models::shifted_colours(2.0));
+/// A server that remembers everything, whose version 1 answers and whose version 2 is tried with every picture.
+async fn on_trial(database: &TestDatabase, name: &str, versions: [&tagpoint::model::ModelFile; 2]) -> App {
+    let app = App::start_with(&[(name, versions[0])], |settings| {
+        put_version(&settings.models, name, 2, versions[1]);
         settings.database = database.setting();
         settings.record.share = 1.0;
         settings.versions = 2;
     })
     .await;
-    app.change(reqwest::Method::POST, "models/colours/versions/1/promote").await;
+    app.change(reqwest::Method::POST, &format!("models/{name}/versions/1/promote")).await;
     let trial = serde_json::json!({"version": "2", "share": 1});
-    let url = app.url("/v1/admin/models/colours/shadow");
+    let url = app.url(&format!("/v1/admin/models/{name}/shadow"));
     assert_eq!(app.client.put(url).json(&trial).send().await.unwrap().status(), 200);
+    app
+}
+
+async fn what_a_version_on_trial_says_is_remembered_beside_the_answer(database: TestDatabase) {
+    let app = on_trial(&database, "colours", [&models::colours(), &models::shifted_colours(2.0)]).await;
     let answer = app.answer("colours/predict?all=true", &pictures::plain(4, 4, RED)).await;
     rows(&database, "shadow_outputs", 1).await;
     let sql = "SELECT prediction_id, version, outputs, disagreement FROM shadow_outputs";
@@ -285,17 +291,7 @@ async fn what_a_version_on_trial_says_is_remembered_beside_the_answer(database: 
 
 async fn outputs_that_are_no_numbers_are_not_remembered(database: TestDatabase) {
     let (odd, black) = (models::undefined_for_black(), pictures::plain(8, 8, [0, 0, 0]));
-    let app = App::start_with(&[("odd", &odd)], |settings| {
-        put_version(&settings.models, "odd", 2, &odd);
-        settings.database = database.setting();
-        settings.record.share = 1.0;
-        settings.versions = 2;
-    })
-    .await;
-    app.change(reqwest::Method::POST, "models/odd/versions/1/promote").await;
-    let trial = serde_json::json!({"version": "2", "share": 1});
-    let url = app.url("/v1/admin/models/odd/shadow");
-    assert_eq!(app.client.put(url).json(&trial).send().await.unwrap().status(), 200);
+    let app = on_trial(&database, "odd", [&odd, &odd]).await;
     // In binary the protocol tells them, and nothing else.
     let input = serde_json::json!({"name": "image", "shape": [1, 8, 8, 3], "datatype": "UINT8", "data": vec![0; 192]});
     let outputs = [serde_json::json!({"name": "scores", "parameters": {"binary_data": true}})];

@@ -10,14 +10,12 @@ use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt as _};
 use http::{HeaderValue, header};
 use tokio_util::io::ReaderStream;
-use utoipa::ToSchema;
 
 use super::{create::ResultsFormat, find};
 use crate::{
-    answer::Answer,
     error::Error,
     serve::{
-        http::{App, access::Key, parameters::Parameters, predict::PictureBytes, prediction::PictureInfo},
+        http::{App, access::Key, parameters::Parameters, predict::PictureBytes},
         jobs::write_table,
     },
     store::Store,
@@ -27,40 +25,6 @@ use crate::{
 const JSON_LINES: &str = "application/x-ndjson";
 /// The content type of a Parquet file.
 const PARQUET: &str = "application/vnd.apache.parquet";
-
-/// What came of a job's picture: its answer, or its error.
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "describes a line, which serve/jobs/result.rs writes")]
-pub(in crate::serve::http) struct JobResult {
-    /// The picture's name in the archive, below the address, or in the list.
-    #[schema(example = "beach.jpg")]
-    name: String,
-    /// The picture's size in pixels, as EXIF orients it; absent where there is an error, as the answer is.
-    picture: Option<PictureInfo>,
-    #[serde(flatten)]
-    answer: Answer,
-    /// The revision of the thresholds, where they are not the model file's own.
-    #[schema(example = 3)]
-    thresholds_revision: Option<i64>,
-    /// Why there is no answer.
-    error: Option<JobError>,
-}
-
-/// Why a job's picture has no answer.
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "describes a part of a line, which serve/jobs/result.rs writes")]
-struct JobError {
-    /// The kind of problem, as in a `Problem`; stable, for programs.
-    #[serde(rename = "type")]
-    #[schema(example = "urn:tagpoint:problem:picture-broken")]
-    kind: String,
-    /// The kind of problem, for people.
-    #[schema(example = "Unreadable picture")]
-    title: String,
-    /// What happened.
-    #[schema(example = "the picture cannot be read: the data end early")]
-    detail: String,
-}
 
 /// A job's results
 ///

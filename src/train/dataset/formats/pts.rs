@@ -19,6 +19,7 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::files;
+use crate::lines;
 use crate::train::dataset::DataOptions;
 use crate::train::dataset::error::Origin;
 use crate::train::dataset::table::{Cells, Names, Row, Table};
@@ -98,7 +99,7 @@ pub(super) fn read(folder: &Path, options: &DataOptions) -> Result<Table, String
 
 /// The points between the braces; `nan nan` is a point that is not labelled.
 fn parse(text: &str) -> Result<Points, String> {
-    let mut lines = text.trim_start_matches('\u{feff}').lines().map(str::trim).filter(|line| !line.is_empty());
+    let mut lines = lines::listed(text);
     let mut announced = None;
     loop {
         let line = lines.next().ok_or_else(|| "there is no { in front of its points".to_owned())?;

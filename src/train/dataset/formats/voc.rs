@@ -9,6 +9,7 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::files;
+use crate::lines;
 use crate::train::dataset::DataOptions;
 use crate::train::dataset::error::Origin;
 use crate::train::dataset::table::{Cells, Names, Row, Table};
@@ -92,7 +93,7 @@ fn items(folder: &Path) -> Result<(Items, bool), String> {
         }
         let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         // A list of one class has a second column, 1 or -1.
-        let names = text.trim_start_matches('\u{feff}').lines().filter_map(|line| line.split_whitespace().next());
+        let names = lines::listed(&text).filter_map(|line| line.split_whitespace().next());
         Ok(Some(names.map(|name| (name.to_owned(), is_valid)).collect()))
     };
     if let (Some(train), Some(valid)) = (list("train.txt", Some(false))?, list("val.txt", Some(true))?) {

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::super::table::Row;
+use crate::lines;
 
 /// How many unknown names a message spells out.
 const SHOWN: usize = 5;
@@ -19,7 +20,7 @@ pub(super) fn split(rows: &[Row], path: &Path) -> Result<Vec<bool>, String> {
         by_name.entry(row.file.rsplit('/').next().unwrap_or(&row.file)).or_default().insert(&row.file);
     }
     let (mut valid, mut unknown): (HashSet<&str>, Vec<&str>) = (HashSet::new(), Vec::new());
-    for line in text.trim_start_matches('\u{feff}').lines().map(str::trim).filter(|line| !line.is_empty()) {
+    for line in lines::listed(&text) {
         let file = line.strip_prefix("./").unwrap_or(line);
         match (by_path.contains(file), by_name.get(file)) {
             (true, _) => drop(valid.insert(file)),

@@ -37,7 +37,7 @@ RUN python3 scripts/fetch onnxruntime
 
 FROM tools AS onnxruntime-cuda
 COPY scripts/fetch scripts/wheels.txt scripts/
-# cuDNN needs zlib, which distroless does not have.
+# For x86-64 only. cuDNN needs zlib, which distroless does not have.
 RUN python3 scripts/fetch onnxruntime-cuda && cp /usr/lib/x86_64-linux-gnu/libz.so.1 .deps/onnxruntime-cuda/ \
     && rm .deps/onnxruntime-cuda/wheels.txt
 

@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use crate::helpers::root;
+use crate::helpers::{root, run};
 
 /// Where unsafe code may be: one reviewed file, the first line of `main` that its contract speaks of, and one test.
 const UNSAFE: [&str; 3] = ["src/bin/tagpoint.rs", "src/raw.rs", "tests/storage.rs"];
@@ -59,6 +59,38 @@ fn every_wheel_and_package_is_named_with_its_hash() {
                 && package.contains("registry+https://github.com/rust-lang/crates.io-index")
         );
     }
+}
+
+#[test]
+fn what_is_fetched_is_pinned_for_each_kind_of_machine() {
+    let program = "import runpy\n\
+        fetch = runpy.run_path('scripts/fetch')\n\
+        for name, machines in (('onnxruntime', 2), ('libtorch', 2), ('onnxruntime-cuda', 1)):\n\
+        \x20   for machine in ('x86_64', 'aarch64')[:machines]:\n\
+        \x20       wheels = fetch['pinned_wheels'](machine)\n\
+        \x20       assert fetch['contents'](name, machine).keys() <= wheels.keys(), (name, machine)\n\
+        \x20       assert all(file.endswith(machine + '.whl') for _, file, _ in wheels.values()), wheels";
+    run(Command::new("python3").args(["-c", program]).current_dir(root()));
+}
+
+#[test]
+fn a_machine_without_pinned_wheels_is_told_so_unless_it_has_a_library_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let scripts = folder.path().join("scripts");
+    fs::create_dir(&scripts).unwrap();
+    for file in ["fetch", "wheels.txt"] {
+        fs::copy(root().join("scripts").join(file), scripts.join(file)).unwrap();
+    }
+    // As this machine's kernel answers a program of 32 bits.
+    let mut command = Command::new("setarch");
+    command.args(["linux32", "python3"]).arg(scripts.join("fetch")).args(["onnxruntime", "libtorch"]);
+    command.env_remove("ORT_DYLIB_PATH").env("LIBTORCH", "/opt/libtorch");
+    let output = command.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && said.contains("there is no pinned onnxruntime for Linux"), "{said}");
+    assert!(said.contains("ORT_DYLIB_PATH"), "{said}");
+    run(command.env("ORT_DYLIB_PATH", "/opt/libonnxruntime.so"));
+    assert!(!folder.path().join(".deps").exists());
 }
 
 #[test]

@@ -32,7 +32,7 @@ lint:
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --features train
 
 # Licences, sources and bans of every dependency, by cargo-deny, which the first call builds for two minutes. What is known of holes
-# needs GitHub: `make audit CHECKS=advisories`.
+# needs GitHub: `make audit CHECKS=advisories`, which scripts/release asks for, too.
 CHECKS ?= licenses bans sources
 audit:
 	[ -x .deps/cargo/bin/cargo-deny ] || cargo install --locked --root .deps/cargo cargo-deny@0.20.2

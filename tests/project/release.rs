@@ -1,6 +1,6 @@
 //! scripts/release and scripts/compatible, on a copy of the repository's files.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 
 use crate::helpers::{installed, root, run};
 
@@ -18,6 +18,7 @@ impl Copy {
             "Cargo.lock",
             "openapi.yaml",
             "CHANGELOG.md",
+            "Makefile",
             "deploy/kubernetes/deployment.yaml",
             "deploy/kubernetes/kustomization.yaml",
             "scripts/release",
@@ -67,8 +68,12 @@ impl Copy {
 
     /// Whether a version could be released, and what was said.
     fn release(&self, version: &str) -> (bool, String) {
+        self.release_without(version, "audit,sbom")
+    }
+
+    fn release_without(&self, version: &str, steps: &str) -> (bool, String) {
         let mut command = Command::new("python3");
-        command.arg(self.path().join("scripts/release")).args([version, "--dry-run", "--skip", "audit,sbom"]);
+        command.arg(self.path().join("scripts/release")).args([version, "--dry-run", "--skip", steps]);
         let output = command.output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         (output.status.success(), said)
@@ -113,6 +118,40 @@ fn what_breaks_clients_needs_more_than_a_patch() {
     assert!(copy.release(&breaking).0);
 }
 
+#[test]
+fn tags_of_others_count_and_those_that_are_no_versions_do_not() {
+    let (copy, version) = (Copy::new(), env!("CARGO_PKG_VERSION"));
+    copy.git(&["tag", "v999.0.0-rc1"]);
+    let (could, said) = copy.release(version);
+    assert!(could && said.contains("no release before this one"), "{said}");
+    // Somebody else has released it.
+    let others = tempfile::tempdir().unwrap();
+    let path = others.path().to_str().unwrap();
+    copy.git(&["clone", "--quiet", "--bare", ".", path]);
+    copy.git(&["--git-dir", path, "tag", &format!("v{version}")]);
+    copy.git(&["remote", "add", "origin", path]);
+    let (could, said) = copy.release(version);
+    assert!(!could && said.contains("is there already"), "{said}");
+    drop(others);
+    let (could, said) = copy.release(version);
+    assert!(!could && said.contains("git fetch --tags failed"), "{said}");
+}
+
+/// A program in the place of cargo-deny, which needs GitHub for that.
+#[test]
+fn a_version_with_a_known_hole_is_not_released() {
+    let (copy, version) = (Copy::new(), env!("CARGO_PKG_VERSION"));
+    let programs = copy.path().join(".deps/cargo/bin");
+    fs::create_dir_all(&programs).unwrap();
+    let deny = programs.join("cargo-deny");
+    for (status, expected) in [("0", true), ("1", false)] {
+        fs::write(&deny, format!("#!/bin/sh\ncase \"$*\" in *advisories*) exit {status};; esac\n")).unwrap();
+        fs::set_permissions(&deny, fs::Permissions::from_mode(0o755)).unwrap();
+        let (could, said) = copy.release_without(version, "sbom");
+        assert_eq!(could, expected, "{said}");
+    }
+}
+
 /// Each edit of the document, and what it breaks.
 #[test]
 fn the_comparison_finds_what_breaks_clients_and_nothing_else() {
@@ -129,14 +168,33 @@ fn the_comparison_finds_what_breaks_clients_and_nothing_else() {
         ),
         ("d['paths']['/v1/models/{name}/predict']['post']['parameters'].pop(1)", "parameter all is gone"),
         ("del d['paths']['/v1/models']['get']['responses']['200']", "no longer answers 200"),
+        ("d['components']['schemas']['UrlJson']['properties']['url']['enum'] = ['a']", "takes a only"),
+        ("d['components']['schemas']['UrlJson']['properties']['url']['maxLength'] = 10", "maxLength is 10 now"),
+        ("d['components']['schemas']['UrlJson']['properties']['url']['minLength'] = 1", "minLength is 1 now"),
+        ("d['components']['schemas']['UrlJson']['properties']['url']['pattern'] = '^https'", "pattern is ^https now"),
+        (
+            "d['paths']['/v1/models/{name}/predict']['post']['parameters'][2]['schema']['maximum'] = .5",
+            "maximum is 0.5 now",
+        ),
+        ("d['components']['schemas']['InferRequest']['additionalProperties'] = False", "takes no other fields now"),
+        ("d['paths']['/v1/models']['get']['security'].remove({})", "no longer answers with no key"),
+        ("d['paths']['/healthz']['get']['security'] = [{'bearer': []}]", "no longer answers with no key"),
+        ("del d['paths']['/v1/models']['get']['security'][0]", "no longer answers with bearer"),
+        (
+            "del d['paths']['/healthz']['get']['responses']['200']['headers']['x-request-id']",
+            "header x-request-id is gone",
+        ),
         // These break nobody.
         ("d['paths']['/v1/new'] = d['paths']['/v1/models']", "nothing breaks"),
         ("d['components']['schemas']['Health']['properties']['more'] = {'type': 'string'}", "nothing breaks"),
         ("d['paths']['/v1/models']['get']['description'] = 'other words'", "nothing breaks"),
+        ("del d['paths']['/v1/models']['get']['security']", "nothing breaks"),
+        ("d['paths']['/v1/models/{name}/predict']['post']['parameters'][2]['schema']['maximum'] = 2", "nothing breaks"),
+        ("del d['components']['schemas']['UrlJson']['additionalProperties']", "nothing breaks"),
     ];
     for (edit, expected) in edits {
         let program = format!(
-            "import sys, yaml; d = yaml.load(open(sys.argv[1]), yaml.CSafeLoader); {edit}; yaml.dump(d, open(sys.argv[2], 'w'), yaml.CSafeDumper)"
+            "import json, sys, yaml; d = yaml.load(open(sys.argv[1]), yaml.CSafeLoader); {edit}; json.dump(d, open(sys.argv[2], 'w'))"
         );
         run(Command::new(installed("python")).args(["-c", &program]).arg(root().join("openapi.yaml")).arg(&edited));
         let mut command = Command::new(installed("python"));

@@ -3,7 +3,7 @@
 #
 #     docker build -t tagpoint .
 #     docker build -t tagpoint:cuda --target cuda .
-#     docker run --read-only -p 8000:8000 -v tagpoint:/var/lib/tagpoint tagpoint
+#     docker run --read-only -p 127.0.0.1:8000:8000 -v tagpoint:/var/lib/tagpoint tagpoint
 #
 # scripts/check-image reads this file and takes the same steps without a Docker engine (docs/deploy.md). Both images are of
 # one file because the program is the same; they differ in the libraries beside it.
@@ -31,6 +31,12 @@ RUN cargo chef cook --release --locked --bin tagpoint --recipe-path recipe.json
 COPY . .
 RUN cargo build --release --locked --bin tagpoint
 
+# Of the crates that are linked, and of Rust's own library.
+FROM tools AS licences
+COPY . .
+RUN mkdir licenses && python3 scripts/licences > licenses/crates.txt \
+    && cp "$(rustc --print sysroot)/share/doc/rust/COPYRIGHT-library.html" licenses/rust.html
+
 FROM tools AS onnxruntime
 COPY scripts/fetch scripts/wheels.txt scripts/
 RUN python3 scripts/fetch onnxruntime
@@ -39,12 +45,15 @@ FROM tools AS onnxruntime-cuda
 COPY scripts/fetch scripts/wheels.txt scripts/
 # For x86-64 only. cuDNN needs zlib, which distroless does not have.
 RUN python3 scripts/fetch onnxruntime-cuda && cp /usr/lib/x86_64-linux-gnu/libz.so.1 .deps/onnxruntime-cuda/ \
-    && rm .deps/onnxruntime-cuda/wheels.txt
+    && rm .deps/onnxruntime-cuda/wheels.txt \
+    && mv .deps/onnxruntime-cuda/licenses . && cp /usr/share/doc/zlib1g/copyright licenses/zlib1g
 
 # glibc, libstdc++ and the public certificate authorities; no shell and no package manager. The user is nonroot (65532).
 FROM gcr.io/distroless/cc-debian13:nonroot AS base
 COPY --from=program /build/target/release/tagpoint /opt/tagpoint/bin/tagpoint
 COPY models /opt/tagpoint/models
+COPY LICENSE-APACHE LICENSE-MIT /opt/tagpoint/licenses/
+COPY --from=licences /build/licenses/ /opt/tagpoint/licenses/
 COPY --from=tools --chown=65532:65532 /build/state /var/lib/tagpoint
 WORKDIR /opt/tagpoint
 # The database, and models of an object store; the rest of the file system may be read-only.
@@ -66,7 +75,9 @@ ENV NVIDIA_VISIBLE_DEVICES=all \
     LD_LIBRARY_PATH=/opt/tagpoint/lib \
     TAGPOINT_PROVIDER=cuda
 COPY --from=onnxruntime-cuda /build/.deps/onnxruntime-cuda/ /opt/tagpoint/lib/
+COPY --from=onnxruntime-cuda /build/licenses/ /opt/tagpoint/licenses/
 
 # The last target is what is built where none is named.
 FROM base AS cpu
 COPY --from=onnxruntime /build/.deps/onnxruntime/libonnxruntime.so /opt/tagpoint/lib/libonnxruntime.so
+COPY --from=onnxruntime /build/.deps/onnxruntime/licenses/ /opt/tagpoint/licenses/

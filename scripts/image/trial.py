@@ -87,6 +87,13 @@ def bring_up_loopback():
         fcntl.ioctl(any_socket, 0x8914, struct.pack("16sH14x", b"lo", 1))
 
 
+def licences(container):
+    folder = container.root / "opt/tagpoint/licenses"
+    names = sorted(path.name for path in folder.iterdir())
+    ours = {"LICENSE-APACHE", "LICENSE-MIT", "crates.txt", "rust.html"}
+    expect(ours < set(names) and any((folder / "crates.txt").open()), f"licences are there: {', '.join(names)}")
+
+
 def serve(container, picture):
     expect(not container.healthy(stderr=subprocess.DEVNULL), "the health check fails without a server")
     words = dockerfile.command(container.settings["ENTRYPOINT"]) + dockerfile.command(container.settings["CMD"])
@@ -134,6 +141,7 @@ if __name__ == "__main__":
     # /proc as this process id namespace has it.
     mount("-t", "proc", "proc", "/proc")
     container = Container(described)
+    licences(container)
     if container.environment.get("TAGPOINT_PROVIDER") == "cuda":
         libraries(container)
     else:

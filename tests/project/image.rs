@@ -21,6 +21,7 @@ fn the_dockerfiles_steps_make_an_image_that_serves_read_only_and_as_no_root() {
     command.args(["--program", env!("CARGO_BIN_EXE_tagpoint"), "--libraries"]).arg(root().join(".deps/libtorch/lib"));
     let said = run(&mut command);
     for held in [
+        "licences are there: LICENSE-APACHE, LICENSE-MIT, crates.txt, onnxruntime, rust.html",
         "the health check fails without a server",
         "the health check passes",
         "the server runs as user 65532",
@@ -30,6 +31,18 @@ fn the_dockerfiles_steps_make_an_image_that_serves_read_only_and_as_no_root() {
     ] {
         assert!(said.contains(held), "{held} is not in {said}");
     }
+}
+
+#[test]
+fn the_licences_are_those_of_what_is_linked_and_of_what_it_bundles() {
+    let said = run(Command::new(root().join("scripts/licences")).current_dir(root()));
+    for linked in ["serde 1.", "libjpeg-turbo/LICENSE.md", "jemalloc/COPYING"] {
+        assert!(said.contains(linked), "{linked}");
+    }
+    for other in ["\nserde_derive 1.", "\ncriterion ", "\ntch 0."] {
+        assert!(!said.contains(other), "{other} is no part of the program");
+    }
+    assert!(said.len() < 2 << 20, "{} bytes", said.len());
 }
 
 /// The stage that builds the program is run by `make image-check` only: it takes minutes. The compiler says what it read for

@@ -20,6 +20,33 @@ fn systemd_takes_the_unit_and_finds_little_exposed() {
     run(Command::new("systemd-analyze").args(["security", "--offline=true", "--threshold=15"]).arg(&path));
 }
 
+/// For keys that a group may read, and for ports below 1024.
+#[test]
+fn systemd_takes_what_is_documented_beside_the_unit() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tagpoint.service");
+    fs::write(&path, unit().replace("/opt/tagpoint/bin/tagpoint", env!("CARGO_BIN_EXE_tagpoint"))).unwrap();
+    let beside = folder.path().join("tagpoint.service.d");
+    fs::create_dir(&beside).unwrap();
+    let document = fs::read_to_string(root().join("docs/deploy.md")).unwrap();
+    for name in ["keys.conf", "low-ports.conf"] {
+        fs::copy(root().join("deploy/systemd").join(name), beside.join(name)).unwrap();
+        assert!(
+            document.contains(&format!("/etc/systemd/system/tagpoint.service.d deploy/systemd/{name}\n")),
+            "{name}"
+        );
+    }
+    let said = run(Command::new("systemd-analyze").arg("verify").arg(&path));
+    assert!(!said.contains("tagpoint.service"), "{said}");
+    // Both hold: the one capability, and the group that the document makes.
+    let mut judge = Command::new("systemd-analyze");
+    let said = run(judge.args(["security", "--offline=true"]).arg(&path).env("LC_ALL", "C.UTF-8"));
+    for changed in ["✗ AmbientCapabilities=", "✗ SupplementaryGroups=", "✗ PrivateUsers="] {
+        assert!(said.contains(changed), "{changed} is not in {said}");
+    }
+    assert!(document.contains("groupadd --system tagpoint-keys\n"));
+}
+
 #[test]
 fn the_server_runs_with_its_arguments_and_without_memory_that_is_written_and_run() {
     let unit = unit();

@@ -1,6 +1,6 @@
 //! deploy/compose.yaml.
 
-use std::process::Command;
+use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
 
 use serde_json::Value;
 
@@ -24,6 +24,37 @@ fn the_server_knows_every_variable_that_it_is_given() {
     let said = run(tagpoint().arg("config").envs(ours.clone().map(|(name, value)| (name, text(value)))));
     for (name, _) in ours {
         assert!(said.contains(&format!("# environment {name}")), "{name} is no setting: {said}");
+    }
+}
+
+/// The volumes keep the passwords that they were made with.
+#[test]
+fn the_documented_passwords_are_made_once_and_for_their_owner_only() {
+    let document = fs::read_to_string(root().join("docs/deploy.md")).unwrap();
+    let line = document.lines().find(|line| line.contains("POSTGRES_PASSWORD=")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("deploy")).unwrap();
+    let file = folder.path().join("deploy/.env");
+    let made = || {
+        run(Command::new("bash").args(["-e", "-c", line]).current_dir(folder.path()));
+        fs::read_to_string(&file).unwrap()
+    };
+    let first = made();
+    assert!(first.contains("POSTGRES_PASSWORD=") && first.contains("\nGRAFANA_PASSWORD="), "{first}");
+    assert_eq!(made(), first);
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+/// A limit of memory is for so many threads.
+#[test]
+fn where_memory_is_limited_processors_are() {
+    let compose = compose();
+    for service in compose["services"].as_object().unwrap().values() {
+        assert_eq!(service.get("mem_limit").is_some(), service.get("cpus").is_some(), "{service}");
+    }
+    let document = fs::read_to_string(root().join("docs/deploy.md")).unwrap();
+    for line in document.lines().filter(|line| line.starts_with("docker run") && line.contains("--memory")) {
+        assert!(line.contains("--cpus"), "{line}");
     }
 }
 

@@ -60,6 +60,7 @@ fn the_server_starts_with_these_arguments_and_settings_and_answers_the_probes() 
     let before = container["lifecycle"]["preStop"]["sleep"]["seconds"].as_u64().unwrap();
     let grace = pod["terminationGracePeriodSeconds"].as_u64().unwrap();
     assert!(before + value("stop_timeout_s").parse::<u64>().unwrap() + 5 <= grace);
+    assert_eq!(pod["enableServiceLinks"], false, "a Service's variables would read like settings");
     for variable in container["env"].as_array().unwrap() {
         let name = text(&variable["name"]);
         assert!(run(tagpoint().args(["serve", "--help"])).contains(&format!("[env: {name}")), "{name}");
@@ -99,6 +100,19 @@ fn what_selects_the_pods_selects_them() {
     let metric = &resources["HorizontalPodAutoscaler"]["spec"]["metrics"][0]["pods"]["metric"]["name"];
     let made = &yaml("deploy/kubernetes/prometheus-adapter.yaml")[0]["rules"]["custom"][0]["name"]["as"];
     assert_eq!(metric, made);
+}
+
+/// docs/deploy.md names what is another one for everybody, before it applies the rest.
+#[test]
+fn image_and_bucket_are_set_before_anything_is_applied() {
+    let document = fs::read_to_string(root().join("docs/deploy.md")).unwrap();
+    let place = |command: &str| document.find(command).expect(command);
+    let applied = place("kubectl apply -k deploy/kubernetes");
+    assert!(place("kustomize edit set image tagpoint=") < applied);
+    let bucket = "s3://tagpoint/";
+    assert!(place(&format!("sed -i 's|{bucket}|")) < applied);
+    let settings = fs::read_to_string(root().join("deploy/kubernetes/settings.yaml")).unwrap();
+    assert_eq!(settings.matches("s3://").count(), settings.matches(bucket).count());
 }
 
 /// docs/deploy.md makes the Secrets that the pods ask for.

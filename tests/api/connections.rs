@@ -182,6 +182,8 @@ async fn a_page_elsewhere_may_ask_only_where_the_settings_name_its_origin() {
     assert_eq!(response.status(), 200);
     assert_eq!(response.headers()["access-control-allow-origin"], "https://shop.example");
     assert_eq!(response.headers()["access-control-allow-headers"], "authorization,content-type");
+    // Every method that some address takes.
+    assert_eq!(response.headers()["access-control-allow-methods"], "GET,POST,PUT,DELETE");
     let response = preflight("https://elsewhere.example").send().await.unwrap();
     assert!(!response.headers().contains_key("access-control-allow-origin"));
     // An error can be read by the page too.

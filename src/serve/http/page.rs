@@ -66,7 +66,9 @@ pub(super) fn is_ours(path: &str) -> bool {
 fn answer(asset: &Asset, headers: &HeaderMap) -> Response {
     let etag = asset.etag.as_str();
     let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    let unchanged = known.flat_map(|tags| tags.split(',')).any(|tag| tag.trim() == etag);
+    // Compared weakly, as RFC 9110 wants it (13.1.2): `W/` makes no difference.
+    let is_same = |tag: &str| tag == "*" || opaque(tag) == opaque(etag);
+    let unchanged = known.flat_map(|tags| tags.split(',')).any(|tag| is_same(tag.trim()));
     let common = [
         (header::ETAG, HeaderValue::from_str(etag).unwrap_or(HeaderValue::from_static(""))),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
@@ -76,6 +78,10 @@ fn answer(asset: &Asset, headers: &HeaderMap) -> Response {
         return (StatusCode::NOT_MODIFIED, common).into_response();
     }
     (common, [(header::CONTENT_TYPE, asset.content_type)], asset.bytes).into_response()
+}
+
+fn opaque(tag: &str) -> &str {
+    tag.strip_prefix("W/").unwrap_or(tag)
 }
 
 fn weak_etag(bytes: &[u8]) -> String {
@@ -100,7 +106,12 @@ mod tests {
         let with = |tags: &str| HeaderMap::from_iter([(header::IF_NONE_MATCH, HeaderValue::from_str(tags).unwrap())]);
         let etag = asset.etag.as_str();
         assert_eq!(answer(asset, &with(&format!("W/\"old\", {etag}"))).status(), StatusCode::NOT_MODIFIED);
-        assert_eq!(answer(asset, &with("W/\"old\"")).status(), StatusCode::OK);
+        for tags in [etag.trim_start_matches("W/"), "*"] {
+            assert_eq!(answer(asset, &with(tags)).status(), StatusCode::NOT_MODIFIED, "{tags}");
+        }
+        for tags in ["W/\"old\"", "\"*\"", "W/"] {
+            assert_eq!(answer(asset, &with(tags)).status(), StatusCode::OK, "{tags}");
+        }
         assert_eq!(answer(asset, &HeaderMap::new()).headers()[header::ETAG], etag);
     }
 }

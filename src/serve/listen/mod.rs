@@ -185,12 +185,13 @@ impl Connections {
 mod tests {
     use std::net::Ipv4Addr;
 
-    use axum::routing::get;
+    use axum::{body::Body, routing::get};
     use bytes::Bytes;
+    use futures_util::stream::iter;
     use http_body_util::{BodyExt as _, Empty};
     use hyper::client::conn::http2;
     use tokio::{
-        io::duplex,
+        io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
         time::{Instant, sleep},
     };
 
@@ -199,12 +200,11 @@ mod tests {
     const IDLE: Duration = Duration::from_millis(400);
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// A client on a connection of its own, which takes so many bytes of an answer at a time, and the server's end of it.
-    async fn connect(
+    /// A connection, and the server's end of it.
+    fn open(
         router: Router,
         (idle_timeout, unheard): (Duration, Duration),
-        window: u32,
-    ) -> (http2::SendRequest<Empty<Bytes>>, tokio::task::JoinHandle<()>) {
+    ) -> (DuplexStream, tokio::task::JoinHandle<()>) {
         let connections = Connections {
             rules: Rules { header_timeout: 10 * SECOND, idle_timeout, unheard, max_connections: 1, tls: None },
             router,
@@ -212,7 +212,16 @@ mod tests {
         };
         let (client, server) = duplex(1 << 16);
         let peer = Peer(Ipv4Addr::LOCALHOST.into());
-        let serving = tokio::spawn(async move { connections.speak_http(server, peer).await });
+        (client, tokio::spawn(async move { connections.speak_http(server, peer).await }))
+    }
+
+    /// A client of HTTP/2 on a connection of its own, which takes so many bytes of an answer at a time, and the server's end of it.
+    async fn connect(
+        router: Router,
+        limits: (Duration, Duration),
+        window: u32,
+    ) -> (http2::SendRequest<Empty<Bytes>>, tokio::task::JoinHandle<()>) {
+        let (client, serving) = open(router, limits);
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder.initial_stream_window_size(window);
         let (sender, talking) = builder.handshake(TokioIo::new(client)).await.unwrap();
@@ -268,6 +277,24 @@ mod tests {
             assert_eq!(ask(&mut sender).await.collect().await.unwrap().to_bytes().len(), 1000);
             sleep(3 * IDLE).await;
         }
+    }
+
+    #[tokio::test]
+    async fn a_slow_client_of_http_1_1_gets_all_of_it_though_pieces_wait_behind_others() {
+        // More than the connection holds, so that pieces wait.
+        let pieces = async || Body::from_stream(iter([0; 3].map(|_| Ok::<_, io::Error>(vec![0; 1 << 16]))));
+        let router = Router::new().route("/", get(pieces));
+        let (mut client, _serving) = open(router, (10 * SECOND, IDLE));
+        client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.unwrap();
+        let (mut taken, mut buffer) = (0, vec![0; 1 << 12]);
+        loop {
+            match client.read(&mut buffer).await.unwrap() {
+                0 => break,
+                bytes => taken += bytes,
+            }
+            sleep(IDLE / 10).await;
+        }
+        assert!(taken > 3 << 16, "it was cut off after {taken} bytes");
     }
 
     #[tokio::test]

@@ -4,7 +4,6 @@
 //! have its answers kept for ever, and its connection with them: the socket is never full, so nothing else sees it.
 
 use std::{
-    collections::BTreeMap,
     io::IoSlice,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -23,9 +22,10 @@ pub(super) struct Told(Arc<Mutex<Waiting>>);
 
 #[derive(Debug, Default)]
 struct Waiting {
-    /// When each piece began to wait, or the last bytes of it went.
-    since: BTreeMap<u64, Instant>,
-    next: u64,
+    pieces: usize,
+    /// When the first of them began to wait, or the last bytes of any went. Of any: a client that takes one answer slowly takes
+    /// nothing of those behind it meanwhile, nor of the pieces that follow.
+    since: Option<Instant>,
 }
 
 /// An answer's body; what it yields is waited for until it is gone.
@@ -37,7 +37,6 @@ pub(super) struct Watched {
 /// A piece of an answer: in hand until it is dropped.
 pub(super) struct Piece {
     bytes: Bytes,
-    place: u64,
     told: Told,
 }
 
@@ -46,10 +45,10 @@ impl Told {
         Watched { body, told: self.clone() }
     }
 
-    /// Ends when of some piece nothing was taken for so long.
+    /// Ends when pieces waited and nothing was taken of any for so long.
     pub(super) async fn unheard(&self, limit: Duration) {
         loop {
-            let since = self.lock().since.values().min().copied().unwrap_or_else(Instant::now);
+            let since = self.lock().since.unwrap_or_else(Instant::now);
             if since.elapsed() >= limit {
                 return;
             }
@@ -59,10 +58,10 @@ impl Told {
 
     fn add(&self, bytes: Bytes) -> Piece {
         let mut waiting = self.lock();
-        let place = waiting.next;
-        waiting.next += 1;
-        waiting.since.insert(place, Instant::now());
-        Piece { bytes, place, told: self.clone() }
+        waiting.pieces += 1;
+        waiting.since.get_or_insert_with(Instant::now);
+        drop(waiting);
+        Piece { bytes, told: self.clone() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
@@ -103,12 +102,49 @@ impl Buf for Piece {
 
     fn advance(&mut self, count: usize) {
         self.bytes.advance(count);
-        self.told.lock().since.insert(self.place, Instant::now());
+        self.told.lock().since = Some(Instant::now());
     }
 }
 
 impl Drop for Piece {
     fn drop(&mut self) {
-        self.told.lock().since.remove(&self.place);
+        let mut waiting = self.told.lock();
+        waiting.pieces -= 1;
+        if waiting.pieces == 0 {
+            waiting.since = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{sleep, timeout};
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_millis(200);
+
+    #[tokio::test]
+    async fn a_piece_behind_another_may_wait_for_as_long_as_that_one_goes() {
+        let told = Told::default();
+        let (mut first, _second) = (told.add(Bytes::from(vec![0; 1000])), told.add(Bytes::from(vec![0; 1000])));
+        let taking = async {
+            for _ in 0..8 {
+                sleep(LIMIT / 4).await;
+                first.advance(1);
+            }
+        };
+        tokio::select! {
+            () = taking => {}
+            () = told.unheard(LIMIT) => panic!("it was hung up on while it read"),
+        }
+        timeout(2 * LIMIT, told.unheard(LIMIT)).await.expect("nothing is taken any more");
+    }
+
+    #[tokio::test]
+    async fn nothing_waits_once_all_is_taken() {
+        let told = Told::default();
+        drop((told.add(Bytes::from_static(b"a")), told.add(Bytes::from_static(b"b"))));
+        assert!(timeout(2 * LIMIT, told.unheard(LIMIT)).await.is_err());
     }
 }

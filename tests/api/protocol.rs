@@ -108,6 +108,8 @@ async fn every_error_under_v2_has_the_protocols_form_the_frameworks_own_too() {
     failed(post(&app, "/v2/models/colours/infer", "{}", &[("content-encoding", "br")]).await, 501).await;
     failed(post(&app, "/v2/models/colours/infer", "no gzip", &[("content-encoding", "gzip")]).await, 400).await;
     failed(app.get("/v2/models/colours/versions/latest").await, 404).await;
+    let text = failed(post(&app, "/v2/repository/index", "[true]", &[]).await, 400).await;
+    assert!(text.contains("expected an object"), "{text}");
 }
 
 #[tokio::test]

@@ -65,4 +65,5 @@ async fn a_trial_needs_a_version_that_is_there_and_a_share_that_is_one() {
     for body in [json!({"version": "1", "share": 0}), json!({"version": "1"}), json!({"version": "1", "share": 2})] {
         problem(put(body).await, 400, "body").await;
     }
+    problem(put(json!(["1", 0.5])).await, 400, "body").await;
 }

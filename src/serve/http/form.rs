@@ -10,7 +10,7 @@ use axum::{
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
-use super::json;
+use super::{json, object::Object};
 use crate::{error::Error, serve::fetch::Fetcher};
 
 /// What a request sends.
@@ -78,7 +78,7 @@ pub(in crate::serve) async fn read_whole(request: Request, max_body: usize) -> R
 /// A body of JSON, as the interface's own requests have it; `max_body` is for the message.
 pub(super) async fn read_json<T: DeserializeOwned>(request: Request, max_body: usize) -> Result<T, Error> {
     let read = Json::from_request(request, &()).await;
-    read.map(|Json(value)| value).map_err(|error| unreadable(error.status(), error.body_text(), max_body))
+    read.map(|Json(Object(value))| value).map_err(|error| unreadable(error.status(), error.body_text(), max_body))
 }
 
 /// Every part is a picture, whatever its field is called.

@@ -9,7 +9,10 @@ use futures_util::{StreamExt as _, stream};
 use serde::Deserialize;
 use tokio::time::timeout_at;
 
-use super::form::{Body, Reading};
+use super::{
+    form::{Body, Reading},
+    object::Object,
+};
 use crate::{
     error::Error,
     serve::fetch::{Allowance, FetchError},
@@ -26,16 +29,16 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// The body as it is sent: exactly one of its members.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object with image, url or images")]
+#[serde(deny_unknown_fields)]
 struct Sent {
     image: Option<String>,
     url: Option<String>,
-    images: Option<Vec<SentPicture>>,
+    images: Option<Vec<Object<SentPicture>>>,
 }
 
 /// One of several pictures: exactly one of `image` and `url`.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object with image or url, and perhaps name")]
+#[serde(deny_unknown_fields)]
 struct SentPicture {
     image: Option<String>,
     url: Option<String>,
@@ -62,7 +65,7 @@ struct Fetching<'a> {
 /// be wrong with it.
 pub(super) async fn read(text: &[u8], reading: &Reading<'_>) -> Result<Body, Error> {
     let fetching = Fetching { reading, allowance: Allowance::new(reading.max_body) };
-    let sent: Sent = serde_json::from_slice(text).map_err(|error| unfit(&error))?;
+    let Object(sent): Object<Sent> = serde_json::from_slice(text).map_err(|error| unfit(&error))?;
     match (sent.images, sent.image, sent.url) {
         (Some(pictures), None, None) => several(pictures, &fetching).await,
         (None, image, url) => source(image, url, "it")?.bytes(&fetching).await.map(Body::Picture),
@@ -70,7 +73,7 @@ pub(super) async fn read(text: &[u8], reading: &Reading<'_>) -> Result<Body, Err
     }
 }
 
-async fn several(pictures: Vec<SentPicture>, fetching: &Fetching<'_>) -> Result<Body, Error> {
+async fn several(pictures: Vec<Object<SentPicture>>, fetching: &Fetching<'_>) -> Result<Body, Error> {
     let max_pictures = fetching.reading.max_pictures;
     if pictures.is_empty() {
         return Err(Error::NoPicture);
@@ -79,7 +82,7 @@ async fn several(pictures: Vec<SentPicture>, fetching: &Fetching<'_>) -> Result<
         return Err(Error::TooManyPictures { limit: max_pictures });
     }
     let mut named = Vec::with_capacity(pictures.len());
-    for (i, picture) in pictures.into_iter().enumerate() {
+    for (i, Object(picture)) in pictures.into_iter().enumerate() {
         let place = format!("images[{i}]");
         let source = source(picture.image, picture.url, &place)?;
         named.push((picture.name.unwrap_or(place), source));
@@ -274,6 +277,8 @@ mod tests {
             (r#"{"picture": "YQ=="}"#, "unknown field `picture`"),
             (r#"{"images": [{"image": "YQ==", "file": "a"}]}"#, "unknown field `file`"),
             (r#"{"image": 3}"#, "line 1 column 11"),
+            (r#"["YQ==", null, null]"#, "expected an object"),
+            (r#"{"images": [["YQ==", null, null]]}"#, "expected an object"),
             ("[", "line 1"),
             ("", "line 1"),
         ] {

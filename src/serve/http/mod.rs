@@ -21,6 +21,7 @@ mod kept_picture;
 mod kinds;
 mod metrics;
 pub(super) mod model_views;
+pub(super) mod object;
 mod page;
 mod parameters;
 pub(super) mod predict;

@@ -58,6 +58,7 @@ async fn what_does_not_fit_the_model_is_refused_with_what_would(database: TestDa
         (&of_labels, json!({"labels": ["yellow"]}), "it has red, green, blue"),
         (&of_labels, json!({"values": []}), "takes labels"),
         (&of_labels, json!({"label": "red"}), "unknown field"),
+        (&of_labels, json!([["red"], null, null]), "expected an object"),
         (&of_values, json!({"values": [{"name": "greenness", "value": 1}]}), "no value \"greenness\""),
     ] {
         let body = problem(correct(&app, id, &truth).await, 400, "body").await;

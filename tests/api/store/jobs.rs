@@ -350,6 +350,8 @@ async fn what_makes_no_job_is_refused_with_the_reason(database: TestDatabase) {
         ("model=colours", "application/json", source("s3://photos/publicity"), 403, "address-refused"),
         ("model=colours", "application/json", source("file:///etc"), 403, "address-refused"),
         ("model=colours", "application/json", source("/etc"), 400, "body"),
+        ("model=colours", "application/json", json!(["s3://photos/public"]).to_string().into_bytes(), 400, "body"),
+        ("model=colours", "application/x-ndjson", br#"["s3://photos/public/a.png", null]"#.to_vec(), 400, "body"),
         ("model=colours", "application/json", b"{}".to_vec(), 400, "body"),
         ("model=colours", "application/x-ndjson", b"{\"url\": \"https://example.org/a.jpg\"}".to_vec(), 400, "url-off"),
         ("model=colours", "application/x-ndjson", b"{\"url\": \"s3://other/a.jpg\"}".to_vec(), 403, "address-refused"),

@@ -21,7 +21,7 @@ use crate::{
     error::Error,
     serve::{
         fetch::FetchError,
-        http::{App, access::Key, form::read_whole, parameters::Parameters, predict::PictureBytes},
+        http::{App, access::Key, form::read_whole, object::Object, parameters::Parameters, predict::PictureBytes},
         jobs::{Address, JobPicture, Jobs, Place, UploadError, parts},
     },
     store::{
@@ -178,7 +178,8 @@ async fn read(app: &App, jobs: &Jobs, request: Request) -> Result<Sent, Error> {
         }
         "application/json" => {
             let body = read_whole(request, app.settings.max_body).await?;
-            let JobSource { source } = serde_json::from_slice(&body).map_err(|error| Error::Body(error.to_string()))?;
+            let Object(JobSource { source }) =
+                serde_json::from_slice(&body).map_err(|error| Error::Body(error.to_string()))?;
             let address: Address = source.parse().map_err(Error::Body)?;
             match jobs.may_read(&address) {
                 true => Ok(Sent::Address(address)),
@@ -203,7 +204,7 @@ fn read_list(jobs: &Jobs, body: &[u8], most: usize) -> Result<Vec<JobPicture>, E
             return Err(Error::TooManyPictures { limit: most });
         }
         let at = |reason: String| Error::Body(format!("line {}: {reason}", number + 1));
-        let ListedPicture { url, name } = serde_json::from_str(line).map_err(|error| at(error.to_string()))?;
+        let Object(ListedPicture { url, name }) = serde_json::from_str(line).map_err(|error| at(error.to_string()))?;
         let is_web = ["http://", "https://"].iter().any(|scheme| url.to_ascii_lowercase().starts_with(scheme));
         let place = if is_web {
             if !jobs.fetches() {

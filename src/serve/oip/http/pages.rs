@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    serve::http::{App, health},
+    serve::http::{App, health, object::Object},
 };
 
 /// A model, and a version where the address names one.
@@ -182,11 +182,8 @@ async fn repository_request<T: Default + DeserializeOwned>(request: Request, max
     if body.is_empty() {
         return Ok(T::default());
     }
-    // A list of a structure's fields is one, too, for serde.
-    if body.trim_ascii_start().first() == Some(&b'[') {
-        return Err(wrong("the request's JSON is a list, not an object"));
-    }
-    serde_json::from_slice(&body).map_err(|error| wrong(format!("the request's JSON: {error}")))
+    let read = serde_json::from_slice(&body).map(|Object(request)| request);
+    read.map_err(|error| wrong(format!("the request's JSON: {error}")))
 }
 
 /// List the repository (Open Inference Protocol)

@@ -1,6 +1,7 @@
 //! Query parameters: known, given once, and with values that fit; everything else is a 400 that names the parameter.
 
 use std::{
+    collections::HashSet,
     fmt::Display,
     str::FromStr,
     time::{Duration, Instant},
@@ -14,7 +15,7 @@ use axum::{
 use crate::{
     answer::Selection,
     error::Error,
-    model::{Label, Task},
+    model::{Label, ModelVersion, Task},
     serve::queue::Terms,
     store::feedback::ReviewOrder,
 };
@@ -30,7 +31,7 @@ pub(super) struct Parameters {
 #[derive(Debug)]
 pub(super) struct ReviewAsked {
     pub(super) model: String,
-    pub(super) version: Option<i64>,
+    pub(super) version: Option<ModelVersion>,
     pub(super) order: ReviewOrder,
     pub(super) limit: u32,
 }
@@ -85,7 +86,7 @@ impl Parameters {
         for (name, value) in self.distinct()? {
             match name.as_str() {
                 "model" => model = Some(value.clone()),
-                "version" => version = Some(parse(name, value, "a version's number")?),
+                "version" => version = Some(parse(name, value, "a version: a whole number from 1")?),
                 "by" => {
                     order = match value.as_str() {
                         "uncertain" => ReviewOrder::Uncertain,
@@ -201,10 +202,10 @@ impl Parameters {
 
     /// The parameters, each given once.
     fn distinct(&self) -> Result<&[(String, String)], Error> {
-        let names: Vec<&String> = self.query.iter().map(|(name, _)| name).collect();
-        let twice = names.iter().enumerate().find(|(i, name)| names[..*i].contains(name));
-        match twice.map(|(_, name)| name) {
-            Some(name) => Err(wrong(name, "it is given twice")),
+        let mut seen = HashSet::new();
+        let twice = self.query.iter().find(|(name, _)| !seen.insert(name));
+        match twice {
+            Some((name, _)) => Err(wrong(name, "it is given twice")),
             None => Ok(&self.query),
         }
     }

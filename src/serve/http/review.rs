@@ -97,7 +97,8 @@ pub(super) async fn review(State(app): State<App>, parameters: Parameters) -> Re
     let store = app.store()?;
     // The model's name is one that is known, so that a typing error is not an empty list.
     app.pipeline.models.catalog().entry(&asked.model)?;
-    let rows = store.review(asked.order, &asked.model, asked.version, i64::from(asked.limit)).await;
+    let version = asked.version.map(|version| i64::try_from(version.0).unwrap_or(i64::MAX));
+    let rows = store.review(asked.order, &asked.model, version, i64::from(asked.limit)).await;
     let revisions = app.pipeline.models.revisions();
     let predictions = rows.map_err(Error::Database)?.into_iter().map(|row| item(row, revisions));
     Ok(Json(Review {

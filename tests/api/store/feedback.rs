@@ -110,7 +110,9 @@ async fn a_review_lists_what_is_most_worth_a_look_and_nobody_has_corrected(datab
     let shadow = review("&by=shadow&limit=1").await;
     assert_eq!(of(&shadow), [ids[1].clone()]);
     assert!(shadow[0]["disagreement"].as_f64().unwrap() > 1.0);
+    assert_eq!(review("&version=1").await.len(), 4);
     assert!(review("&version=2").await.is_empty());
+    assert!(review("&version=18446744073709551615").await.is_empty());
     assert_eq!(correct(&app, &ids[1], &json!({"labels": ["red"]})).await.status(), 200);
     assert!(!of(&review("").await).contains(&ids[1]));
     for (query, name) in [
@@ -118,6 +120,10 @@ async fn a_review_lists_what_is_most_worth_a_look_and_nobody_has_corrected(datab
         ("?model=colours&by=luck", "by"),
         ("?model=colours&limit=0", "limit"),
         ("?model=a&model=b", "model"),
+        ("?model=colours&version=-1", "version"),
+        ("?model=colours&version=0", "version"),
+        ("?model=colours&version=%2B1", "version"),
+        ("?model=colours&version=01", "version"),
     ] {
         let body = problem(app.get(&format!("/v1/review{query}")).await, 400, "parameter").await;
         assert_eq!(body["parameter"], name);

@@ -101,6 +101,12 @@ pub fn now_ms() -> i64 {
     ms_of(SystemTime::now())
 }
 
+/// A time of a table as text, to the second: `2026-05-04T12:00:00Z`.
+pub fn timestamp(ms: i64) -> String {
+    let since = Duration::from_millis(u64::try_from(ms).unwrap_or_default());
+    humantime::format_rfc3339_seconds(SystemTime::UNIX_EPOCH + since).to_string()
+}
+
 /// A time as tables have it.
 pub fn ms_of(time: SystemTime) -> i64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

@@ -1,9 +1,6 @@
 //! `tagpoint keys`: the database's keys. Every server on the database takes a change within two seconds.
 
-use std::{
-    io::Write,
-    time::{Duration, SystemTime},
-};
+use std::{io::Write, time::SystemTime};
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
@@ -11,7 +8,7 @@ use clap::{Args, Subcommand};
 use super::DatabaseArgs;
 use crate::{
     serve::{ApiKey, Rate},
-    store::{Store, keys::KeyRow, ms_of, now_ms},
+    store::{Store, keys::KeyRow, ms_of, now_ms, timestamp},
 };
 
 /// The flags of `tagpoint keys`.
@@ -104,7 +101,7 @@ fn secret() -> anyhow::Result<String> {
 async fn list(store: &Store, out: &mut impl Write) -> anyhow::Result<()> {
     writeln!(out, "{:<24} {:<14} {:<8} {:<20} {:<20} state", "name", "scopes", "rate", "made", "last used")?;
     for key in store.keys().await? {
-        let used = key.last_used_ms.map_or("never".to_owned(), shown);
+        let used = key.last_used_ms.map_or("never".to_owned(), timestamp);
         let rate = key.rate.as_deref().unwrap_or("-");
         let state = state(&key, now_ms());
         writeln!(
@@ -112,7 +109,7 @@ async fn list(store: &Store, out: &mut impl Write) -> anyhow::Result<()> {
             "{:<24} {:<14} {rate:<8} {:<20} {used:<20} {state}",
             key.name,
             key.scopes,
-            shown(key.created_ms)
+            timestamp(key.created_ms)
         )?;
     }
     Ok(())
@@ -120,15 +117,9 @@ async fn list(store: &Store, out: &mut impl Write) -> anyhow::Result<()> {
 
 fn state(key: &KeyRow, now: i64) -> String {
     match (key.revoked_ms, key.expires_ms) {
-        (Some(time), _) => format!("revoked {}", shown(time)),
-        (None, Some(time)) if time <= now => format!("expired {}", shown(time)),
-        (None, Some(time)) => format!("works until {}", shown(time)),
+        (Some(time), _) => format!("revoked {}", timestamp(time)),
+        (None, Some(time)) if time <= now => format!("expired {}", timestamp(time)),
+        (None, Some(time)) => format!("works until {}", timestamp(time)),
         (None, None) => "works".to_owned(),
     }
-}
-
-/// A time as text, to the second.
-fn shown(ms: i64) -> String {
-    let since = Duration::from_millis(u64::try_from(ms).unwrap_or_default());
-    humantime::format_rfc3339_seconds(SystemTime::UNIX_EPOCH + since).to_string()
 }

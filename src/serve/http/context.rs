@@ -3,7 +3,7 @@
 use std::{
     any::Any,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use axum::{
@@ -88,12 +88,6 @@ pub(super) fn wrap(router: Router, origins: &Origins) -> Router {
 /// Milliseconds with three decimals.
 pub(super) fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
-}
-
-/// A time of the database, as answers have it: `2026-05-04T12:00:00Z`.
-pub(super) fn timestamp(ms: i64) -> String {
-    let since = Duration::from_millis(u64::try_from(ms).unwrap_or_default());
-    humantime::format_rfc3339_seconds(SystemTime::UNIX_EPOCH + since).to_string()
 }
 
 /// The span of one request. The stages fill in what they took; no picture content stands in it.

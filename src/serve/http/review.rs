@@ -4,13 +4,13 @@ use axum::{Json, extract::State};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{App, context::timestamp, parameters::Parameters, prediction::PictureInfo};
+use super::{App, parameters::Parameters, prediction::PictureInfo};
 use crate::{
     answer::{Answer, Selection, answer},
     error::Error,
     picture::PictureSize,
     serve::thresholds::Revisions,
-    store::feedback::ReviewRow,
+    store::{feedback::ReviewRow, timestamp},
 };
 
 /// The most predictions of one review.

@@ -14,7 +14,7 @@ use crate::{
         metrics::{Lost, Metrics},
         pipeline::Input,
     },
-    store::Pictures,
+    store::{Pictures, timestamp},
 };
 
 /// Answers that are worked on at a time: uploads wait for the network.
@@ -86,8 +86,7 @@ async fn digests(batch: Vec<Answered>, metrics: Metrics) -> Vec<(Digest, Answere
 
 /// The day, the prediction's id, and the format's usual ending.
 fn name(id: Uuid, created_ms: i64, bytes: &[u8]) -> String {
-    let since = std::time::Duration::from_millis(u64::try_from(created_ms).unwrap_or_default());
-    let time = humantime::format_rfc3339_seconds(std::time::SystemTime::UNIX_EPOCH + since).to_string();
+    let time = timestamp(created_ms);
     let day = time.get(..10).unwrap_or_default();
     format!("{day}/{id}.{}", picture::usual_ending(bytes))
 }

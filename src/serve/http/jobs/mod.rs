@@ -12,10 +12,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{App, access::Key, context::timestamp, parameters::Parameters};
+use super::{App, access::Key, parameters::Parameters};
 use crate::{
     error::Error,
-    store::jobs::{JobRow, JobState},
+    store::{
+        jobs::{JobRow, JobState},
+        timestamp,
+    },
 };
 
 /// The most jobs of one list.

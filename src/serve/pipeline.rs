@@ -155,7 +155,8 @@ impl Pipeline {
                 Ok(outcome)
             }
             Err(Stop::Expired) => {
-                model.metrics.rejected(model, Rejected::Deadline);
+                let reason = if terms.is_hurried { Rejected::Timeout } else { Rejected::Deadline };
+                model.metrics.rejected(model, reason);
                 Err(Error::DeadlineExceeded(model.name.clone()))
             }
             Err(Stop::Failed(error)) => Err(error),
@@ -179,7 +180,7 @@ impl Pipeline {
                 Err(NoPlace::Closed) => return Err(Error::Unhealthy(model.name.clone())),
             }
         };
-        let terms = Terms { priority: Priority::Low, deadline: None };
+        let terms = Terms { priority: Priority::Low, ..Terms::default() };
         self.run_placed(model, place, input, terms).await.map_err(|stop| match stop {
             Stop::Failed(error) => error,
             Stop::Expired => Error::DeadlineExceeded(model.name.clone()),

@@ -166,7 +166,7 @@ pub(super) fn show(pipeline: &Pipeline, default: &Arc<ServedModel>, shadow: &Arc
     };
     let (pipeline, default, shadow) = (pipeline.clone(), Arc::clone(default), Arc::clone(shadow));
     tokio::spawn(async move {
-        let terms = Terms { priority: Priority::Low, deadline: None };
+        let terms = Terms { priority: Priority::Low, ..Terms::default() };
         let Seen { input, ours } = seen;
         match pipeline.run_placed(&shadow, place, input, terms).await {
             Ok(theirs) if theirs.is_finite() => {

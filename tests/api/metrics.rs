@@ -76,7 +76,9 @@ async fn sound_pictures_without_an_answer_are_counted_by_reason() {
         |reason: &str| format!("tagpoint_pictures_rejected_total{{model=\"slow\",version=\"1\",reason=\"{reason}\"}}");
     let page = page(&app).await;
     assert_eq!(value(&page, &reason("queue_full")), refused as f64);
-    assert_eq!(value(&page, &reason("deadline")), 1.0);
+    assert_eq!(value(&page, &reason("timeout")), 1.0);
+    assert_eq!(value(&page, "tagpoint_problems_total{type=\"deadline-exceeded\"}"), 1.0);
+    assert_eq!(value(&page, "tagpoint_problems_total{type=\"queue-full\"}"), refused as f64);
     let gone = reason("client_gone");
     assert!(!page.contains(&gone));
     // How long a request is on its way differs; one of these goes away while its picture is here.
@@ -89,6 +91,64 @@ async fn sound_pictures_without_an_answer_are_counted_by_reason() {
         }
         assert!(begun.elapsed() < std::time::Duration::from_secs(10), "nobody who has gone is counted");
     }
+}
+
+/// Asks a gRPC call, whose message has to be a short one, and reads its answer to the end.
+async fn call(app: &App, method: &str, key: &str, message: &[u8]) {
+    let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+    let request = app.client.post(app.url(&format!("/inference.GRPCInferenceService/{method}")));
+    let request = request.header("content-type", "application/grpc").header("te", "trailers").header("x-api-key", key);
+    let response = request.body([&[0], &length[..], message].concat()).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    response.bytes().await.unwrap();
+}
+
+#[tokio::test]
+async fn requests_and_calls_are_counted_as_their_clients_see_them() {
+    let app = App::start_with(&[("colours", &models::colours())], |settings| {
+        settings.access.keys = tagpoint::serve::parse_keys("shop:predict:the-key-of-the-shop").unwrap();
+    })
+    .await;
+    let key = "the-key-of-the-shop";
+    // Of what axum says of an address that is not UTF-8 a 404 is made.
+    let odd = app.client.get(app.url("/v1/models/%ff")).header("x-api-key", key).send().await.unwrap();
+    assert_eq!(odd.status(), 404);
+    // The name of a model that there is not, of one that there is, and what is no message.
+    for (method, key, message) in [
+        ("ModelMetadata", key, &b"\x0a\x07nothing"[..]),
+        ("ModelMetadata", key, b"\x0a\x07colours"),
+        ("ModelMetadata", key, b"\x0a\x07short"),
+        ("ModelMetadata", "another", b""),
+        ("ServerLive", "", b""),
+        ("NoMethod", key, b""),
+    ] {
+        call(&app, method, key, message).await;
+    }
+    let page = page(&app).await;
+    let post = |route: &str, status: u16| {
+        let route = format!("/inference.GRPCInferenceService/{route}");
+        format!("tagpoint_http_requests_total{{method=\"POST\",route=\"{route}\",status=\"{status}\"}}")
+    };
+    let called = |method: &str, code: &str| format!("tagpoint_grpc_calls_total{{method=\"{method}\",code=\"{code}\"}}");
+    let told = |kind: &str| format!("tagpoint_problems_total{{type=\"{kind}\"}}");
+    for (series, expected) in [
+        ("tagpoint_http_requests_total{method=\"GET\",route=\"/v1/models/{name}\",status=\"404\"}".to_owned(), 1.0),
+        (post("ModelMetadata", 200), 4.0),
+        (post("ServerLive", 200), 1.0),
+        (post("{*method}", 200), 1.0),
+        (called("ModelMetadata", "NotFound"), 1.0),
+        (called("ModelMetadata", "Ok"), 1.0),
+        (called("ModelMetadata", "InvalidArgument"), 1.0),
+        (called("ModelMetadata", "Unauthenticated"), 1.0),
+        (called("ServerLive", "Ok"), 1.0),
+        (called("other", "Unimplemented"), 1.0),
+        (called("ModelInfer", "Ok"), 0.0),
+        (told("unknown-model"), 1.0),
+        (told("unauthorized"), 1.0),
+    ] {
+        assert_eq!(value(&page, &series), expected, "{series} in\n{page}");
+    }
+    assert!(!page.contains("NoMethod"));
 }
 
 /// Every name of ours in a text, without what a counter's or a histogram's series add to it.

@@ -95,7 +95,7 @@ pub fn each_client_gets_its_own_answer() {
     let priorities = [Priority::Normal, Priority::Low, Priority::High, Priority::Normal];
     let clients: Vec<_> = (0..)
         .zip(priorities)
-        .map(|(pixel, priority)| ask(queue.reserve().unwrap(), pixel, Terms { priority, deadline: None }))
+        .map(|(pixel, priority)| ask(queue.reserve().unwrap(), pixel, Terms { priority, ..Terms::default() }))
         .collect();
     clients.into_iter().zip(0..).for_each(|(client, pixel)| is_own(client.join().unwrap(), pixel));
     end(queue, workers);

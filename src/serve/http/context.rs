@@ -1,4 +1,4 @@
-//! What every request passes through: its id, its span in the log, and the rendering of errors.
+//! What every request passes through: its id, its span in the log, its place in the metrics, and the rendering of errors.
 
 use std::{
     any::Any,
@@ -9,8 +9,8 @@ use std::{
 use axum::{
     Router,
     body::Body,
-    extract::Request,
-    middleware::{Next, from_fn},
+    extract::{Request, State},
+    middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -24,7 +24,11 @@ use super::{
 };
 use crate::{
     error::Error,
-    serve::{oip, settings::Origins},
+    serve::{
+        metrics::{Metrics, RequestCounter},
+        oip,
+        settings::Origins,
+    },
 };
 
 /// The header that carries a request's id.
@@ -59,7 +63,7 @@ impl RequestId {
 }
 
 /// Puts the layers around the routes, the outermost first.
-pub(super) fn wrap(router: Router, origins: &Origins) -> Router {
+pub(super) fn wrap(router: Router, origins: &Origins, metrics: Metrics) -> Router {
     let trace = TraceLayer::new_for_http().make_span_with(request_span).on_request(()).on_failure(()).on_response(
         |response: &Response, latency: Duration, span: &Span| {
             let (status, total_ms) = (response.status(), milliseconds(latency));
@@ -80,7 +84,7 @@ pub(super) fn wrap(router: Router, origins: &Origins) -> Router {
         .layer(trace)
         .map_response(headers::secure)
         .option_layer(headers::allow_origins(origins))
-        .layer(from_fn(render_errors))
+        .layer(from_fn_with_state(Arc::new(metrics), answer))
         .layer(CatchPanicLayer::custom(panicked));
     router.layer(layers)
 }
@@ -122,9 +126,16 @@ async fn identify(mut request: Request, next: Next) -> Response {
     response
 }
 
+/// Counts a request by what its client is answered, whoever refused it or panicked.
+async fn answer(State(metrics): State<Arc<Metrics>>, request: Request, next: Next) -> Response {
+    let counted = RequestCounter::start(&request);
+    let response = render_errors(&metrics, request, next).await;
+    counted.finish(&metrics, response)
+}
+
 /// Renders an [`Error`] that a handler, or a layer further in, answered with, as the interface that was asked words it.
 /// Headers such as `Allow` stay.
-async fn render_errors(request: Request, next: Next) -> Response {
+async fn render_errors(metrics: &Metrics, request: Request, next: Next) -> Response {
     let id = request.extensions().get::<RequestId>().cloned();
     let id = id.unwrap_or_else(|| RequestId::from_headers(request.headers()));
     let (uri, method) = (request.uri().clone(), request.method().clone());
@@ -133,7 +144,7 @@ async fn render_errors(request: Request, next: Next) -> Response {
     let unrendered = response.extensions_mut().remove::<Unrendered>();
     let error = unrendered.map(|Unrendered(error)| error).or_else(|| foreign_error(&response, &uri, &method));
     let Some(error) = error else { return response };
-    let problem = Problem::report(&error, &id);
+    let problem = Problem::report(&error, &id, metrics);
     let rendered = if is_grpc {
         oip::grpc::status(&error).into_http()
     } else if oip::http::is_ours(uri.path()) {
@@ -198,8 +209,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_a_500_that_does_not_tell_its_cause() {
-        let router =
-            wrap(Router::new().route("/", get(async || -> &'static str { panic!("the secret") })), &Origins::None);
+        let (router, metrics) =
+            (Router::new().route("/", get(async || -> &'static str { panic!("the secret") })), Metrics::default());
+        let router = wrap(router, &Origins::None, metrics.clone());
         let request = Request::builder().uri("/").header(REQUEST_ID, "abc").body(Body::empty()).unwrap();
         let response = router.oneshot(request).await.unwrap();
         assert_eq!(response.status(), 500);
@@ -210,5 +222,6 @@ mod tests {
         assert_eq!(problem["type"], "urn:tagpoint:problem:internal");
         assert_eq!(problem["instance"], "abc");
         assert!(!String::from_utf8_lossy(&body).contains("secret"));
+        assert_eq!(metrics.requests_so_far("GET", "/", 500), 1);
     }
 }

@@ -51,7 +51,7 @@ use super::{
     fetch::Fetcher,
     jobs::Jobs,
     keys::Keyring,
-    metrics::{Metrics, MetricsPage, RequestCounter},
+    metrics::{Metrics, MetricsPage},
     models::ServedModel,
     oip,
     pipeline::Pipeline,
@@ -120,6 +120,7 @@ impl AppState {
 pub(super) fn router(app: App) -> Router {
     let (router, _) = described_routes().split_for_parts();
     let (max_body, origins) = (app.settings.max_body, app.settings.access.origins.clone());
+    let metrics = app.metrics.clone();
     let doors = from_fn_with_state(Arc::clone(&app), pass_doors);
     let (grpc_path, grpc) = oip::grpc::route(&app);
     let router = router
@@ -130,10 +131,10 @@ pub(super) fn router(app: App) -> Router {
         .fallback(async |request: Request| Error::NoSuchPath(request.uri().path().to_owned()))
         .method_not_allowed_fallback(async |request: Request| Error::MethodNotAllowed(request.method().to_string()))
         .layer(ServiceBuilder::new().layer(doors).layer(DefaultBodyLimit::max(max_body)));
-    context::wrap(router, &origins)
+    context::wrap(router, &origins, metrics)
 }
 
-/// Counts a request, and lets it in where its key opens the address, its model has a place, and memory holds its body.
+/// Lets a request in where its key opens the address, its model has a place, and memory holds its body.
 /// One layer for all of it: each layer of the router copies everything further in for each request.
 async fn pass_doors(
     State(app): State<App>,
@@ -142,15 +143,12 @@ async fn pass_doors(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let counted = RequestCounter::start(route.as_ref().map(MatchedPath::as_str), request.method());
     let let_in = async {
         access::check(&app, &mut request)?;
         early::refuse(&app, route.as_ref(), parameters)?;
         budget::admit(&app, request, next).await
     };
-    let response = let_in.await.into_response();
-    counted.finish(&app.metrics, response.status());
-    response
+    let_in.await.into_response()
 }
 
 /// The addresses together with their OpenAPI entries.

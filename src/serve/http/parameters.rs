@@ -241,7 +241,9 @@ impl Parameters {
                 }
             }
         }
-        asked.terms.deadline = Some(started + seconds(timeout, most)?);
+        let timeout = seconds(timeout, most)?;
+        asked.terms.deadline = Some(started + timeout);
+        asked.terms.is_hurried = timeout < most;
         Ok(asked)
     }
 }

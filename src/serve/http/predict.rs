@@ -188,9 +188,10 @@ async fn answer_request(
                 let answer = async { answer_picture(app, model, bytes?, &asked, started).await };
                 match answer.await {
                     Ok(answer) => FormResult::Answered(AnsweredPicture { file, answer }),
-                    Err(error) => {
-                        FormResult::Failed(FailedPicture { file, error: Problem::report(&error, request_id) })
-                    }
+                    Err(error) => FormResult::Failed(FailedPicture {
+                        file,
+                        error: Problem::report(&error, request_id, &app.metrics),
+                    }),
                 }
             }))
             .await;

@@ -6,7 +6,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{context::RequestId, prediction::FailedPicture};
-use crate::{error::Error, picture::PictureError, serve::fetch::FetchError};
+use crate::{
+    error::Error,
+    picture::PictureError,
+    serve::{fetch::FetchError, metrics::Metrics},
+};
 
 /// The content type of a problem document.
 pub(super) const PROBLEM_JSON: &str = "application/problem+json";
@@ -48,9 +52,9 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    /// The problem document of an error that occurred, whose cause goes to the log.
-    pub(super) fn report(error: &Error, request_id: &RequestId) -> Self {
-        log_cause(error, request_id.as_str());
+    /// The problem document of an error that occurred, which is counted, and whose cause goes to the log.
+    pub(super) fn report(error: &Error, request_id: &RequestId, metrics: &Metrics) -> Self {
+        note(error, request_id.as_str(), metrics);
         Self::new(error, request_id)
     }
 
@@ -84,8 +88,10 @@ impl Problem {
     }
 }
 
-/// Writes the cause of a fault of ours to the log. Whoever renders an error does so once.
-pub(in crate::serve) fn log_cause(error: &Error, request_id: &str) {
+/// Counts an error, and writes the cause of a fault of ours to the log. Whoever renders an error does so once.
+pub(in crate::serve) fn note(error: &Error, request_id: &str, metrics: &Metrics) {
+    let (_, kind, _) = kind(error);
+    metrics.problem(kind);
     match error {
         Error::Internal(cause) => {
             let causes: Vec<String> =

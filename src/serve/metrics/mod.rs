@@ -17,11 +17,14 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+use tonic::Code;
+
 pub(super) use page::{CONTENT_TYPE, MetricsPage};
 pub(super) use requests::RequestCounter;
 
 use super::{
     models::{Models, ServedModel},
+    oip::grpc::METHODS,
     pipeline::Outcome,
 };
 use crate::answer::named;
@@ -30,6 +33,8 @@ use crate::answer::named;
 #[derive(Clone, Debug)]
 pub(super) struct Metrics {
     requests: Family<RequestLabels, Counter>,
+    calls: Family<CallLabels, Counter>,
+    problems: Family<ProblemLabels, Counter>,
     request_seconds: Family<RouteLabels, Histogram, fn() -> Histogram>,
     decode_seconds: Histogram,
     queue_seconds: Family<VersionLabels, Histogram, fn() -> Histogram>,
@@ -57,6 +62,17 @@ struct RequestLabels {
     method: &'static str,
     route: String,
     status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallLabels {
+    method: &'static str,
+    code: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ProblemLabels {
+    r#type: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -88,7 +104,10 @@ struct RejectedLabels {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Rejected {
     QueueFull,
+    /// The server's time for a request.
     Deadline,
+    /// The client's own, which was shorter.
+    Timeout,
     ClientGone,
 }
 
@@ -139,6 +158,8 @@ impl Default for Metrics {
     fn default() -> Self {
         Self {
             requests: Family::default(),
+            calls: Family::default(),
+            problems: Family::default(),
             request_seconds: Family::new_with_constructor(seconds as fn() -> Histogram),
             decode_seconds: seconds(),
             queue_seconds: Family::new_with_constructor(seconds as fn() -> Histogram),
@@ -184,9 +205,15 @@ impl Metrics {
         let reason = match reason {
             Rejected::QueueFull => "queue_full",
             Rejected::Deadline => "deadline",
+            Rejected::Timeout => "timeout",
             Rejected::ClientGone => "client_gone",
         };
         self.rejected.get_or_create(&RejectedLabels { model, version, reason }).inc();
+    }
+
+    /// An error that a client was told of, by its kind.
+    pub(super) fn problem(&self, r#type: &'static str) {
+        self.problems.get_or_create(&ProblemLabels { r#type }).inc();
     }
 
     /// Predictions that the database has taken.
@@ -207,6 +234,12 @@ impl Metrics {
     fn registry(&self, models: Arc<Models>) -> Registry {
         let mut registry = Registry::with_prefix("tagpoint");
         registry.register("http_requests", "Requests that were answered", self.requests.clone());
+        // Each from 0 on, so that its first rise is seen.
+        for method in METHODS {
+            self.calls.get_or_create(&CallLabels::of(method, Code::Ok)).inc_by(0);
+        }
+        registry.register("grpc_calls", "gRPC calls that were answered", self.calls.clone());
+        registry.register("problems", "Errors that clients were told of", self.problems.clone());
         let help = "From a request's head to its answer's";
         registry.register_with_unit("http_request_duration", help, Unit::Seconds, self.request_seconds.clone());
         let help = "Decoding and resizing a picture";
@@ -231,6 +264,12 @@ impl Metrics {
         registry.register_collector(Box::new(drift::DriftGauges(models)));
         registry.register_collector(Box::new(process::Process));
         registry
+    }
+}
+
+impl CallLabels {
+    fn of(method: &'static str, code: Code) -> Self {
+        Self { method, code: format!("{code:?}") }
     }
 }
 

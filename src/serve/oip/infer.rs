@@ -72,7 +72,7 @@ fn terms(request: &InferRequest, most: std::time::Duration) -> Result<Terms, Err
         }
     };
     let timeout = request.timeout.map_or(most, |timeout| timeout.min(most));
-    Ok(Terms { priority, deadline: Some(Instant::now() + timeout) })
+    Ok(Terms { priority, deadline: Some(Instant::now() + timeout), is_hurried: timeout < most })
 }
 
 #[cfg(test)]

@@ -39,6 +39,8 @@ pub(in crate::serve) struct Terms {
     pub(in crate::serve) priority: Priority,
     /// When the client no longer wants the answer; work that has not begun by then is not done.
     pub(in crate::serve) deadline: Option<Instant>,
+    /// Whether the client asked for less time than requests have.
+    pub(in crate::serve) is_hurried: bool,
 }
 
 /// One picture in the queue.

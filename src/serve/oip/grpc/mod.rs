@@ -26,6 +26,28 @@ use proto::grpc_inference_service_server::GrpcInferenceServiceServer as Server;
 /// What the path of every call begins with; `serve/http/access.rs` says which call needs which scope.
 pub(in crate::serve) const PREFIX: &str = "/inference.GRPCInferenceService/";
 
+/// The calls that there are.
+pub(in crate::serve) const METHODS: [&str; 12] = [
+    "ServerLive",
+    "ServerReady",
+    "ModelReady",
+    "ServerMetadata",
+    "ModelMetadata",
+    "ModelConfig",
+    "ModelStatistics",
+    "ModelInfer",
+    "ModelStreamInfer",
+    "RepositoryIndex",
+    "RepositoryModelLoad",
+    "RepositoryModelUnload",
+];
+
+/// The call whose path this is.
+pub(in crate::serve) fn method(path: &str) -> Option<&'static str> {
+    let asked = path.strip_prefix(PREFIX)?;
+    METHODS.into_iter().find(|method| *method == asked)
+}
+
 /// The service, with its address as a route.
 pub(in crate::serve) fn route(app: &App) -> (String, Server<service::Service>) {
     let server = Server::new(service::Service::new(app.clone()))
@@ -72,4 +94,18 @@ enum ModelStateName {
 fn type_name<S: serde::Serializer>(data_type: &i32, serializer: S) -> Result<S::Ok, S::Error> {
     let data_type = proto::DataType::try_from(*data_type).unwrap_or(proto::DataType::TypeInvalid);
     serializer.serialize_str(data_type.as_str_name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_call_of_the_service_has_its_name_here() {
+        let service = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/proto/inference.proto"));
+        let calls = service.lines().filter_map(|line| line.trim().strip_prefix("rpc ")?.split_once('('));
+        assert_eq!(calls.map(|(name, _)| name).collect::<Vec<_>>(), METHODS);
+        assert_eq!(method("/inference.GRPCInferenceService/ModelInfer"), Some("ModelInfer"));
+        assert_eq!(method("/inference.GRPCInferenceService/ModelInfer/x"), None);
+    }
 }

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    serve::http::{App, context::RequestId, health, problem::log_cause},
+    serve::http::{App, context::RequestId, health, problem::note},
 };
 
 /// The service.
@@ -58,19 +58,24 @@ impl Service {
             raw_output_contents: answer.outputs.iter().map(|output| output.elements.raw().into()).collect(),
         })
     }
+
+    /// A result as the caller gets it.
+    fn reply<T>(&self, result: Result<T, Error>, id: Option<&RequestId>) -> Result<Response<T>, Status> {
+        result.map(Response::new).map_err(|error| {
+            self.note(&error, id);
+            status(&error)
+        })
+    }
+
+    /// Counts an error. The cause of a fault of ours goes to the log.
+    pub(super) fn note(&self, error: &Error, id: Option<&RequestId>) {
+        note(error, id.map_or("", RequestId::as_str), &self.app.metrics);
+    }
 }
 
 /// The request's id, for the log.
 fn id_of<T>(request: &Request<T>) -> Option<RequestId> {
     request.extensions().get::<RequestId>().cloned()
-}
-
-/// A result as the caller gets it. The cause of a fault of ours goes to the log.
-fn reply<T>(result: Result<T, Error>, id: Option<&RequestId>) -> Result<Response<T>, Status> {
-    result.map(Response::new).map_err(|error| {
-        log_cause(&error, id.map_or("", RequestId::as_str));
-        status(&error)
-    })
 }
 
 #[tonic::async_trait]
@@ -92,7 +97,7 @@ impl GrpcInferenceService for Service {
             Err(Error::UnknownModel(_) | Error::UnknownVersion { .. }) => Ok(false),
             other => other,
         };
-        reply(ready.map(|ready| ModelReadyResponse { ready }), id.as_ref())
+        self.reply(ready.map(|ready| ModelReadyResponse { ready }), id.as_ref())
     }
 
     async fn server_metadata(
@@ -109,7 +114,7 @@ impl GrpcInferenceService for Service {
         let id = id_of(&request);
         let ModelMetadataRequest { name, version } = request.into_inner();
         let found = find(&self.app, &name, &version).and_then(|model| views::metadata(&self.app, &model));
-        reply(found, id.as_ref())
+        self.reply(found, id.as_ref())
     }
 
     async fn model_config(
@@ -120,7 +125,7 @@ impl GrpcInferenceService for Service {
         let ModelConfigRequest { name, version } = request.into_inner();
         let config =
             |model: std::sync::Arc<_>| ModelConfigResponse { config: Some(views::config(&model, &self.app.settings)) };
-        reply(find(&self.app, &name, &version).map(config), id.as_ref())
+        self.reply(find(&self.app, &name, &version).map(config), id.as_ref())
     }
 
     async fn model_statistics(
@@ -131,12 +136,12 @@ impl GrpcInferenceService for Service {
         let ModelStatisticsRequest { name, version } = request.into_inner();
         let wanted = Some(name.as_str()).filter(|name| !name.is_empty());
         let found = parse_version(&name, &version).and_then(|version| views::statistics(&self.app, wanted, version));
-        reply(found, id.as_ref())
+        self.reply(found, id.as_ref())
     }
 
     async fn model_infer(&self, request: Request<ModelInferRequest>) -> Result<Response<ModelInferResponse>, Status> {
         let id = id_of(&request);
-        reply(self.infer(request.into_inner()).await, id.as_ref())
+        self.reply(self.infer(request.into_inner()).await, id.as_ref())
     }
 
     async fn model_stream_infer(
@@ -162,7 +167,7 @@ impl GrpcInferenceService for Service {
         let id = id_of(&request);
         let message = request.into_inner();
         let loaded = repository::load(&self.app, &message.model_name, !message.parameters.is_empty()).await;
-        reply(loaded.map(|()| RepositoryModelLoadResponse {}), id.as_ref())
+        self.reply(loaded.map(|()| RepositoryModelLoadResponse {}), id.as_ref())
     }
 
     async fn repository_model_unload(
@@ -171,6 +176,6 @@ impl GrpcInferenceService for Service {
     ) -> Result<Response<RepositoryModelUnloadResponse>, Status> {
         let id = id_of(&request);
         let unloaded = repository::unload(&self.app, &request.into_inner().model_name).await;
-        reply(unloaded.map(|()| RepositoryModelUnloadResponse {}), id.as_ref())
+        self.reply(unloaded.map(|()| RepositoryModelUnloadResponse {}), id.as_ref())
     }
 }

@@ -11,7 +11,7 @@ use super::{
     service::Service,
     status,
 };
-use crate::serve::http::{Unanswered, context::RequestId, problem::log_cause};
+use crate::serve::http::{Unanswered, context::RequestId};
 
 /// The answers to a stream of requests, in order. The next request is read once the one before is answered, so a client
 /// that sends faster is held back by the connection. `unanswered` counts what lies in memory.
@@ -26,7 +26,13 @@ pub(super) fn answers(
         async move {
             // Where the body was given up, the reason says more than that it ended.
             let given_up = unanswered.as_ref().and_then(|unanswered| unanswered.given_up());
-            let request = request.map_err(|ended| given_up.map_or(ended, |error| status(&error)))?;
+            let request = request.map_err(|ended| match given_up {
+                Some(error) => {
+                    service.note(&error, id.as_ref());
+                    status(&error)
+                }
+                None => ended,
+            })?;
             let own_id = request.id.clone();
             let result = service.infer(request).await;
             if let Some(unanswered) = &unanswered {
@@ -35,7 +41,7 @@ pub(super) fn answers(
             Ok(match result {
                 Ok(answer) => ModelStreamInferResponse { error_message: String::new(), infer_response: Some(answer) },
                 Err(error) => {
-                    log_cause(&error, id.as_ref().map_or("", RequestId::as_str));
+                    service.note(&error, id.as_ref());
                     // The id alone, so that the client can tell whose error this is.
                     let answer = ModelInferResponse { id: own_id, ..ModelInferResponse::default() };
                     ModelStreamInferResponse { error_message: message(&error), infer_response: Some(answer) }

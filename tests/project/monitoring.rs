@@ -13,8 +13,9 @@ use serde_json::Value;
 use crate::helpers::{Server, get, root, run, tagpoint, text, yaml};
 
 /// Panels that are empty as long as all is well, or since the shipped models do not say how their scores were distributed.
-const QUIET: [&str; 3] = [
+const QUIET: [&str; 4] = [
     "Sound pictures without an answer",
+    "Errors that clients were told of, by type",
     "Drift of scores (PSI; above 0.25 much has changed)",
     "Label named: live less validation",
 ];
@@ -81,6 +82,11 @@ fn prometheus_takes_its_settings_and_rules() {
     let folder = root().join("deploy/prometheus");
     run(Command::new("promtool").args(["check", "config"]).arg(folder.join("prometheus.yml")));
     run(Command::new("promtool").args(["check", "rules"]).arg(folder.join("alerts.yml")));
+}
+
+#[test]
+fn alerts_fire_for_what_they_say_and_not_for_less() {
+    run(Command::new("promtool").args(["test", "rules"]).arg(root().join("tests/project/alerts.yml")));
 }
 
 /// The names of our metrics in a text.

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::task::AbortHandle;
+use tokio::{sync::Mutex, task::AbortHandle};
 
 use crate::{
     feedback::Revision,
@@ -19,9 +19,15 @@ use crate::{
 /// Between two looks.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// The revisions that are in force, by the model file's SHA-256.
+/// The revisions that are in force.
 #[derive(Debug, Default)]
-pub(super) struct Revisions(RwLock<BTreeMap<String, Arc<Revised>>>);
+pub(super) struct Revisions {
+    /// By the model file's SHA-256. Requests read it; a look replaces it.
+    found: RwLock<BTreeMap<String, Arc<Revised>>>,
+    /// Held from a question to the database until its answer holds: what an earlier look saw never replaces what a later
+    /// one did.
+    looking: Mutex<()>,
+}
 
 #[derive(Debug)]
 struct Revised {
@@ -77,7 +83,7 @@ impl Revisions {
     }
 
     fn of(&self, digest: &str) -> Option<Arc<Revised>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(digest).cloned()
+        self.found.read().unwrap_or_else(PoisonError::into_inner).get(digest).cloned()
     }
 
     /// Asks the database what is in force.
@@ -85,7 +91,13 @@ impl Revisions {
     /// # Errors
     /// A database that fails; then what held goes on holding.
     pub(super) async fn look(&self, store: &Store) -> Result<(), StoreError> {
-        let rows = store.thresholds_in_force().await?;
+        self.take_all(store.thresholds_in_force()).await
+    }
+
+    /// Takes what the database answers; nothing is asked before the look before has ended.
+    async fn take_all(&self, ask: impl Future<Output = Result<Vec<InForceRow>, StoreError>>) -> Result<(), StoreError> {
+        let _one_at_a_time = self.looking.lock().await;
+        let rows = ask.await?;
         let mut found = BTreeMap::new();
         for row in rows {
             match self.of(&row.digest) {
@@ -93,7 +105,7 @@ impl Revisions {
                 _ => self.take(row, &mut found),
             }
         }
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = found;
+        *self.found.write().unwrap_or_else(PoisonError::into_inner) = found;
         Ok(())
     }
 
@@ -124,5 +136,32 @@ impl Revisions {
             }
         });
         task.abort_handle()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    fn row(revision: i64) -> InForceRow {
+        InForceRow { digest: "d".to_owned(), revision, thresholds: "[]".to_owned() }
+    }
+
+    #[tokio::test]
+    async fn what_an_earlier_look_saw_does_not_replace_what_a_later_one_did() {
+        let revisions = Revisions::default();
+        let (answer, answered) = oneshot::channel();
+        // The first has asked before the second revision was there, and is answered late.
+        let first = revisions.take_all(async { Ok(answered.await.unwrap()) });
+        let second = revisions.take_all(async { Ok(vec![row(2)]) });
+        let late = async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            answer.send(vec![row(1)]).unwrap();
+        };
+        let (first, second, ()) = tokio::join!(first, second, late);
+        first.and(second).unwrap();
+        assert_eq!(revisions.of("d").unwrap().number, 2);
     }
 }

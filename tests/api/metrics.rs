@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::helpers::{App, models, pictures};
+use reqwest::Method;
+
+use crate::helpers::{App, models, pictures, put_version};
 
 /// The value of a series, which has to be there.
 fn value(page: &str, series: &str) -> f64 {
@@ -149,6 +151,28 @@ async fn requests_and_calls_are_counted_as_their_clients_see_them() {
         assert_eq!(value(&page, &series), expected, "{series} in\n{page}");
     }
     assert!(!page.contains("NoMethod"));
+}
+
+#[tokio::test]
+async fn the_series_of_a_version_end_when_it_is_unloaded() {
+    let app = App::start_with(&[("colours", &models::colours())], |settings| {
+        put_version(&settings.models, "colours", 2, &models::shifted_colours(-3.0));
+    })
+    .await;
+    let (picture, of_the_first) = (pictures::plain(4, 4, [255, 255, 0]), "model=\"colours\",version=\"1\"");
+    app.change(Method::POST, "models/colours/versions/1/load").await;
+    for _ in 0..2 {
+        app.answer("colours/versions/1/predict", &picture).await;
+        let late = app.predict("colours/versions/1/predict?timeout=0.000001", &picture).send().await.unwrap();
+        assert_eq!(late.status(), 504);
+        let page_of_two = page(&app).await;
+        assert_eq!(value(&page_of_two, &format!("tagpoint_answers_total{{{of_the_first},label=\"red\"}}")), 1.0);
+        app.change(Method::POST, "models/colours/versions/1/unload").await;
+        let page_of_one = page(&app).await;
+        assert!(!page_of_one.contains(of_the_first), "{page_of_one}");
+        // It counts anew when it is loaded again.
+        app.change(Method::POST, "models/colours/versions/1/load").await;
+    }
 }
 
 /// Every name of ours in a text, without what a counter's or a histogram's series add to it.

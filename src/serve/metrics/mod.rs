@@ -1,7 +1,8 @@
 //! What the server tells Prometheus: counters, histograms, and gauges that are read when they are asked for.
 //!
 //! Names and units follow Prometheus's conventions; docs/metrics.md has them all. No label value comes from a client:
-//! routes are those of the router, models and labels those that are loaded, so the number of series is bounded.
+//! routes are those of the router, models and labels those that are loaded, so the number of series is bounded: those of a
+//! version end when it is unloaded.
 
 mod drift;
 mod gauges;
@@ -27,7 +28,7 @@ use super::{
     oip::grpc::METHODS,
     pipeline::Outcome,
 };
-use crate::answer::named;
+use crate::{answer::named, model::Task};
 
 /// Counters and histograms of the whole process. Cheap to clone; all clones are one.
 #[derive(Clone, Debug)]
@@ -127,6 +128,19 @@ pub(super) enum Lost {
     Picture,
 }
 
+impl Rejected {
+    const ALL: [Self; 4] = [Self::QueueFull, Self::Deadline, Self::Timeout, Self::ClientGone];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::QueueFull => "queue_full",
+            Self::Deadline => "deadline",
+            Self::Timeout => "timeout",
+            Self::ClientGone => "client_gone",
+        }
+    }
+}
+
 impl Lost {
     const ALL: [Self; 3] = [Self::TooMany, Self::Database, Self::Picture];
 
@@ -139,17 +153,18 @@ impl Lost {
     }
 }
 
-/// The histograms of one version's batches, looked up once.
+/// The histograms of one version's batches. They are looked up each time: a version that was loaded anew while requests
+/// still held the one before loses its series when those end.
 #[derive(Clone, Debug)]
 pub(super) struct BatchMetrics {
-    inference_seconds: Histogram,
-    size: Histogram,
+    metrics: Metrics,
+    labels: VersionLabels,
 }
 
 impl BatchMetrics {
     pub(super) fn record(&self, pictures: usize, inference: Duration) {
-        self.inference_seconds.observe(inference.as_secs_f64());
-        self.size.observe(pictures as f64);
+        self.metrics.inference_seconds.get_or_create(&self.labels).observe(inference.as_secs_f64());
+        self.metrics.batch_size.get_or_create(&self.labels).observe(pictures as f64);
     }
 }
 
@@ -177,9 +192,27 @@ impl Default for Metrics {
 impl Metrics {
     pub(super) fn batches_of(&self, model: &str, version: &str) -> BatchMetrics {
         let labels = VersionLabels { model: model.to_owned(), version: version.to_owned() };
-        BatchMetrics {
-            inference_seconds: self.inference_seconds.get_or_create_owned(&labels),
-            size: self.batch_size.get_or_create_owned(&labels),
+        // Each from 0 on, so that its first rise is seen.
+        drop(self.inference_seconds.get_or_create(&labels));
+        drop(self.batch_size.get_or_create(&labels));
+        BatchMetrics { metrics: self.clone(), labels }
+    }
+
+    /// Ends the series of a version that nothing counts for any more.
+    pub(super) fn forget(&self, model: &str, version: &str, task: &Task) {
+        let owned = || (model.to_owned(), version.to_owned());
+        let (model, version) = owned();
+        let labels = VersionLabels { model, version };
+        self.queue_seconds.remove(&labels);
+        self.inference_seconds.remove(&labels);
+        self.batch_size.remove(&labels);
+        for label in task.labels() {
+            let (model, version) = owned();
+            self.answers.remove(&AnswerLabels { model, version, label: label.name.clone() });
+        }
+        for reason in Rejected::ALL {
+            let (model, version) = owned();
+            self.rejected.remove(&RejectedLabels { model, version, reason: reason.name() });
         }
     }
 
@@ -202,13 +235,7 @@ impl Metrics {
 
     pub(super) fn rejected(&self, model: &ServedModel, reason: Rejected) {
         let VersionLabels { model, version } = VersionLabels::of(model);
-        let reason = match reason {
-            Rejected::QueueFull => "queue_full",
-            Rejected::Deadline => "deadline",
-            Rejected::Timeout => "timeout",
-            Rejected::ClientGone => "client_gone",
-        };
-        self.rejected.get_or_create(&RejectedLabels { model, version, reason }).inc();
+        self.rejected.get_or_create(&RejectedLabels { model, version, reason: reason.name() }).inc();
     }
 
     /// An error that a client was told of, by its kind.

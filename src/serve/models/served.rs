@@ -157,12 +157,17 @@ impl ServedModel {
     }
 
     /// Lets go of the version and waits until its threads have run what was queued and freed their memory; false where
-    /// requests still held it after so long.
+    /// requests still held it after so long. Whenever they end, its metrics do.
     pub(super) async fn retire(self: Arc<Self>, patience: Duration) -> bool {
-        let threads = self.threads.clone();
+        let (threads, metrics) = (self.threads.clone(), self.metrics.clone());
+        let (name, version, manifest) = (self.name.clone(), self.version.to_string(), Arc::clone(&self.manifest));
         drop(self);
         threads.close();
-        tokio::time::timeout(patience, threads.wait()).await.is_ok()
+        let ended = tokio::spawn(async move {
+            threads.wait().await;
+            metrics.forget(&name, &version, &manifest.task);
+        });
+        tokio::time::timeout(patience, ended).await.is_ok()
     }
 }
 

@@ -14,6 +14,7 @@ mod stores;
 use std::{
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 
 use object_store::{
@@ -133,6 +134,39 @@ async fn models_of_a_bucket_are_listed_fetched_once_and_checked_in_the_cache() {
     std::fs::write(path.with_file_name("more.data"), b"x").unwrap();
     let path = repository.local(&again[3]).await.unwrap();
     assert!(!path.with_file_name("more.data").exists());
+
+    // Of three successive versions one entry is left, beside what is not of this place, or new.
+    let cache_of_one = folder.path().join("cache-of-one");
+    let one = Repository::open("s3://bucket/one", options(&cache_of_one)).unwrap();
+    let age = |path: &Path, hours: u64| {
+        let then = SystemTime::now() - Duration::from_secs(hours * 3600);
+        std::fs::File::open(path).unwrap().set_modified(then).unwrap();
+    };
+    let (left, others) = (cache_of_one.join(".left.part"), cache_of_one.join("0123456789abcdef-others"));
+    for folder in [&left, &others] {
+        std::fs::create_dir_all(folder).unwrap();
+        age(folder, 25);
+    }
+    let mut latest = PathBuf::new();
+    for version in [1, 2, 3_u8] {
+        put(&format!("one/scenes/{version}/model.onnx"), vec![version; 10]).await;
+        let listed = one.list().await.unwrap();
+        latest = one.local(&listed[0]).await.unwrap().parent().unwrap().to_owned();
+        one.prune_cache(&listed).await.unwrap();
+        age(&latest, 2);
+        bucket().delete(&format!("one/scenes/{version}/model.onnx").into()).await.unwrap();
+    }
+    let mut found = entries(&cache_of_one);
+    found.sort();
+    let mut expected = vec![latest.clone(), others.clone()];
+    expected.sort();
+    assert_eq!(found, expected);
+    age(&latest, 0);
+    one.prune_cache(&[]).await.unwrap();
+    assert_eq!(entries(&cache_of_one).len(), 2, "another server may have listed later what is new");
+    age(&latest, 2);
+    one.prune_cache(&[]).await.unwrap();
+    assert_eq!(entries(&cache_of_one), [others]);
 
     // Pictures beside predictions lie in a bucket too, and are gone once they are deleted.
     let pictures = Pictures::open("s3://bucket/kept").unwrap();

@@ -1,13 +1,17 @@
 //! Downloaded versions on this machine's disk: `<cache>/<key>/`, whole or not there.
 //!
-//! The key is a digest of the version's place and of each file's name, size and tag, so other content is another entry.
-//! `digests.json` in it has the SHA-256 of every file. They are computed again whenever an entry is taken, and an entry
-//! that does not have them any more is fetched anew.
+//! The key begins with a digest of the repository's place; the rest is one of the version's place and of each file's name,
+//! size and tag, so other content is another entry. `digests.json` in it has the SHA-256 of every file. They are computed
+//! again whenever an entry is taken, and an entry that does not have them any more is fetched anew.
+//!
+//! Several servers may share the folder, and each knows only the versions of its own repository, as it listed them. So a
+//! server removes only entries of that repository, and none that is so new that another server may have listed it later.
 
 use std::{
-    collections::BTreeMap,
-    fs::File,
+    collections::{BTreeMap, BTreeSet},
+    fs::{DirEntry, File},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use super::{StorageError, remote::RemoteFile};
@@ -16,10 +20,19 @@ use crate::{files::write_whole, model::Digest};
 /// The file of an entry's digests; stores may not have one of that name beside a model.
 const DIGESTS: &str = "digests.json";
 
+/// How old an entry is at least when it is removed because its version is gone.
+const ENTRY_AGE: Duration = Duration::from_secs(3600);
+/// How old a download is at least that nobody goes on with. One file may take an hour; a version has several.
+const PART_AGE: Duration = Duration::from_secs(24 * 3600);
+/// How the names begin and end of entries in the making.
+const PART: (&str, &str) = (".", ".part");
+
 /// The folder of all entries.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Cache {
     folder: PathBuf,
+    /// How the keys of this repository begin.
+    prefix: String,
 }
 
 /// An entry in the making; removed with everything in it unless it is finished.
@@ -39,15 +52,17 @@ pub(super) fn safe_name(part: &str) -> bool {
 }
 
 impl Cache {
-    pub(super) fn new(folder: PathBuf) -> Self {
-        Self { folder }
+    /// The entries of the repository of this place.
+    pub(super) fn new(folder: PathBuf, place: &str) -> Self {
+        let prefix = format!("{:.16}-", Digest::of(place.as_bytes()).to_string());
+        Self { folder, prefix }
     }
 
     /// The name of the entry of a version.
     pub(super) fn key(&self, place: &str, files: &[RemoteFile]) -> String {
         let listed: Vec<(&str, u64, &str)> =
             files.iter().map(|file| (file.name.as_str(), file.size, file.tag.as_str())).collect();
-        Digest::of(serde_json::json!([place, listed]).to_string().as_bytes()).to_string()
+        format!("{}{}", self.prefix, Digest::of(serde_json::json!([place, listed]).to_string().as_bytes()))
     }
 
     /// The folder of an entry, if it is there and as it was written.
@@ -71,7 +86,7 @@ impl Cache {
     pub(super) fn begin(&self) -> Result<Entry, StorageError> {
         let failed = |error| StorageError::file(&self.folder, error);
         std::fs::create_dir_all(&self.folder).map_err(failed)?;
-        let folder = tempfile::Builder::new().prefix(".").suffix(".part").tempdir_in(&self.folder).map_err(failed)?;
+        let folder = tempfile::Builder::new().prefix(PART.0).suffix(PART.1).tempdir_in(&self.folder).map_err(failed)?;
         Ok(Entry { folder })
     }
 
@@ -92,6 +107,46 @@ impl Cache {
             Err(error) => return Err(StorageError::file(&folder, error)),
         }
         Ok(folder)
+    }
+
+    /// Removes this repository's entries but those with these keys, and downloads that nobody goes on with.
+    pub(super) async fn prune(&self, keys: BTreeSet<String>) -> Result<(), StorageError> {
+        let cache = self.clone();
+        let pruned = blocking(move || {
+            let entries = match std::fs::read_dir(&cache.folder) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+                entries => entries?,
+            };
+            for entry in entries {
+                cache.prune_entry(&entry?, &keys)?;
+            }
+            Ok(())
+        });
+        pruned.await.map_err(|error| StorageError::file(&self.folder, error))
+    }
+
+    fn prune_entry(&self, entry: &DirEntry, keys: &BTreeSet<String>) -> std::io::Result<()> {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let least_age = if name.starts_with(&self.prefix) && !keys.contains(&name) {
+            ENTRY_AGE
+        } else if name.starts_with(PART.0) && name.ends_with(PART.1) {
+            PART_AGE
+        } else {
+            return Ok(());
+        };
+        let removed = entry.metadata().and_then(|about| match about.modified()?.elapsed() {
+            Ok(age) if age > least_age => std::fs::remove_dir_all(entry.path()).map(|()| true),
+            // One of the future is new.
+            _ => Ok(false),
+        });
+        match removed {
+            Ok(true) => tracing::info!(folder = %entry.path().display(), "removed from the cache of models"),
+            Ok(false) => {}
+            // Another server was faster.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 }
 

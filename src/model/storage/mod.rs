@@ -95,7 +95,12 @@ impl Repository {
     pub async fn list(&self) -> Result<Vec<StoredVersion>, StorageError> {
         match self {
             Self::Folder(folder) => {
-                let found = list_versions(folder).map_err(|error| StorageError::file(folder, error))?;
+                let root = folder.clone();
+                let listed = tokio::task::spawn_blocking(move || list_versions(&root)).await;
+                let found = listed
+                    .map_err(std::io::Error::other)
+                    .flatten()
+                    .map_err(|error| StorageError::file(folder, error))?;
                 let stored = found.into_iter().map(|found| StoredVersion {
                     name: found.name,
                     version: found.version,
@@ -118,6 +123,18 @@ impl Repository {
             (Place::Objects(_), Self::Folder(folder)) => {
                 Err(StorageError::file(folder, std::io::Error::other("the version is of another repository")))
             }
+        }
+    }
+
+    /// Removes from the cache what belongs to none of these versions, which is what [`Repository::list`] gave, and what
+    /// downloads that were broken off have left.
+    ///
+    /// # Errors
+    /// A cache that cannot be read or written.
+    pub async fn prune_cache(&self, listed: &[StoredVersion]) -> Result<(), StorageError> {
+        match self {
+            Self::Folder(_) => Ok(()),
+            Self::Remote(remote) => remote.prune_cache(listed).await,
         }
     }
 

@@ -45,8 +45,9 @@ pub(super) struct RemoteFile {
 impl RemoteRepository {
     pub(super) fn open(place: &str, url: &reqwest::Url, options: StorageOptions) -> Result<Self, StorageError> {
         let (store, prefix) = address::open(place, url)?;
-        let cache = Cache::new(options.cache);
-        Ok(Self { place: place.trim_end_matches('/').to_owned(), store, prefix, cache, max_bytes: options.max_bytes })
+        let place = place.trim_end_matches('/').to_owned();
+        let cache = Cache::new(options.cache, &place);
+        Ok(Self { place, store, prefix, cache, max_bytes: options.max_bytes })
     }
 
     pub(super) fn place(&self) -> &str {
@@ -86,7 +87,7 @@ impl RemoteRepository {
     }
 
     pub(super) async fn local(&self, version: &StoredVersion, files: &[RemoteFile]) -> Result<PathBuf, StorageError> {
-        let place = format!("{}/{}/{}", self.place, version.name, version.version);
+        let place = self.place_of(version);
         let bytes = files.iter().fold(0_u64, |sum, file| sum.saturating_add(file.size));
         if bytes > self.max_bytes {
             return Err(StorageError::TooLarge { place, bytes, limit: self.max_bytes });
@@ -102,6 +103,18 @@ impl RemoteRepository {
             self.fetch(&entry, file).await?;
         }
         Ok(self.cache.finish(entry, &key).await?.join(MODEL_FILE))
+    }
+
+    fn place_of(&self, version: &StoredVersion) -> String {
+        format!("{}/{}/{}", self.place, version.name, version.version)
+    }
+
+    pub(super) async fn prune_cache(&self, listed: &[StoredVersion]) -> Result<(), StorageError> {
+        let keys = listed.iter().filter_map(|version| match &version.place {
+            Place::Objects(files) => Some(self.cache.key(&self.place_of(version), files)),
+            Place::File(_) => None,
+        });
+        self.cache.prune(keys.collect()).await
     }
 
     /// Fetches a file; what breaks off in the middle is begun anew.

@@ -8,7 +8,7 @@ use tagpoint::{
     import, infer,
     output::Answering,
     picture::command,
-    serve::{Application, Models, ServeArgs, Settings, init_logging},
+    serve::{Application, Models, Resolved, ServeArgs, Settings, init_logging},
     tools::{bench, feedback, health, jobs, keys, models, predict, thresholds, tune},
 };
 use tokio::net::TcpListener;
@@ -64,7 +64,7 @@ fn main() -> anyhow::Result<()> {
         infer::disable_telemetry();
     }
     match Cli::parse().command {
-        Command::Serve(args) => serve(Settings::resolve(args)?.settings),
+        Command::Serve(args) => serve(Settings::resolve(args)?),
         Command::Config(args) => Ok(write!(Answering, "{}", Settings::resolve(args)?)?),
         Command::Health(args) => on_runtime(async |_| health::run(*args).await),
         Command::Models(args) => models::run(&args, &mut Answering),
@@ -82,10 +82,15 @@ fn main() -> anyhow::Result<()> {
     }
 }
 
-fn serve(settings: Settings) -> anyhow::Result<()> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+fn serve(resolved: Resolved) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let served = runtime.block_on(async {
+        let settings = resolved.settings;
         let tracing = init_logging(settings.log_format, settings.otlp_endpoint.as_deref());
         let tracing = tracing.map_err(|error| anyhow::anyhow!(error))?;
+        for said in resolved.passed_over {
+            tracing::warn!("{said}");
+        }
         let listen = settings.listen;
         let scheme = if settings.connections.tls.is_some() { "https" } else { "http" };
         let application = Application::build(settings)?;
@@ -94,7 +99,10 @@ fn serve(settings: Settings) -> anyhow::Result<()> {
         let served = application.run(listener, told_to_stop()?).await;
         tracing.finish().await;
         Ok(served?)
-    })
+    });
+    // What still runs on a blocking thread did not end within the stop's time, and may never.
+    runtime.shutdown_background();
+    served
 }
 
 /// Runs a tool that waits for a database, with the standard output.
@@ -108,7 +116,9 @@ fn bench(args: &bench::BenchArgs) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let summary = runtime.block_on(bench::run(args))?;
     let text = if args.json { serde_json::to_string(&summary)? + "\n" } else { summary.to_string() };
-    Ok(Answering.write_all(text.as_bytes())?)
+    Answering.write_all(text.as_bytes())?;
+    anyhow::ensure!(summary.statuses.contains_key(&200), "no request was answered with status 200");
+    Ok(())
 }
 
 /// Once the models are loaded, prints commands that ask the first few of them.

@@ -3,7 +3,7 @@
 //! Each setting serves the model in this process and is asked over the loopback by as many connections as make full
 //! batches: decoding, the queue and HTTP share the processors with the model, as they will.
 
-use std::{fmt::Write as _, path::PathBuf};
+use std::{fmt::Write as _, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -11,8 +11,10 @@ use tokio::{net::TcpListener, sync::oneshot};
 
 use super::bench::{self, BenchArgs, Summary};
 use crate::{
+    files::write_new,
     output::Answering,
-    serve::{Application, ServeArgs, Settings},
+    serve::{Access, Application, Connections, ServeArgs, Settings},
+    store::Database,
 };
 
 /// The flags of `tagpoint tune`.
@@ -58,7 +60,11 @@ struct Outcome {
 /// Settings that are not valid, or a model that does not answer.
 #[expect(clippy::print_stderr, reason = "progress, beside the settings on standard output")]
 pub async fn run(args: TuneArgs) -> anyhow::Result<()> {
-    let settings = Settings::resolve(args.serve.clone())?.settings;
+    let settings = unguarded(Settings::resolve(args.serve.clone())?.settings);
+    // Before minutes of measuring, too.
+    if let Some(path) = args.out.as_deref().filter(|path| path.exists()) {
+        bail!("{} is there already, and stays as it is: name a new file", path.display());
+    }
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let mut outcomes = Vec::new();
     eprintln!("{:>9} {:>13} {:>8} {:>11} {:>9}", "instances", "intra_threads", "spinning", "pictures/s", "p99 ms");
@@ -73,7 +79,7 @@ pub async fn run(args: TuneArgs) -> anyhow::Result<()> {
     }
     let text = written(&outcomes, &args).context("nothing was tried")?;
     match &args.out {
-        Some(path) => std::fs::write(path, text).with_context(|| path.display().to_string()),
+        Some(path) => write_new(path, text.as_bytes()).with_context(|| path.display().to_string()),
         None => Ok(std::io::Write::write_all(&mut Answering, text.as_bytes())?),
     }
 }
@@ -87,6 +93,19 @@ fn trials(cores: usize) -> Vec<Trial> {
         waits.iter().map(move |&spinning| Trial { instances, intra_threads, spinning }).collect::<Vec<_>>()
     };
     splits.flat_map(of).collect()
+}
+
+/// The same for the loopback alone. Keys, TLS and limits of connections would stand before the measurement; without a
+/// database no job of others is worked on, and no answer is remembered.
+fn unguarded(settings: Settings) -> Settings {
+    Settings {
+        database: Database::None,
+        fetch: None,
+        access: Access::default(),
+        connections: Connections::default(),
+        watch: Duration::ZERO,
+        ..settings
+    }
 }
 
 async fn measure(args: &TuneArgs, settings: Settings) -> anyhow::Result<Summary> {

@@ -4,7 +4,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-use crate::helpers::{App, models, pictures, put, put_version};
+use crate::helpers::{App, models, pictures, program::Program, put, put_version};
 
 fn tagpoint(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_tagpoint")).args(arguments).env_remove("RUST_LOG").output().unwrap()
@@ -71,16 +71,28 @@ fn config_prints_each_setting_with_its_source() {
     let output = Command::new(env!("CARGO_BIN_EXE_tagpoint"))
         .args(["config", "--max-batch", "4"])
         .env("TAGPOINT_QUEUE_LIMIT", "9")
+        .env("TAGPOINT_MAXBATCH", "3")
         .output()
         .unwrap();
     let said = text(&output.stdout);
     assert!(said.contains("max_batch = 4 # flag --max-batch"), "{said}");
     assert!(said.contains("queue_limit = 9 # environment TAGPOINT_QUEUE_LIMIT"), "{said}");
     assert!(said.contains("listen = \"127.0.0.1:8000\" # default"), "{said}");
+    assert!(said.contains("# TAGPOINT_MAXBATCH in the environment is no setting"), "{said}");
 }
 
-/// What `tagpoint bench` measures of an application's address with one small picture.
-async fn bench(app: &App, path: &str, more: &[&str]) -> Value {
+#[test]
+fn a_variable_that_is_no_setting_is_named_when_the_server_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let variables = [("TAGPOINT_MAXBATCH", "3"), ("TAGPOINT_SERVICE_HOST", "10.0.0.1")];
+    let program = Program::serve(&["--models", folder.path().to_str().unwrap()], &variables);
+    let log = program.log();
+    assert!(log.contains("TAGPOINT_MAXBATCH") && log.contains("TAGPOINT_MAX_BATCH is one"), "{log}");
+    assert!(!log.contains("TAGPOINT_SERVICE_HOST"), "{log}");
+}
+
+/// What `tagpoint bench` measures of an application's address with one small picture, and its exit status.
+async fn bench_with_status(app: &App, path: &str, more: &[&str]) -> (Value, Option<i32>) {
     let picture = app.folder.path().join("red.png");
     std::fs::write(&picture, pictures::plain(4, 4, [255, 0, 0])).unwrap();
     let url = app.url(path);
@@ -88,8 +100,15 @@ async fn bench(app: &App, path: &str, more: &[&str]) -> Value {
     let arguments: Vec<String> = fixed.iter().chain(more).map(|text| (*text).to_owned()).collect();
     let run = move || tagpoint(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
     let output = tokio::task::spawn_blocking(run).await.unwrap();
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    serde_json::from_str::<Value>(text(&output.stdout)).unwrap()
+    let measured = serde_json::from_str::<Value>(text(&output.stdout));
+    (measured.unwrap_or_else(|_| panic!("{}", text(&output.stderr))), output.status.code())
+}
+
+/// What it measures where something is answered.
+async fn bench(app: &App, path: &str, more: &[&str]) -> Value {
+    let (summary, status) = bench_with_status(app, path, more).await;
+    assert_eq!(status, Some(0), "{summary}");
+    summary
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -99,9 +118,21 @@ async fn bench_counts_answers_by_status() {
     let summary = bench(&app, "/v1/models/colours/predict", &few).await;
     assert!(summary["answered_per_second"].as_f64().unwrap() > 0.0, "{summary}");
     assert_eq!(summary["statuses"].as_object().unwrap().keys().collect::<Vec<_>>(), ["200"]);
-    let summary = bench(&app, "/v1/models/nothing/predict", &few).await;
-    assert_eq!(summary["answered_per_second"], 0.0);
+    let (summary, status) = bench_with_status(&app, "/v1/models/nothing/predict", &few).await;
+    assert_eq!((&summary["answered_per_second"], status), (&Value::from(0.0), Some(1)));
     assert!(summary["statuses"]["404"]["count"].as_u64().unwrap() > 0, "{summary}");
+}
+
+#[test]
+fn bench_of_a_closed_port_fails_and_asks_a_few_times_only() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("http://{closed}/");
+    let output =
+        tagpoint(&["bench", &url, "Cargo.toml", "--seconds", "0.5", "--warm-up", "0", "--connections", "2", "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("no request was answered with status 200"), "{}", text(&output.stderr));
+    let summary: Value = serde_json::from_str(text(&output.stdout)).unwrap();
+    assert!((2..=12).contains(&summary["statuses"]["0"]["count"].as_u64().unwrap()), "{summary}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -162,5 +193,27 @@ fn tune_writes_settings_that_the_server_reads() {
     let [instances, threads] = ["instances", "intra_threads"].map(|name| value(name).parse::<usize>().unwrap());
     assert_eq!(instances * threads, cores);
     value("spinning");
+    // What is there stays.
+    let before = std::fs::read(written).unwrap();
+    let again = tune("colours");
+    assert!(!again.status.success() && text(&again.stderr).contains("is there already"), "{}", text(&again.stderr));
+    assert_eq!(std::fs::read(written).unwrap(), before);
+    std::fs::remove_file(written).unwrap();
     assert!(text(&tune("nothing").stderr).contains("no model \"nothing\""));
+}
+
+#[test]
+fn tune_measures_without_the_keys_tls_and_database_of_the_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    put(folder.path(), "colours", &models::colours());
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(path("red.png"), pictures::plain(4, 4, [255, 0, 0])).unwrap();
+    let (models, picture, database) = (path(""), path("red.png"), path("tagpoint.db"));
+    let (certificate, key) = (path("absent-certificate.pem"), path("absent-key.pem"));
+    let measured = ["tune", "colours", &picture, "--models", &models, "--seconds", "0.1"];
+    let edge = ["--keys", "web:predict:a-key-of-some-length", "--tls-cert", &certificate, "--tls-key", &key];
+    let recorded = ["--database", &database, "--record-share", "1"];
+    let output = tagpoint(&[&measured[..], &edge, &recorded].concat());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(!std::path::Path::new(&database).exists());
 }

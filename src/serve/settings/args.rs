@@ -1,10 +1,10 @@
 //! What was typed and what stands in the environment, as text.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, ffi::OsString, path::PathBuf};
 
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, parser::ValueSource};
 
-use super::table::TABLE;
+use super::table::{Entry, TABLE};
 
 /// The flags and environment variables of the server, as text; a flag wins over its variable.
 #[derive(Clone, Debug, Default)]
@@ -13,7 +13,12 @@ pub struct ServeArgs {
     pub config: Option<PathBuf>,
     /// What was given, by the setting's name.
     pub(super) given: BTreeMap<&'static str, Given>,
+    /// Variables of the environment that look like settings and are none, each with what is said of it.
+    pub(super) passed_over: Vec<String>,
 }
+
+/// How variables begin that other programs of ours read.
+const OF_OTHERS: [&str; 3] = ["TAGPOINT_WEIGHTS_", "TAGPOINT_FUZZ", "TAGPOINT_TEST_"];
 
 /// A setting's text and whose it is.
 #[derive(Clone, Debug)]
@@ -45,7 +50,7 @@ impl ServeArgs {
     #[cfg(test)]
     pub(super) fn typed<const N: usize>(given: [(&'static str, &str); N]) -> Self {
         let given = given.map(|(name, text)| (name, Given { text: text.to_owned(), source: Source::Flag }));
-        Self { config: None, given: given.into() }
+        Self { given: given.into(), ..Self::default() }
     }
 }
 
@@ -90,6 +95,64 @@ impl FromArgMatches for ServeArgs {
                 self.given.insert(entry.name, Given { text: text.clone(), source });
             }
         }
+        self.passed_over = passed_over(std::env::vars_os());
         Ok(())
+    }
+}
+
+/// What is said of variables that begin as settings do and are none. Values are not shown: they may be secret.
+fn passed_over(variables: impl Iterator<Item = (OsString, OsString)>) -> Vec<String> {
+    let mut said = Vec::new();
+    for (variable, value) in variables {
+        let (variable, value) = (variable.to_string_lossy(), value.to_string_lossy());
+        let is_known = TABLE.iter().any(|entry| entry.variable() == variable)
+            || matches!(&*variable, "TAGPOINT_CONFIG" | "TAGPOINT_KEY")
+            || OF_OTHERS.iter().any(|beginning| variable.starts_with(beginning))
+            || is_of_kubernetes(&variable, &value);
+        if !variable.starts_with("TAGPOINT_") || is_known {
+            continue;
+        }
+        let bare = |name: &str| name.replace('_', "");
+        let meant = TABLE.iter().map(Entry::variable).find(|known| bare(known) == bare(&variable));
+        let hint = meant.map(|meant| format!("; {meant} is one")).unwrap_or_default();
+        said.push(format!("{variable} in the environment is no setting and is passed over{hint}"));
+    }
+    said.sort();
+    said
+}
+
+/// Whether Kubernetes made a variable of a Service, for every container beside it: `TAGPOINT_SERVICE_HOST`,
+/// `TAGPOINT_PORT_8000_TCP`, `TAGPOINT_PORT` with an address.
+fn is_of_kubernetes(variable: &str, value: &str) -> bool {
+    variable.contains("_SERVICE_")
+        || variable.contains("_PORT_")
+        || (variable.ends_with("_PORT") && value.contains("://"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_that_are_no_settings_are_named_but_those_of_others_are_not() {
+        let variables = [
+            ("TAGPOINT_MAXBATCH", "3"),
+            ("TAGPOINT_PORT", "9000"),
+            ("TAGPOINT_MAX_BATCH", "3"),
+            ("TAGPOINT_CONFIG", "tagpoint.toml"),
+            ("TAGPOINT_KEY", "a-key"),
+            ("TAGPOINT_WEIGHTS_CACHE", "weights"),
+            ("TAGPOINT_SERVICE_HOST", "10.0.0.1"),
+            ("TAGPOINT_GPU_PORT", "tcp://10.0.0.1:8000"),
+            ("TAGPOINT_PORT_8000_TCP_ADDR", "10.0.0.1"),
+            ("PATH", "/bin"),
+        ];
+        let said = passed_over(variables.into_iter().map(|(name, value)| (name.into(), value.into())));
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert!(
+            said[0].starts_with("TAGPOINT_MAXBATCH ") && said[0].ends_with("; TAGPOINT_MAX_BATCH is one"),
+            "{said:?}"
+        );
+        assert!(said[1].starts_with("TAGPOINT_PORT ") && !said[1].contains("9000"), "{said:?}");
     }
 }

@@ -178,6 +178,8 @@ pub struct Resolved {
     sources: BTreeMap<&'static str, Source>,
     /// The configuration file, if one was named.
     config: Option<PathBuf>,
+    /// What is said of variables of the environment that look like settings and are none.
+    pub passed_over: Vec<String>,
 }
 
 impl Settings {
@@ -186,7 +188,7 @@ impl Settings {
     /// # Errors
     /// Every mistake of the flags, the environment and the file.
     pub fn resolve(args: ServeArgs) -> Result<Resolved, SettingsError> {
-        let config = args.config.clone();
+        let (config, passed_over) = (args.config.clone(), args.passed_over.clone());
         let mut reader = Reader::new(args);
         let defaults = Self::default();
         let limits = defaults.picture;
@@ -233,14 +235,14 @@ impl Settings {
         record::check(&settings, &mut reader);
         reader.leftovers();
         if reader.mistakes.is_empty() {
-            Ok(Resolved { settings, sources: reader.sources, config })
+            Ok(Resolved { settings, sources: reader.sources, config, passed_over })
         } else {
             Err(SettingsError(reader.mistakes))
         }
     }
 }
 
-/// A configuration file that says the same, with a comment on where each value comes from.
+/// A configuration file that says the same, with comments on where each value comes from and what is passed over.
 impl Display for Resolved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for entry in TABLE {
@@ -262,7 +264,7 @@ impl Display for Resolved {
                 (false, false) => writeln!(f, "{} = {} # {source}", entry.name, toml::Value::String(value))?,
             }
         }
-        Ok(())
+        self.passed_over.iter().try_for_each(|said| writeln!(f, "# {said}"))
     }
 }
 

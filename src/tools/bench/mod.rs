@@ -18,12 +18,15 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use clap::Args;
 use reqwest::Url;
-use tokio::time::sleep_until;
+use tokio::time::{sleep, sleep_until};
 
 pub use summary::{Latencies, Summary};
 
 use connection::{Connection, Target};
 use pace::Pace;
+
+/// The pause of a connection that got no answer, where no rate sets the pace: a closed port refuses at once.
+const REST: Duration = Duration::from_millis(100);
 
 /// The flags of `tagpoint bench`.
 #[derive(Args, Clone, Debug)]
@@ -104,6 +107,9 @@ pub async fn run(args: &BenchArgs) -> anyhow::Result<Summary> {
                     picture += 1;
                     if due >= measured_from {
                         answered.push(Answered { status, took: due.elapsed(), late });
+                    }
+                    if status == 0 && !pace.has_rate() {
+                        sleep(REST).await;
                     }
                 }
                 answered

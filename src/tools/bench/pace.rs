@@ -37,6 +37,11 @@ impl Pace {
         (due < self.until && !self.stopped.load(Relaxed)).then_some(due)
     }
 
+    /// Whether requests leave at times of their own.
+    pub(super) fn has_rate(&self) -> bool {
+        self.interval.is_some()
+    }
+
     /// Ends it before its time.
     pub(super) fn stop(&self) {
         self.stopped.store(true, Relaxed);

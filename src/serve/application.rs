@@ -24,7 +24,7 @@ use crate::{
 
 /// How long a stop waits for answers that are to be remembered, and are not written yet.
 const LAST_ROWS: Duration = Duration::from_secs(5);
-/// The same where accepted requests have already used up the stop's time.
+/// The same where the stop's time is already used up.
 const LAST_ROWS_IN_OVERTIME: Duration = Duration::from_secs(2);
 
 /// A server that is ready to run.
@@ -143,9 +143,10 @@ impl Application {
             stopping.notified().await;
             tokio::time::sleep(self.settings.stop_timeout).await;
         };
-        let in_time = tokio::select! {
+        tokio::pin!(overtime);
+        let mut in_time = tokio::select! {
             () = listen::serve(listener, router, edge.rules(&self.settings), signal) => true,
-            () = overtime => false,
+            () = &mut overtime => false,
         };
         // Work on jobs holds the models' queues, too.
         if let Some(working) = working {
@@ -153,10 +154,18 @@ impl Application {
         }
         // Requests that still run hold their models' queues, so the threads cannot be waited for.
         if in_time {
-            self.models.stop().await;
-            edge.finish().await;
-        } else {
-            tracing::warn!("stopped with requests unfinished: they took longer than the stop timeout");
+            let finish = async {
+                self.models.stop().await;
+                edge.finish().await;
+            };
+            // A model that is being loaded may take long, too.
+            in_time = tokio::select! {
+                () = finish => true,
+                () = &mut overtime => false,
+            };
+        }
+        if !in_time {
+            tracing::warn!("stopped with requests or loads unfinished: they took longer than the stop timeout");
         }
         if let Some(recording) = recording {
             recording.finish(if in_time { LAST_ROWS } else { LAST_ROWS_IN_OVERTIME }).await;

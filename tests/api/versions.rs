@@ -135,6 +135,49 @@ async fn a_rescan_takes_up_new_versions_and_lets_go_of_removed_ones() {
 }
 
 #[tokio::test]
+async fn a_newest_version_that_is_refused_leaves_the_one_before_to_answer() {
+    let app = three_versions(1).await;
+    let spoilt = ModelFile { bytes: b"this is no model".to_vec(), ..models::colours() };
+    put_version(app.folder.path(), "colours", 4, &spoilt);
+    assert_eq!(app.ask(Method::POST, "rescan").await.status(), 200);
+    assert_eq!(states(&model(&app).await)[..2], ["4 refused", "3 ready"]);
+    assert_eq!(answering(&app).await, "3");
+    put_version(app.folder.path(), "colours", 5, &models::shifted_colours(-1.0));
+    app.ask(Method::POST, "rescan").await;
+    assert_eq!(states(&model(&app).await)[..3], ["5 ready", "4 refused", "3 unloaded"]);
+}
+
+#[tokio::test]
+async fn a_model_that_is_loaded_by_the_protocol_again_and_again_does_not_keep_its_old_versions() {
+    let app = App::start(&[("colours", &models::colours())]).await;
+    let load = async || app.client.post(app.url("/v2/repository/models/colours/load")).send().await.unwrap().status();
+    assert_eq!(load().await, 200);
+    put_version(app.folder.path(), "colours", 2, &models::shifted_colours(-3.0));
+    assert_eq!(load().await, 200);
+    assert_eq!(states(&model(&app).await), ["2 ready", "1 unloaded"]);
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_disk_that_hangs_while_choices_are_read_holds_up_no_request() {
+    let app = App::start(&[("colours", &models::colours())]).await;
+    let pipe = app.folder.path().join("colours/serving.toml");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let rescan = tokio::spawn(app.client.post(app.url("/v1/admin/rescan")).send());
+    // Opens once somebody reads it, who then waits for what is written.
+    let open = move || fs::File::options().write(true).open(pipe).unwrap();
+    let pipe = tokio::task::spawn_blocking(open).await.unwrap();
+    let ask = async {
+        assert_eq!(app.get("/healthz").await.status(), 200);
+        answering(&app).await
+    };
+    let answered = tokio::time::timeout(Duration::from_secs(5), ask).await;
+    drop(pipe);
+    assert_eq!(answered.unwrap(), "1");
+    assert_eq!(rescan.await.unwrap().unwrap().status(), 200);
+}
+
+#[tokio::test]
 async fn a_watched_folder_is_followed() {
     let app = App::start_with(&[("colours", &models::colours())], |settings| {
         settings.watch = Duration::from_millis(20);

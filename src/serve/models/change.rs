@@ -11,6 +11,8 @@ use crate::{
     model::{ModelVersion, StoredVersion, VersionFolder},
 };
 
+const STOPPING: &str = "the server is stopping";
+
 /// What a change that succeeded has to add.
 #[derive(Debug, Default)]
 pub(in crate::serve) struct Changed {
@@ -19,7 +21,7 @@ pub(in crate::serve) struct Changed {
 }
 
 impl Models {
-    /// Loads a version, which then takes pictures under its own address.
+    /// Loads a version, which then takes pictures under its own address, and stays until somebody unloads it.
     pub(in crate::serve) async fn load(
         self: &Arc<Self>,
         name: String,
@@ -30,6 +32,22 @@ impl Models {
             models.modify(&name, |entry| {
                 entry.put_away.remove(&version);
                 entry.kept.insert(version);
+            });
+            Ok(Changed::default())
+        })
+        .await
+    }
+
+    /// Loads a version that may be put away. It stays as long as it would have if nobody had put it away.
+    pub(in crate::serve) async fn bring_back(
+        self: &Arc<Self>,
+        name: String,
+        version: ModelVersion,
+    ) -> Result<Changed, Error> {
+        self.change(async move |models| {
+            models.load_version(&name, version).await?;
+            models.modify(&name, |entry| {
+                entry.put_away.remove(&version);
             });
             Ok(Changed::default())
         })
@@ -118,7 +136,7 @@ impl Models {
         let task = self.tasks.spawn(async move {
             let _one_at_a_time = models.changing.lock().await;
             if models.stopping.is_cancelled() {
-                return Err(Error::NotReady("the server is stopping".to_owned()));
+                return Err(Error::NotReady(STOPPING.to_owned()));
             }
             work(Arc::clone(&models)).await
         });
@@ -135,7 +153,11 @@ impl Models {
             self.load_version(name, version).await?;
         }
         let saved = match self.repository.folder() {
-            Some(folder) => choice.write(folder, name),
+            Some(folder) => {
+                let (choice, folder, name) = (choice.clone(), folder.to_owned(), name.to_owned());
+                let written = tokio::task::spawn_blocking(move || choice.write(&folder, &name));
+                written.await.unwrap_or_else(|error| Err(error.to_string()))
+            }
             None => Err(format!("{} is not written to from here", self.repository)),
         };
         tracing::info!(model = name, default = ?choice.default, shadow = ?choice.shadow, "chosen");
@@ -167,7 +189,12 @@ impl Models {
     pub(super) async fn open(&self, stored: StoredVersion) -> Option<String> {
         let (name, version) = (stored.name.to_string(), stored.version);
         self.set_state(&name, version, State::Loading);
-        let opened = match self.repository.local(&stored).await {
+        // A download may take an hour, and a stop waits for each change.
+        let Some(local) = self.stopping.run_until_cancelled(self.repository.local(&stored)).await else {
+            self.set_state(&name, version, State::Unloaded);
+            return Some(STOPPING.to_owned());
+        };
+        let opened = match local {
             Ok(file) => self.open_file(VersionFolder { name: stored.name, version, file }).await,
             Err(error) => Err(error.to_string()),
         };
@@ -225,6 +252,7 @@ impl Models {
     /// What lies in the repository.
     pub(super) async fn list(&self) -> Result<Vec<StoredVersion>, String> {
         let failed = |error| format!("the models in {} cannot be listed: {error}", self.repository);
-        self.repository.list().await.map_err(failed)
+        let listed = self.stopping.run_until_cancelled(self.repository.list()).await;
+        listed.ok_or_else(|| STOPPING.to_owned())?.map_err(failed)
     }
 }

@@ -72,10 +72,8 @@ impl Models {
             return Some(Sight { files, choices: BTreeMap::new() });
         };
         let look = move || {
-            let mut sight = Sight::default();
+            let mut sight = Sight { files: Vec::new(), choices: read_choices(&root, &stored) };
             for stored in stored {
-                let name = stored.name.to_string();
-                sight.choices.entry(name).or_insert_with_key(|name| Choice::read(&root, name));
                 let about = stored.file().and_then(|file| std::fs::metadata(file).ok());
                 let stamp = about.and_then(|about| Some((about.len(), about.modified().ok()?)));
                 sight.files.push((stored, stamp));
@@ -98,13 +96,15 @@ impl Models {
                 return Err(reason);
             }
         };
-        let (wanted, choices) = self.register(&folders);
+        // Before the lock that every request takes: a disk may hang.
+        let read = self.choices(&folders).await?;
+        let (wanted, choices) = self.register(&folders, read);
         let present: BTreeSet<_> = folders.iter().map(|folder| (folder.name.to_string(), folder.version)).collect();
         let is_lacking = |folder: &StoredVersion| {
             let key = (folder.name.to_string(), folder.version);
             wanted.contains(&key) && !self.state(&key).is_some_and(|state| state.is_ready())
         };
-        let lacking: Vec<_> = folders.into_iter().filter(is_lacking).collect();
+        let lacking: Vec<_> = folders.iter().filter(|folder| is_lacking(folder)).cloned().collect();
         let open = |folder| async move {
             if !self.stopping.is_cancelled() {
                 self.open(folder).await;
@@ -117,15 +117,31 @@ impl Models {
         self.settle(choices);
         let served: Vec<_> =
             self.catalog.borrow().served().map(|served| (served.name.clone(), served.version)).collect();
-        for key in served.into_iter().filter(|key| !wanted.contains(key)) {
+        // Where none that is wanted is ready, the version that answers goes on as long as it lies there.
+        let goes_on = |key: &Key| present.contains(key) && self.is_default(key);
+        for key in served.into_iter().filter(|key| !wanted.contains(key) && !goes_on(key)) {
             self.unload_version(&key.0, key.1).await;
         }
         self.forget_missing(&present);
+        if let Err(error) = self.repository.prune_cache(&folders).await {
+            tracing::warn!(%error, "the cache of models cannot be cleaned up");
+        }
         Ok(())
     }
 
+    /// What is chosen for each model that lies in the repository; nothing where choices are not kept there.
+    async fn choices(&self, folders: &[StoredVersion]) -> Result<BTreeMap<String, Result<Choice, String>>, String> {
+        let Some(root) = self.repository.folder().map(Path::to_owned) else { return Ok(BTreeMap::new()) };
+        let folders = folders.to_vec();
+        tokio::task::spawn_blocking(move || read_choices(&root, &folders)).await.map_err(|error| error.to_string())
+    }
+
     /// Enters what lies in the repository, marks what is going to be loaded, and gives what is wanted and chosen.
-    fn register(&self, folders: &[StoredVersion]) -> (BTreeSet<Key>, BTreeMap<String, Choice>) {
+    fn register(
+        &self,
+        folders: &[StoredVersion],
+        mut read: BTreeMap<String, Result<Choice, String>>,
+    ) -> (BTreeSet<Key>, BTreeMap<String, Choice>) {
         let mut found: BTreeMap<String, BTreeSet<ModelVersion>> = BTreeMap::new();
         for folder in folders {
             found.entry(folder.name.to_string()).or_default().insert(folder.version);
@@ -135,8 +151,8 @@ impl Models {
             catalog.repository_error = None;
             for (name, versions) in found {
                 let entry = catalog.models.entry(name.clone()).or_default();
-                let read = self.repository.folder().map(|folder| Choice::read(folder, &name));
-                let choice = read.unwrap_or_else(|| Ok(entry.choice.clone())).unwrap_or_else(|reason| {
+                let choice = read.remove(&name).unwrap_or_else(|| Ok(entry.choice.clone()));
+                let choice = choice.unwrap_or_else(|reason| {
                     tracing::error!(model = name, reason, "the choice of versions is not taken");
                     entry.choice.clone()
                 });
@@ -182,6 +198,11 @@ impl Models {
         self.catalog.borrow().models.get(name)?.versions.get(version).cloned()
     }
 
+    fn is_default(&self, (name, version): &Key) -> bool {
+        let catalog = self.catalog.borrow();
+        catalog.models.get(name).and_then(Entry::default_version) == Some(*version)
+    }
+
     /// Versions that no longer lie in the repository, and models without any, are no longer known.
     fn forget_missing(&self, present: &BTreeSet<Key>) {
         self.catalog.send_modify(|catalog| {
@@ -191,6 +212,12 @@ impl Models {
             });
         });
     }
+}
+
+/// What is chosen for each model of a folder.
+fn read_choices(root: &Path, stored: &[StoredVersion]) -> BTreeMap<String, Result<Choice, String>> {
+    let names: BTreeSet<&str> = stored.iter().map(|stored| stored.name.as_str()).collect();
+    names.into_iter().map(|name| (name.to_owned(), Choice::read(root, name))).collect()
 }
 
 impl Entry {

@@ -17,7 +17,7 @@ pub(super) async fn load(app: &App, name: &str, with_files: bool) -> Result<(), 
     models.rescan().await?;
     let version = models.catalog().entry(name)?.default_version();
     let version = version.ok_or_else(|| Error::UnknownModel(name.to_owned()))?;
-    models.load(name.to_owned(), version).await?;
+    models.bring_back(name.to_owned(), version).await?;
     Ok(())
 }
 

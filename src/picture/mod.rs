@@ -22,6 +22,7 @@ mod sniff;
 
 pub use geometry::{PictureSize, Placement, ResizeMethod, ResizeRule};
 pub use limits::Limits;
+use orientation::Orientation;
 use sniff::Format;
 
 /// Why a picture has no pixels for us.
@@ -40,6 +41,13 @@ pub enum PictureError {
     #[error("the picture cannot be decoded: {0}")]
     Broken(String),
 }
+
+/// How the names of picture files end, in lower case. Formats that are not decoded here are among them, so that each
+/// such file is reported and none left out in silence.
+pub const ENDINGS: [&str; 16] = [
+    "jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "heic", "heif", "avif", "tif", "tiff", "jp2", "jxl",
+    "ppm",
+];
 
 /// How the names of files in these bytes' format usually end.
 pub fn usual_ending(bytes: &[u8]) -> &'static str {
@@ -62,6 +70,17 @@ pub fn media_type(bytes: &[u8]) -> Option<&'static str> {
         Format::Gif => "image/gif",
         Format::Bmp => "image/bmp",
     })
+}
+
+/// EXIF's orientation of these bytes, 1 to 8, by which [`Picture::decode`] turns them; 1 (as stored) where they have
+/// none or it cannot be read.
+pub fn orientation_of(bytes: &[u8]) -> u32 {
+    let exif = match sniff::sniff(bytes) {
+        Ok(Format::Jpeg) => jpeg_header::read(bytes).ok().and_then(|header| header.exif),
+        Ok(format) => header::read(format, bytes).and_then(|header| header.exif),
+        Err(_) => None,
+    };
+    exif.map_or(Orientation::UPRIGHT, Orientation::from_exif).value()
 }
 
 /// A decoded picture: RGB, 8 bits, as EXIF orients it.

@@ -31,6 +31,11 @@ impl Orientation {
         }
     }
 
+    /// EXIF's value, 1 to 8.
+    pub(super) fn value(self) -> u32 {
+        self.0.into()
+    }
+
     /// Whether width and height change places.
     pub(super) fn swaps_sides(self) -> bool {
         self.0 >= 5

@@ -135,7 +135,7 @@ fn stored_points_follow_every_exif_orientation() {
         picture.put_pixel(30, 5, image::Rgb([255; 3]));
         let path = folder.path().join("images/bright.png");
         picture.save(&path).unwrap();
-        let bytes = with_orientation(&std::fs::read(&path).unwrap(), orientation);
+        let bytes = with_orientation(&std::fs::read(&path).unwrap(), &exif(orientation));
         std::fs::write(&path, &bytes).unwrap();
         let options = DataOptions { point_frame: PointFrame::Stored, ..DataOptions::new(csv, TaskKind::Points) };
         let example = read(&options).unwrap().train.remove(0);
@@ -150,10 +150,44 @@ fn stored_points_follow_every_exif_orientation() {
     }
 }
 
+/// Some programs write EXIF into PNG and WebP as it stands in a JPEG, after its name.
+#[test]
+fn stored_points_follow_exif_that_begins_as_in_a_jpeg() {
+    let block = [&b"Exif\0\0"[..], &exif(3)].concat();
+    for (name, format) in [("turned.png", image::ImageFormat::Png), ("turned.webp", image::ImageFormat::WebP)] {
+        let table = format!("fname,x0,y0,is_valid\n{name},30.5,5.5,False\n0.png,1,2,True\n");
+        let (folder, csv) = folder(&table, 1);
+        let mut encoded = std::io::Cursor::new(Vec::new());
+        image::RgbImage::new(40, 30).write_to(&mut encoded, format).unwrap();
+        let stored = encoded.into_inner();
+        let is_png = format == image::ImageFormat::Png;
+        let turned = if is_png { with_orientation(&stored, &block) } else { webp_with_exif(&stored, &block) };
+        std::fs::write(folder.path().join("images").join(name), turned).unwrap();
+        let options = DataOptions { point_frame: PointFrame::Stored, ..DataOptions::new(csv, TaskKind::Points) };
+        assert_eq!(read(&options).unwrap().train[0].target, Target::Points(vec![Some((9.5, 24.5))]), "{name}");
+    }
+}
+
+/// An EXIF block with an orientation and nothing else.
+fn exif(orientation: u8) -> Vec<u8> {
+    let mut block = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0".to_vec();
+    block.extend([orientation, 0, 0, 0, 0, 0, 0, 0]);
+    block
+}
+
+/// A lossless WebP of 40 × 30 pixels, extended by an EXIF chunk behind its pixels.
+fn webp_with_exif(webp: &[u8], block: &[u8]) -> Vec<u8> {
+    // The flag for EXIF, three bytes of nothing, then width and height less one.
+    let extended = [0x08, 0, 0, 0, 39, 0, 0, 29, 0, 0];
+    let chunk = |kind: &[u8], content: &[u8]| [kind, &(content.len() as u32).to_le_bytes(), content].concat();
+    let pixels = &webp[12..];
+    let body = [&b"WEBP"[..], &chunk(b"VP8X", &extended), pixels, &chunk(b"EXIF", block)].concat();
+    chunk(b"RIFF", &body)
+}
+
 /// A PNG with an eXIf chunk in front of its pixels.
-fn with_orientation(png: &[u8], orientation: u8) -> Vec<u8> {
-    let mut chunk = b"eXIfII*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0".to_vec();
-    chunk.extend([orientation, 0, 0, 0, 0, 0, 0, 0]);
+fn with_orientation(png: &[u8], block: &[u8]) -> Vec<u8> {
+    let chunk = [b"eXIf", block].concat();
     let checksum = chunk.iter().fold(u32::MAX, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 })
     });

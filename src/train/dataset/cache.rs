@@ -16,7 +16,7 @@ use crate::model::Digest;
 use crate::picture::PictureSize;
 
 /// Part of the file's name: a file of another layout, or of another definition of what is seen, is not read.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// The coarsest clock of a common file system, and some.
 const SETTLED: Duration = Duration::from_secs(3);
 

@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::cache::{Cache, Stamp};
-use super::orientation;
 use super::table::Row;
 use crate::model::Digest;
-use crate::picture::{Detail, Limits, Picture, PictureSize, ResizeMethod, ResizeRule};
+use crate::picture::{Detail, Limits, Picture, PictureSize, ResizeMethod, ResizeRule, orientation_of};
 
 /// Rows that are enough to tell in which folder the pictures lie.
 const SAMPLE: usize = 200;
@@ -54,8 +53,12 @@ fn look_at(path: &Path) -> Result<Seen, String> {
         _ => format!("{}: {error}", path.display()),
     })?;
     let picture = Picture::decode(&bytes, &Limits::default(), Detail::For(&SMALL)).map_err(|e| e.to_string())?;
-    let orientation = orientation::read(&bytes);
-    Ok(Seen { size: picture.original, orientation, digest: Digest::of(&bytes), likeness: likeness(&picture) })
+    Ok(Seen {
+        size: picture.original,
+        orientation: orientation_of(&bytes),
+        digest: Digest::of(&bytes),
+        likeness: likeness(&picture),
+    })
 }
 
 /// The difference hash of a picture: for 8 × 8 places of the picture shrunk to 9 × 8 grey pixels, whether the pixel to

@@ -8,11 +8,7 @@ use std::{
 use anyhow::Context as _;
 use rayon::prelude::*;
 
-use crate::picture::{Limits, Picture, PictureSize, ResizeRule};
-
-/// What files of a folder are taken for pictures; those that cannot be decoded here get a line that says so.
-const EXTENSIONS: [&str; 12] =
-    ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff", "heic", "avif"];
+use crate::picture::{ENDINGS, Limits, Picture, PictureSize, ResizeRule};
 
 /// A picture on its way to the model.
 pub(super) struct Decoded {
@@ -59,12 +55,13 @@ pub(super) fn paths(given: &[PathBuf], list: Option<&Path>) -> anyhow::Result<Ve
         !paths.is_empty(),
         "there is no picture in {}: in folders, pictures are the files whose names end in .{}",
         asked.join(", "),
-        EXTENSIONS.join(", .")
+        ENDINGS.join(", .")
     );
     Ok(paths)
 }
 
-/// Every picture of a folder and the folders in it; what is hidden is passed over.
+/// Every picture of a folder and the folders in it, those that cannot be decoded here too, which get a line that says so;
+/// what is hidden is passed over.
 fn search(folder: &Path, paths: &mut Vec<PathBuf>) -> std::io::Result<()> {
     let mut entries: Vec<PathBuf> = Vec::new();
     for entry in std::fs::read_dir(folder)? {
@@ -80,7 +77,7 @@ fn search(folder: &Path, paths: &mut Vec<PathBuf>) -> std::io::Result<()> {
             search(&path, paths)?;
         } else if path
             .extension()
-            .is_some_and(|extension| EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known)))
+            .is_some_and(|extension| ENDINGS.iter().any(|known| extension.eq_ignore_ascii_case(known)))
         {
             paths.push(path);
         }
@@ -102,6 +99,17 @@ fn frame(path: &Path, rule: &ResizeRule) -> Result<Frame, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folders_pictures_are_those_that_a_data_set_takes_for_pictures() {
+        let folder = tempfile::tempdir().unwrap();
+        let named = |name: &str| folder.path().join(name);
+        for name in ["notes.txt", "a.heif", "b.jp2", "c.JXL", "d.ppm", "e.jpg", ".f.jpg"] {
+            std::fs::write(named(name), b"").unwrap();
+        }
+        let expected = ["a.heif", "b.jp2", "c.JXL", "d.ppm", "e.jpg"].map(named);
+        assert_eq!(paths(&[folder.path().to_owned()], None).unwrap(), expected);
+    }
 
     #[test]
     fn a_list_may_begin_with_a_byte_order_mark() {

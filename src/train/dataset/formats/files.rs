@@ -2,14 +2,10 @@
 
 use std::path::Path;
 
+use crate::picture::ENDINGS;
+
 /// Folders within folders; a link that leads back would have no end.
 const DEEPEST: usize = 32;
-
-/// Names of pictures. Those that cannot be decoded are among them: each is reported, none left out in silence.
-const PICTURES: [&str; 16] = [
-    "jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "heic", "heif", "avif", "tif", "tiff", "jp2", "jxl",
-    "ppm",
-];
 
 /// Top folders that hold the training pictures.
 const TRAIN: [&str; 2] = ["train", "training"];
@@ -58,7 +54,7 @@ pub(super) fn extension(file: &str) -> String {
 
 /// Whether a file's name is that of a picture.
 pub(super) fn is_picture(file: &str) -> bool {
-    PICTURES.contains(&extension(file).as_str())
+    ENDINGS.contains(&extension(file).as_str())
 }
 
 /// A file's name without its extension.

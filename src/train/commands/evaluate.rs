@@ -117,7 +117,7 @@ fn document(args: &EvaluateArgs, subject: &Subject, task: &Task, dataset: &Datas
     };
     let labels: Vec<Value> = task.labels().iter().zip(&evaluation.per_label).map(label).collect();
     json!({
-        "model": args.model,
+        "model": args.model.to_string_lossy(),
         "digest": format!("sha256:{}", subject.file.digest),
         "task": task.kind(),
         "data": dataset.fingerprint.to_string(),

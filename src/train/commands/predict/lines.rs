@@ -1,6 +1,6 @@
 //! The lines that `predict` writes.
 
-use std::{io::Write, path::Path};
+use std::{borrow::Cow, io::Write, path::Path};
 
 use serde::Serialize;
 
@@ -20,7 +20,8 @@ pub(super) enum Lines {
 /// A picture's line: its answer or its error.
 #[derive(Serialize)]
 struct Line<'a> {
-    file: &'a Path,
+    /// A name that is not UTF-8 with marks where it is not, which JSON has no bytes for.
+    file: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     picture: Option<PictureSize>,
     #[serde(flatten)]
@@ -61,6 +62,7 @@ impl Lines {
         output: &[f32],
     ) -> anyhow::Result<()> {
         let Self::Csv { writer, .. } = self else {
+            let file = file.to_string_lossy();
             return self.json(&Line { file, picture: Some(picture), answer: Some(answer), error: None });
         };
         let mut record = vec![file.display().to_string()];
@@ -82,6 +84,7 @@ impl Lines {
     /// The line of a picture that has none.
     pub(super) fn error(&mut self, file: &Path, reason: &str) -> anyhow::Result<()> {
         let Self::Csv { writer, columns } = self else {
+            let file = file.to_string_lossy();
             return self.json(&Line { file, picture: None, answer: None, error: Some(reason) });
         };
         let mut record = vec![String::new(); *columns];
@@ -104,5 +107,29 @@ impl Lines {
             writeln!(writer)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{answer::ValueAnswer, model::Values};
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_whose_name_is_not_utf8_has_a_line_too() {
+        use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
+        let (folder, file) = (tempfile::tempdir().unwrap(), Path::new(OsStr::from_bytes(b"caf\xe9.jpg")));
+        let task = Task::Values(Values { names: vec!["age".to_owned()], y_ranges: Vec::new() });
+        for format in [FormatArg::Jsonl, FormatArg::Csv] {
+            let out = folder.path().join("lines");
+            let mut lines = Lines::start(Box::new(std::fs::File::create(&out).unwrap()), format, &task).unwrap();
+            let answer = Answer::Values { values: vec![ValueAnswer { name: "age".to_owned(), value: 31.0 }] };
+            lines.answer(file, PictureSize { width: 4, height: 3 }, &answer, &[31.0]).unwrap();
+            lines.error(file, "gone").unwrap();
+            lines.finish().unwrap();
+            let written = std::fs::read_to_string(&out).unwrap();
+            assert_eq!(written.matches("caf\u{fffd}.jpg").count(), 2, "{written}");
+        }
     }
 }

@@ -39,6 +39,18 @@ impl Wanted {
         self.rows[side] -= unit.rows as f64;
         unit.labels.iter().for_each(|(label, count)| self.labels[*label][side] -= *count as f64);
     }
+
+    fn give_back(&mut self, unit: &Unit, side: usize) {
+        self.rows[side] += unit.rows as f64;
+        unit.labels.iter().for_each(|(label, count)| self.labels[*label][side] += *count as f64);
+    }
+
+    /// How much of one row the label of a unit that has the least room on a side would leave free there; above 0 where
+    /// no label comes to a row more than its share.
+    fn room(&self, unit: &Unit, side: usize) -> f64 {
+        let rooms = unit.labels.iter().map(|(label, count)| self.labels[*label][side] - *count as f64 + 1.0);
+        rooms.fold(f64::INFINITY, f64::min)
+    }
 }
 
 /// Says of each unit whether it validates. `labels` is the number of labels, `fraction` the share of rows to validate.
@@ -46,10 +58,8 @@ pub(super) fn stratify(units: &[Unit], labels: usize, fraction: f64, random: &mu
     let share = |count: u64| [count as f64 * (1.0 - fraction), count as f64 * fraction];
     let mut counts = vec![0; labels];
     units.iter().flat_map(|unit| &unit.labels).for_each(|(label, count)| counts[*label] += count);
-    let mut wanted = Wanted {
-        rows: share(units.iter().map(|unit| unit.rows).sum()),
-        labels: counts.into_iter().map(share).collect(),
-    };
+    let rows = share(units.iter().map(|unit| unit.rows).sum());
+    let mut wanted = Wanted { rows, labels: counts.into_iter().map(share).collect() };
     // In an order drawn at random; large groups first, while there is room to make up for them.
     let mut order: Vec<usize> = (0..units.len()).collect();
     order.shuffle(random);
@@ -71,14 +81,45 @@ pub(super) fn stratify(units: &[Unit], labels: usize, fraction: f64, random: &mu
             }
         }
     }
-    for unit in order {
+    for &unit in &order {
         if sides[unit].is_none() {
             let side = wanted.side(None, random);
             wanted.take(&units[unit], side);
             sides[unit] = Some(side);
         }
     }
-    sides.into_iter().map(|side| side == Some(1)).collect()
+    let mut sides: Vec<usize> = sides.into_iter().map(|side| side.unwrap_or(0)).collect();
+    // Rounding may make a side larger by some rows, but not a small one by much.
+    if wanted.rows[1].abs() > (rows[0].min(rows[1]) / 5.0).min(3.0) {
+        even_out(units, &order, &mut sides, &mut wanted);
+    }
+    sides.into_iter().map(|side| side == 1).collect()
+}
+
+/// Hands units over where many labels were rounded the same way: a hundred labels of four rows each would give no row
+/// to a tenth. The labels that miss most of a row go first.
+fn even_out(units: &[Unit], order: &[usize], sides: &mut [usize], wanted: &mut Wanted) {
+    let to = usize::from(wanted.rows[1] > 0.0);
+    loop {
+        let candidates = order.iter().copied().filter(|&unit| sides[unit] != to);
+        let mut by_room: Vec<(f64, usize)> = candidates.map(|unit| (wanted.room(&units[unit], to), unit)).collect();
+        by_room.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+        let mut has_moved = false;
+        for (room, unit) in by_room {
+            let moved = &units[unit];
+            // Another unit of the label may have taken its room in this round.
+            let is_first = wanted.room(moved, to) >= room;
+            if room > 0.0 && is_first && (moved.rows as f64) < 2.0 * wanted.rows[to] {
+                wanted.give_back(moved, 1 - to);
+                wanted.take(moved, to);
+                sides[unit] = to;
+                has_moved = true;
+            }
+        }
+        if !has_moved {
+            return;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -129,6 +170,25 @@ mod tests {
                 );
             }
             assert!((198..=202).contains(&rows), "{rows}");
+        }
+    }
+
+    /// Labels that are rounded the same way all, each of so many rows.
+    #[test]
+    fn many_labels_of_few_rows_have_the_share_together() {
+        for (labels, each, fraction, expected) in
+            [(100, 4, 0.1, 40), (100, 5, 0.1, 50), (100, 2, 0.2, 40), (5, 4, 0.1, 2), (100, 4, 0.9, 360)]
+        {
+            let units: Vec<Unit> = (0..labels * each).map(|row| unit(&[row / each])).collect();
+            for seed in 0..5 {
+                let valid = drawn(&units, labels, fraction, seed);
+                let (by_label, rows) = validating(&units, &valid, labels);
+                assert_eq!(rows, expected, "{labels} labels of {each} rows at {fraction}, seed {seed}");
+                let share = each as f64 * fraction;
+                assert!(by_label.iter().all(|&count| (count as f64 - share).abs() < 1.0), "{by_label:?}");
+                assert_eq!(valid, drawn(&units, labels, fraction, seed));
+            }
+            assert_ne!(drawn(&units, labels, fraction, 0), drawn(&units, labels, fraction, 1));
         }
     }
 

@@ -16,7 +16,7 @@ train:
 	scripts/fetch onnxruntime libtorch
 	cargo build --release --locked --features train --bin tagpoint-train
 	[ -e $(DATA) ] || target/release/tagpoint-train draw-shapes runs/shapes
-	target/release/tagpoint-train fit --data $(DATA) --out runs/model $(ARGS)
+	target/release/tagpoint-train fit --data $(DATA) --out runs/models/mine $(ARGS)
 
 # Every test. The first call fetches ONNX Runtime, libtorch, and the Python and npm packages that the tests run with.
 test:

@@ -22,7 +22,7 @@ use crate::{
     lines,
     model::{
         Activation, Digest, Golden, Label, SIDECAR_FILE, SIDECAR_VERSION, Sidecar, SidecarInput, SidecarLabel,
-        SidecarOutput, SidecarSource, SidecarTask, foreign_files, next_version, wrapped,
+        SidecarOutput, SidecarSource, SidecarTask, foreign_files, name_of, next_version, wrapped,
     },
     onnx::{
         ModelProto,
@@ -42,16 +42,19 @@ const TOOL: &str = concat!("tagpoint ", env!("CARGO_PKG_VERSION"));
 /// # Errors
 /// A file that may not be served, flags that do not fit it, or a folder that cannot be written.
 pub fn run(args: &ImportArgs) -> anyhow::Result<()> {
+    name_of(&args.out).map_err(anyhow::Error::msg).context("--out")?;
     let path = args.model.display().to_string();
     let (model, files) = foreign_files(&args.model, &TrustLimits::default()).with_context(|| path.clone())?;
     let mut sidecar = sidecar(args, &model).with_context(|| path.clone())?;
     sidecar.golden = golden::record(&model, &sidecar).with_context(|| path)?;
-    let (_, target) = next_version(&args.out).with_context(|| format!("cannot list {}", args.out.display()))?;
+    let next = || next_version(&args.out).with_context(|| format!("cannot write into {}", args.out.display()));
     if args.sidecar {
+        let (_, target) = next()?;
         copy_beside(&args.model, &files, &sidecar, &target)?;
         say!("{}  as it was, with {SIDECAR_FILE} beside it", target.display());
     } else {
         let file = wrapped(model, &sidecar)?;
+        let (_, target) = next()?;
         file.write(&target)?;
         say!("{}  {:.1} MB  sha256:{}", target.display(), file.bytes.len() as f64 / 1e6, file.digest);
     }

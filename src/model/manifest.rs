@@ -266,7 +266,7 @@ impl Manifest {
             Task::MultiLabel { labels } | Task::SingleLabel { labels } => check_labels(labels, &mut mistakes),
             Task::Points(points) => check_points(points, &mut mistakes),
             Task::Values(values) => {
-                check_names("value", values.names.iter(), &mut mistakes);
+                mistakes.extend(name_mistakes("value", &values.names));
                 if !matches!(values.y_ranges.len(), 0 | 1) && values.y_ranges.len() != values.names.len() {
                     mistakes.push(format!("{} y_ranges for {} values", values.y_ranges.len(), values.names.len()));
                 }
@@ -299,7 +299,7 @@ pub(super) fn wrong_version(version: u32) -> String {
 }
 
 fn check_labels(labels: &[Label], mistakes: &mut Vec<String>) {
-    check_names("label", labels.iter().map(|label| &label.name), mistakes);
+    mistakes.extend(name_mistakes("label", labels.iter().map(|label| &label.name)));
     for label in labels {
         for (point, threshold) in &label.thresholds {
             if !(0.0..=1.0).contains(threshold) {
@@ -310,7 +310,7 @@ fn check_labels(labels: &[Label], mistakes: &mut Vec<String>) {
 }
 
 fn check_points(points: &Points, mistakes: &mut Vec<String>) {
-    check_names("point", points.names.iter(), mistakes);
+    mistakes.extend(name_mistakes("point", &points.names));
     check_range(&points.y_range, mistakes);
     for &(left, right) in points.flip_pairs.iter().chain(&points.nme_pair) {
         if left == right || left.max(right) >= points.names.len() {
@@ -320,7 +320,9 @@ fn check_points(points: &Points, mistakes: &mut Vec<String>) {
     mistakes.extend(points.in_two_pairs().map(|name| format!("point {name:?} is in two flip_pairs")));
 }
 
-fn check_names<'a>(what: &str, names: impl Iterator<Item = &'a String>, mistakes: &mut Vec<String>) {
+/// What is wrong with the names of a model's labels, points or values, of which each is one `what`.
+pub fn name_mistakes<'a>(what: &str, names: impl IntoIterator<Item = &'a String>) -> Vec<String> {
+    let mut mistakes = Vec::new();
     let mut seen = std::collections::BTreeSet::new();
     for name in names {
         if name.is_empty() {
@@ -333,6 +335,7 @@ fn check_names<'a>(what: &str, names: impl Iterator<Item = &'a String>, mistakes
     if seen.is_empty() {
         mistakes.push(format!("there is no {what}"));
     }
+    mistakes
 }
 
 fn check_range(range: &YRange, mistakes: &mut Vec<String>) {

@@ -17,11 +17,11 @@ pub use file::{MANIFEST_KEY, ModelError, ModelFile};
 pub use foreign::{SIDECAR_FILE, foreign_files, wrapped};
 pub use manifest::{
     Golden, GoldenSample, InputSpec, Label, Manifest, OutputSpec, Points, Provenance, SCHEMA_VERSION, Task, Values,
-    YRange,
+    YRange, name_mistakes,
 };
 pub use reference::{LabelScores, MOST_BINS, ScoreReference};
 pub(crate) use repository::MODEL_FILE;
-pub use repository::{INT8_FILE, ModelName, ModelVersion, VersionFolder, list_versions, next_version};
+pub use repository::{INT8_FILE, ModelName, ModelVersion, VersionFolder, list_versions, name_of, next_version};
 pub use sidecar::{
     Activation, Coordinates, SIDECAR_VERSION, Sidecar, SidecarInput, SidecarLabel, SidecarOutput, SidecarSource,
     SidecarTask,

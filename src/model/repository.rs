@@ -110,14 +110,32 @@ pub fn list_versions(root: &Path) -> std::io::Result<Vec<VersionFolder>> {
     Ok(found)
 }
 
-/// The version after the highest one below `model_folder`, 1 where there is none, and the file that it is to stand in.
+/// The name of the model whose versions lie in `model_folder`: the folder's own.
 ///
 /// # Errors
-/// A folder that is there but cannot be read.
+/// A folder whose name no model can have: [`list_versions`] passes over it.
+pub fn name_of(model_folder: &Path) -> Result<ModelName, String> {
+    let folder = std::path::absolute(model_folder).map_err(|error| format!("{}: {error}", model_folder.display()))?;
+    ModelName::try_from(folder.file_name().unwrap_or_default().to_string_lossy().into_owned())
+}
+
+/// The version after the highest one below `model_folder`, 1 where there is none, and the file that it is to stand in.
+/// The version's folder is made for the caller alone: another program that asks at the same time gets the next one.
+///
+/// # Errors
+/// A folder that cannot be made or read.
 pub fn next_version(model_folder: &Path) -> std::io::Result<(ModelVersion, PathBuf)> {
-    let highest = if model_folder.exists() { versions_in(model_folder)?.into_iter().max() } else { None };
-    let version = highest.map_or(ModelVersion(1), |version| ModelVersion(version.0 + 1));
-    Ok((version, model_folder.join(version.to_string()).join(MODEL_FILE)))
+    std::fs::create_dir_all(model_folder)?;
+    loop {
+        let highest = versions_in(model_folder)?.into_iter().max();
+        let version = highest.map_or(ModelVersion(1), |version| ModelVersion(version.0 + 1));
+        let folder = model_folder.join(version.to_string());
+        match std::fs::create_dir(&folder) {
+            Ok(()) => return Ok((version, folder.join(MODEL_FILE))),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 fn versions_in(folder: &Path) -> std::io::Result<Vec<ModelVersion>> {
@@ -128,4 +146,32 @@ fn versions_in(folder: &Path) -> std::io::Result<Vec<ModelVersion>> {
         }
     }
     Ok(versions)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_that_ask_at_the_same_time_get_versions_of_their_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("models/scenes");
+        let ask = || (0..20).map(|_| next_version(&out).unwrap().0).collect::<Vec<_>>();
+        let mut versions = std::thread::scope(|scope| {
+            let asking: Vec<_> = (0..4).map(|_| scope.spawn(ask)).collect();
+            asking.into_iter().flat_map(|asking| asking.join().unwrap()).collect::<Vec<_>>()
+        });
+        versions.sort_unstable();
+        assert_eq!(versions, (1..=80).map(ModelVersion).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_models_folder_has_the_name_of_a_model() {
+        for folder in ["models/scenes", "/models/my-scenes_2.1/", "models/./scenes/."] {
+            assert!(name_of(Path::new(folder)).is_ok(), "{folder}");
+        }
+        for folder in ["models/my scenes", "models/.scenes", "models/größe", "/", "models/.."] {
+            assert!(name_of(Path::new(folder)).unwrap_err().contains("is not a model name"), "{folder}");
+        }
+    }
 }

@@ -80,12 +80,17 @@ impl RunFolder {
         Ok(Self { path: path.to_owned() })
     }
 
+    /// Where [`RunFolder::create_next`] makes the folders of runs for the model's folder `out`.
+    pub fn runs_of(out: &Path) -> PathBuf {
+        Path::new(RUNS).join(out.file_name().unwrap_or_else(|| "model".as_ref()))
+    }
+
     /// Makes runs/MODEL/NUMBER, with the next free number, for the model's folder `out`.
     ///
     /// # Errors
     /// A folder that cannot be made.
     pub fn create_next(out: &Path) -> Result<Self, TrainError> {
-        let runs = Path::new(RUNS).join(out.file_name().unwrap_or_else(|| "model".as_ref()));
+        let runs = Self::runs_of(out);
         std::fs::create_dir_all(&runs).map_err(|source| io_error(&runs, source))?;
         let mut number = 1;
         loop {

@@ -275,6 +275,10 @@ fn what_cannot_be_served_is_refused_with_what_to_do_and_nothing_is_written() {
     let message = refused(&exported, &["--task", "points"]);
     assert!(message.contains("as many names as outputs"), "{message}");
 
+    let output = import(&exported, folder.path(), "my model", &["--task", "single-label"]);
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && message.contains("\"my model\" is not a model name"), "{message}");
+
     // The weights of this one lie in another file, which is not there.
     let alone = folder.path().join("dynamo.onnx");
     std::fs::copy(fixture("dynamo.onnx"), &alone).unwrap();

@@ -136,6 +136,31 @@ fn a_folder_that_cannot_be_written_is_refused_before_the_first_epoch() {
 }
 
 #[test]
+fn a_folder_that_is_no_place_for_a_model_is_refused_before_the_data_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let (absent, out) = (folder.path().join("absent.csv"), folder.path().join("m"));
+    let refused = |output: Output| {
+        assert!(!output.status.success());
+        text(&output.stderr).to_owned()
+    };
+    let named = folder.path().join("my scenes");
+    let message = refused(fit(&absent, &named, &[]));
+    assert!(message.contains("--out: \"my scenes\" is not a model name"), "{message}");
+    let scenes = crate::root().join("models/scenes/1/model.onnx");
+    let [model, data, to] = [&scenes, &absent, &named].map(|path| path.to_str().unwrap());
+    let message = refused(tagpoint_train(&["thresholds", model, "--data", data, "--out", to]));
+    assert!(message.contains("--out: \"my scenes\" is not a model name"), "{message}");
+    // Versions and runs are numbered folders both.
+    for message in [
+        refused(fit(&absent, &out, &["--run-folder", out.join("1").to_str().unwrap()])),
+        refused(fit(&absent, Path::new("runs/m"), &[])),
+    ] {
+        assert!(message.contains("is where the folders of runs lie"), "{message}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was written");
+}
+
+#[test]
 fn a_table_without_a_split_needs_valid_pct() {
     let folder = shapes(60);
     let csv = folder.path().join("no-split.csv");
@@ -168,7 +193,8 @@ fn wrong_settings_and_wrong_weights_are_named_at_once() {
     assert!(message.contains("lr has to") && message.contains("dropout has to"), "{message}");
     let weights = folder.path().join("w.safetensors");
     std::fs::write(&weights, b"no weights").unwrap();
-    let arguments = ["fit", "--data", csv.to_str().unwrap(), "--out", folder.path().to_str().unwrap()];
+    let out = folder.path().join("m");
+    let arguments = ["fit", "--data", csv.to_str().unwrap(), "--out", out.to_str().unwrap()];
     let output = tagpoint_train(&[&arguments[..], &["--weights", weights.to_str().unwrap()]].concat());
     assert!(
         text(&output.stderr).contains("w.safetensors: neither a .safetensors file nor"),

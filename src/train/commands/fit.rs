@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     infer::Runtime,
-    model::Task,
+    model::{Task, name_of},
     output::say,
     thresholds::OperatingPoint,
     train::{
@@ -129,6 +129,8 @@ pub(super) fn run(args: &FitArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn start(args: &NewRunArgs) -> anyhow::Result<ExitCode> {
+    name_of(&args.out).map_err(anyhow::Error::msg).context("--out")?;
+    check_folders(args)?;
     let mut recipe = args.learn.recipe();
     let ready = prepare(args, &recipe)?;
     let mut learner = ready.learner(args, &recipe)?;
@@ -172,6 +174,20 @@ fn resume(path: &Path) -> anyhow::Result<ExitCode> {
         say!("there is no checkpoint yet: the run starts from its beginning");
     }
     go(args, &record.recipe, Run { folder, ready, learner })
+}
+
+/// Runs and versions are numbered folders both: in one folder they would be taken for each other.
+fn check_folders(args: &NewRunArgs) -> anyhow::Result<()> {
+    let runs = match &args.run_folder {
+        Some(folder) => std::path::absolute(folder)?.parent().map(Path::to_owned),
+        None => Some(std::path::absolute(RunFolder::runs_of(&args.out))?),
+    };
+    anyhow::ensure!(
+        runs != Some(std::path::absolute(&args.out)?),
+        "{} is where the folders of runs lie: give --out another folder, such as models/NAME, or --run-folder",
+        args.out.display()
+    );
+    Ok(())
 }
 
 /// What a run needs beside its learner.

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     drift,
     infer::{Runtime, Session, SessionOptions, Tolerance, check_golden},
-    model::{Label, ModelFile, Task, next_version},
+    model::{Label, ModelFile, Task, name_of, next_version},
     onnx::{calibrate, quantize::is_quantised},
     output::say,
     thresholds::{LabelThreshold, OperatingPoint, Outcome},
@@ -101,6 +101,7 @@ fn worth(labels: &[Label], table: &ScoreTable) -> Vec<(String, Vec<LabelThreshol
 /// Fits on the data set, shows the result, and writes the next version.
 fn fit(args: &ThresholdsArgs, subject: &mut Subject, task: &Task) -> anyhow::Result<()> {
     let out = args.out.as_ref().context("give the model's folder with --out")?;
+    name_of(out).map_err(anyhow::Error::msg).context("--out")?;
     anyhow::ensure!(
         !is_quantised(subject.graph()),
         "thresholds are fitted on the float32 model, whose next version can then be quantised"
@@ -127,7 +128,7 @@ fn fit(args: &ThresholdsArgs, subject: &mut Subject, task: &Task) -> anyhow::Res
     fitted.calibrate(subject.graph())?;
     let file = next(args, subject, &fitted, &dataset, &points)?;
     check_golden(&mut Session::open(&runtime, &file, &SessionOptions::default())?, &file.manifest, Tolerance::FLOAT32)?;
-    let (_, path) = next_version(out).with_context(|| format!("cannot list {}", out.display()))?;
+    let (_, path) = next_version(out).with_context(|| format!("cannot write into {}", out.display()))?;
     file.write(&path)?;
     say!("{}  sha256:{}", path.display(), file.digest);
     Ok(())

@@ -33,6 +33,11 @@ fn one() -> usize {
     1
 }
 
+/// Whether a network can be trained at this size.
+fn is_trainable(size: &PictureSize) -> bool {
+    [size.width, size.height].iter().all(|side| (32..=1024).contains(side))
+}
+
 /// Everything that decides what a run computes, apart from the data set and the weight file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Recipe {
@@ -187,12 +192,8 @@ impl Recipe {
     /// # Errors
     /// Every mistake, each in a sentence of its own.
     pub fn validate(&self) -> Result<(), String> {
-        let size = self.resize.size;
         let checks = [
-            (
-                (32..=1024).contains(&size.width) && (32..=1024).contains(&size.height),
-                "size has to be 32 to 1024 pixels a side",
-            ),
+            (is_trainable(&self.resize.size), "size has to be 32 to 1024 pixels a side"),
             (
                 self.normalisation.mean.iter().all(|mean| (0.0..=1.0).contains(mean))
                     && self.normalisation.std.iter().all(|&std| std > 0.0 && std <= 1.0),
@@ -204,9 +205,10 @@ impl Recipe {
                 self.schedule == Schedule::FineTune || self.freeze_epochs == 0,
                 "one-cycle has no frozen epochs: freeze-epochs has to be 0",
             ),
+            (self.smaller_sizes.iter().all(is_trainable), "smaller sizes have to be 32 to 1024 pixels a side"),
             (
-                self.smaller_sizes.iter().all(|smaller| (32..=1024).contains(&smaller.width.min(smaller.height))),
-                "smaller sizes have to be 32 to 1024 pixels a side",
+                self.frozen == FrozenBody::Norms || self.freeze_epochs > 0,
+                "frozen says what trains in the frozen epochs, and there are no frozen epochs",
             ),
             (self.accumulate >= 1, "accumulate has to be 1 or more"),
             (self.clip_norm.is_none_or(|norm| norm > 0.0), "clip-norm has to be above 0"),

@@ -8,7 +8,10 @@ use crate::train::augment::{Augmentation, Erasing, Fill, Mixing, Padding, Random
 #[derive(Debug, Args)]
 pub struct AugmentArgs {
     /// Train on the pictures as they are.
-    #[arg(long, conflicts_with_all = ["flip_vertical", "dihedral", "random_crop", "erase", "mixup", "cutmix"])]
+    #[arg(long, conflicts_with_all = [
+        "no_flip", "flip_vertical", "dihedral", "max_rotate", "min_zoom", "max_zoom", "max_warp", "max_lighting",
+        "padding", "random_crop", "erase", "erase_fill", "mixup", "cutmix",
+    ])]
     pub no_augment: bool,
     /// Never mirror.
     #[arg(long, conflicts_with = "dihedral")]
@@ -45,7 +48,7 @@ pub struct AugmentArgs {
     #[arg(long, value_name = "PROBABILITY", default_value_t = 0.0)]
     pub erase: f64,
     /// What is seen in its place.
-    #[arg(long, value_enum, default_value_t = FillArg::Noise)]
+    #[arg(long, value_enum, default_value_t = FillArg::Noise, requires = "erase")]
     pub erase_fill: FillArg,
     /// Labels: blend pictures of a batch, and their targets, by shares of Beta(ALPHA, ALPHA), such as 0.4.
     #[arg(long, value_name = "ALPHA", default_value_t = 0.0)]
@@ -164,6 +167,22 @@ mod tests {
         assert_eq!(args.mixing(), Mixing { mixup_alpha: 0.0, cutmix_alpha: 1.0 });
         assert_eq!(augmentation.validate(), Ok(()));
         assert!(parse("--erase 2").unwrap().augmentation().validate().is_err());
-        assert!(parse("--no-augment --mixup .4").is_err());
+    }
+
+    #[test]
+    fn flags_that_would_change_nothing_are_refused() {
+        for flag in [
+            "--no-flip",
+            "--max-rotate 30",
+            "--min-zoom .9",
+            "--max-zoom 1.2",
+            "--max-warp .1",
+            "--max-lighting .1",
+            "--padding zeros",
+            "--mixup .4",
+        ] {
+            assert!(parse(&format!("--no-augment {flag}")).is_err(), "{flag}");
+        }
+        assert!(parse("--erase-fill mean").is_err());
     }
 }

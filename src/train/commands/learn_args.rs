@@ -113,9 +113,9 @@ pub struct LearnArgs {
     /// How a picture of another shape fits: `squish` or `pad` the whole of it, or `crop` its centre.
     #[arg(long, default_value = "squish")]
     pub method: ResizeMethod,
-    /// Epochs with the backbone frozen.
-    #[arg(long, default_value_t = 1)]
-    pub freeze_epochs: usize,
+    /// Epochs with the backbone frozen [default: 1; one-cycle has none].
+    #[arg(long)]
+    pub freeze_epochs: Option<usize>,
     /// What of the backbone trains in the frozen epochs: `norms`: its normalisations, as in fastai; `features`: nothing,
     /// so that its outputs are computed once and the epochs take moments; `features:4`: for four augmented views.
     #[arg(long, default_value = "norms", value_name = "WHAT")]
@@ -210,7 +210,10 @@ impl LearnArgs {
                 std: self.std.unwrap_or(default.normalisation.std),
             },
             resize: ResizeRule { method: self.method, size: self.size },
-            freeze_epochs: if self.schedule == Schedule::OneCycle { 0 } else { self.freeze_epochs },
+            freeze_epochs: self.freeze_epochs.unwrap_or(match self.schedule {
+                Schedule::FineTune => default.freeze_epochs,
+                Schedule::OneCycle => 0,
+            }),
             frozen: self.frozen,
             epochs: self.epochs,
             schedule: self.schedule,
@@ -266,11 +269,58 @@ impl LearnArgs {
     }
 }
 
-/// Two numbers, the lower one first.
+/// Two numbers, the lower one first, with a range between them that float32 has.
 fn parse_range(text: &str) -> Result<YRange, String> {
     let ends = text.split_once(',').map(|(low, high)| (low.trim().parse(), high.trim().parse()));
     match ends {
-        Some((Ok(low), Ok(high))) if low < high => Ok(YRange { low, high }),
+        Some((Ok(low), Ok(high))) if low < high && f32::is_finite(high - low) => Ok(YRange { low, high }),
         _ => Err("give two numbers, the lower one first, such as -1.2,1.2".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Program {
+        #[command(flatten)]
+        learn: LearnArgs,
+    }
+
+    fn recipe(flags: &str) -> Recipe {
+        let words = std::iter::once("program").chain(flags.split_whitespace());
+        Program::try_parse_from(words).unwrap().learn.recipe()
+    }
+
+    #[test]
+    fn one_cycle_has_no_frozen_epochs_and_what_is_said_of_them_is_refused() {
+        assert_eq!(recipe("").freeze_epochs, 1);
+        assert_eq!(recipe("--schedule one-cycle").freeze_epochs, 0);
+        assert_eq!(recipe("--schedule one-cycle --freeze-epochs 0").validate(), Ok(()));
+        assert_eq!(recipe("--frozen features").validate(), Ok(()));
+        for (flags, named) in [
+            ("--schedule one-cycle --freeze-epochs 3", "freeze-epochs has to be 0"),
+            ("--schedule one-cycle --frozen features", "there are no frozen epochs"),
+            ("--freeze-epochs 0 --frozen features:4", "there are no frozen epochs"),
+        ] {
+            let error = recipe(flags).validate().unwrap_err();
+            assert!(error.contains(named), "{flags}: {error}");
+        }
+    }
+
+    #[test]
+    fn both_sides_of_a_size_and_both_ends_of_a_range_count() {
+        assert_eq!(recipe("--smaller-sizes 96,64x128").validate(), Ok(()));
+        for sizes in ["64x5000", "5000x64", "64x16"] {
+            let error = recipe(&format!("--smaller-sizes {sizes}")).validate().unwrap_err();
+            assert!(error.contains("smaller sizes"), "{sizes}: {error}");
+        }
+        assert_eq!(parse_range("-1.2, 1.2"), Ok(YRange { low: -1.2, high: 1.2 }));
+        for range in ["0,inf", "-inf,0", "0,1e39", "nan,1", "-3e38,3e38", "1,1", "1"] {
+            assert!(parse_range(range).is_err(), "{range}");
+        }
     }
 }

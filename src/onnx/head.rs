@@ -14,6 +14,10 @@ pub const LOGITS: &str = "logits";
 pub const HEAD_PREFIX: &str = "head.";
 /// Initializers whose names start so are constants that confine outputs to a range.
 pub const Y_RANGE_PREFIX: &str = "y_range.";
+/// The means of values that are not confined to a range.
+const MEAN: &str = "y_range.mean";
+/// Their deviations.
+const DEVIATION: &str = "y_range.deviation";
 /// The head's first layer.
 const FIRST: &str = "head.norm1";
 /// Width of the head's hidden layer (fastai's `lin_ftrs`).
@@ -74,6 +78,13 @@ pub fn replace_classifier(graph: GraphProto, task: &Task, settings: HeadSettings
 pub fn features_of(graph: &GraphProto) -> Option<&str> {
     let first = graph.node.iter().find(|node| node.output.first().is_some_and(|output| output == FIRST))?;
     first.input.first().map(String::as_str)
+}
+
+/// How a graph's values are scaled, one for each; `None` where they are confined to ranges, or are no values.
+pub fn standards_of(graph: &GraphProto) -> Option<Vec<Standard>> {
+    let numbers = |name| graph.initializer.iter().find(|tensor| tensor.name() == name)?.to_f32().ok();
+    let pairs = numbers(MEAN)?.into_iter().zip(numbers(DEVIATION)?);
+    Some(pairs.map(|(mean, deviation)| Standard { mean, deviation }).collect())
 }
 
 /// The outputs of the old classifier go; a tensor that would clash with the new `logits` is dead and goes with them.
@@ -148,8 +159,8 @@ fn spread(builder: &mut GraphBuilder, name: &str, standards: &[Standard]) {
     let dims = [1, standards.len() as i64];
     let deviations: Vec<f32> = standards.iter().map(|standard| standard.deviation).collect();
     let means: Vec<f32> = standards.iter().map(|standard| standard.mean).collect();
-    let deviation = builder.constant("y_range.deviation", &dims, &deviations);
-    let mean = builder.constant("y_range.mean", &dims, &means);
+    let deviation = builder.constant(DEVIATION, &dims, &deviations);
+    let mean = builder.constant(MEAN, &dims, &means);
     let scaled = builder.node("Mul", "y_range.scaled", &[LOGITS, &deviation], vec![]);
     builder.node("Add", name, &[&scaled, &mean], vec![]);
 }

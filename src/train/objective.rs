@@ -11,7 +11,10 @@ use super::{
 };
 use crate::{
     model::Task,
-    onnx::head::{LOGITS, Standard},
+    onnx::{
+        GraphProto,
+        head::{LOGITS, Standard, standards_of},
+    },
     picture::PictureSize,
 };
 
@@ -50,6 +53,16 @@ impl Objective {
     pub fn new(task: &Task, dataset: &Dataset, settings: &LossSettings) -> Result<Self, TrainError> {
         let loss = settings.for_task(task, dataset.train.len() as u64).map_err(TrainError::Recipe)?;
         Ok(Self { task: task.clone(), loss, standards: standards(task, dataset) })
+    }
+
+    /// The same loss on the scale of the values that a graph was trained for. A graph that confines its values to ranges
+    /// does not say it: the scale stays that of the data set.
+    #[must_use]
+    pub fn on_scale_of(mut self, graph: &GraphProto) -> Self {
+        if let Some(standards) = standards_of(graph).filter(|standards| standards.len() == self.standards.len()) {
+            self.standards = standards;
+        }
+        self
     }
 
     /// Mean and deviation of each value over the training split; empty for other tasks.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use tagpoint::train::dataset::{DataOptions, Dataset, DatasetError, TaskKind, findings::Kind, inspect, read};
+use tagpoint::train::dataset::{DataOptions, Dataset, DatasetError, Needed, TaskKind, findings::Kind, inspect, read};
 
 use crate::helpers::{files, folder, labelled, pictures, problems, read_table, the, write};
 
@@ -21,6 +21,32 @@ fn an_empty_split_is_refused_and_a_drawn_one_needs_a_fraction() {
     let dataset = read(&options).unwrap();
     assert_eq!((dataset.train.len(), dataset.valid.len()), (3, 1));
     assert_eq!(dataset.fingerprint, read(&options).unwrap().fingerprint);
+}
+
+#[test]
+fn a_set_that_only_judges_needs_no_other_split_and_nothing_to_learn() {
+    let of = |table: &str, task, needed| {
+        let (_folder, csv) = folder(table, 3);
+        read(&DataOptions { needed, ..DataOptions::new(csv, task) })
+    };
+    let plain = "fname,label\n0.png,cat\n1.png,cat\n2.png,cat\n";
+    let dataset = of(plain, TaskKind::SingleLabel, Needed::Any).unwrap();
+    assert_eq!((dataset.train.len(), dataset.valid.len()), (0, 3));
+    let error = of(plain, TaskKind::SingleLabel, Needed::Valid).unwrap_err().to_string();
+    assert!(error.contains("--split all"), "{error}");
+    let judged = |is_valid, needed| {
+        let rows: String = (0..3).map(|i| format!("{i}.png,7,{is_valid}\n")).collect();
+        of(&format!("fname,age,is_valid\n{rows}"), TaskKind::Values, needed)
+    };
+    assert_eq!(judged("True", Needed::Valid).unwrap().valid.len(), 3);
+    assert_eq!(judged("False", Needed::Train).unwrap().train.len(), 3);
+    for (is_valid, needed, named) in [
+        ("True", Needed::Train, "the training split is empty"),
+        ("False", Needed::Valid, "the validation split is empty"),
+    ] {
+        let error = judged(is_valid, needed).unwrap_err().to_string();
+        assert!(error.contains(named), "{error}");
+    }
 }
 
 /// 60 pictures of 12 persons; the person is in a column and in the file's name.
@@ -118,6 +144,16 @@ fn a_second_table_validates() {
     write(folder.path(), "valid.csv", "fname,labels\n1.png,b\n3.png,c\n");
     let found = problems(read(&options));
     assert!(found[0].problem.contains("the same file is in the training split"), "{found:?}");
+}
+
+#[test]
+fn a_share_of_many_labels_with_few_pictures_each_is_drawn() {
+    let rows: String = (0..80).map(|i| format!("{i}.png,label{}\n", i / 4)).collect();
+    let (_folder, csv) = folder(&format!("fname,label\n{rows}"), 80);
+    let options = DataOptions { valid_pct: Some(0.1), ..DataOptions::new(csv, TaskKind::SingleLabel) };
+    let dataset = read(&options).unwrap();
+    assert_eq!((dataset.train.len(), dataset.valid.len()), (72, 8));
+    assert!(dataset.targets.counts(&dataset.valid).iter().all(|&count| count <= 1));
 }
 
 #[test]

@@ -253,6 +253,13 @@ fn a_single_label_model_has_a_confusion_matrix_and_a_temperature() {
     let rows = found["confusion_matrix"].as_array().unwrap().iter();
     let cells = rows.flat_map(|row| row.as_array().unwrap().iter().map(|cell| cell.as_u64().unwrap()));
     assert_eq!(cells.sum::<u64>(), 32);
+    // A test set says nothing of splits, and may have one class alone.
+    let test = folder.path().join("test.csv");
+    std::fs::write(&test, "fname,label\n00000.png,none\n00001.png,none\n").unwrap();
+    let arguments = ["evaluate", text(&model), "--data", text(&test), "--json", text(&out)];
+    assert!(fail(&arguments).contains("--split all"));
+    succeed(&[&arguments[..], &["--split", "all"]].concat());
+    assert_eq!(json(&out)["pictures"], 2);
     let out = folder.path().join("models/shapes");
     let arguments = ["thresholds", text(&model), "--data", text(&csv), "--out", text(&out), "--split", "all"];
     assert!(fail(&arguments).contains("--calibrate"));
@@ -280,6 +287,15 @@ fn values_are_judged_in_their_own_units() {
     let value = |name: &str| metrics[name].as_f64().unwrap_or_else(|| panic!("{name} in {metrics}"));
     assert!((value("rmse") - (value("rmse/shapes") + value("rmse/millions")) / 2.0).abs() < 1e-3);
     assert!(value("mae/millions") > 1e4 * value("mae/shapes") && value("r2") <= 1.0);
+    // A table of validation pictures alone: the loss is still in the units of training.
+    let table = std::fs::read_to_string(&csv).unwrap();
+    let lines = table.lines().enumerate().filter(|(place, line)| *place == 0 || line.ends_with("True"));
+    let test = folder.path().join("test.csv");
+    std::fs::write(&test, lines.map(|(_, line)| format!("{line}\n")).collect::<String>()).unwrap();
+    succeed(&["evaluate", text(&model), "--data", text(&test), "--json", text(&out)]);
+    let recorded = ModelFile::read(&model).unwrap().manifest.metrics["fp32"]["loss"];
+    let found = json(&out)["loss"].as_f64().unwrap();
+    assert!((found - recorded).abs() < 1e-5 * recorded.max(1.0), "{found}, recorded {recorded}");
     let line = succeed(&["predict", text(&model), text(&folder.path().join("images/00000.png"))]);
     assert_eq!(serde_json::from_str::<Value>(&line).unwrap()["values"][1]["name"], "millions");
 }

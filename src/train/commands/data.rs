@@ -9,7 +9,9 @@ use crate::{
     output::say,
     train::{
         TrainError,
-        dataset::{DataOptions, Dataset, Format, PointFrame, TaskKind, cache_folder, findings::Severity, inspect},
+        dataset::{
+            DataOptions, Dataset, Format, Needed, PointFrame, TaskKind, cache_folder, findings::Severity, inspect,
+        },
     },
 };
 
@@ -111,13 +113,27 @@ pub(super) fn read(args: &DataArgs, task: TaskKind, seed: u64) -> Result<Dataset
     read_with_notes(args, task, seed).map(|(dataset, _)| dataset)
 }
 
+/// As [`read`], for a model that is there already and needs these splits.
+pub(super) fn read_for_model(
+    args: &DataArgs,
+    task: TaskKind,
+    seed: u64,
+    needed: Needed,
+) -> Result<Dataset, TrainError> {
+    tell(args, &DataOptions { needed, ..args.options(task, seed) }).map(|(dataset, _)| dataset)
+}
+
 /// As [`read`], and what it told, for a report.
 pub(super) fn read_with_notes(
     args: &DataArgs,
     task: TaskKind,
     seed: u64,
 ) -> Result<(Dataset, Vec<String>), TrainError> {
-    let inspection = inspect(&args.options(task, seed))?;
+    tell(args, &args.options(task, seed))
+}
+
+fn tell(args: &DataArgs, options: &DataOptions) -> Result<(Dataset, Vec<String>), TrainError> {
+    let inspection = inspect(options)?;
     let dataset = inspection.dataset?;
     say!(
         "{}: {} training and {} validation pictures, {} {}",
@@ -125,7 +141,7 @@ pub(super) fn read_with_notes(
         dataset.train.len(),
         dataset.valid.len(),
         dataset.targets.len(),
-        task.noun(),
+        options.task.noun(),
     );
     let mut notes = Vec::new();
     for (severity, word) in [(Severity::Warning, "warning"), (Severity::Note, "note")] {

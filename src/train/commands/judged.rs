@@ -16,7 +16,7 @@ use crate::{
     onnx::{GraphProto, ModelProto, OPSET_VERSION, quantize::is_quantised},
     output::say,
     train::{
-        dataset::Dataset,
+        dataset::{Dataset, Needed},
         evaluate::{Evaluation, Judge, evaluate},
         loader::{Loader, LoaderOptions},
         losses::LossSettings,
@@ -37,6 +37,16 @@ pub enum SplitArg {
     Train,
     /// Both, training pictures first.
     All,
+}
+
+impl From<SplitArg> for Needed {
+    fn from(split: SplitArg) -> Self {
+        match split {
+            SplitArg::Valid => Self::Valid,
+            SplitArg::Train => Self::Train,
+            SplitArg::All => Self::Any,
+        }
+    }
 }
 
 /// How to judge.
@@ -90,9 +100,9 @@ impl Subject {
     }
 
     /// Reads a data set, whose targets get the model's order.
-    pub(super) fn read_data(&self, data: &DataArgs, seed: u64) -> anyhow::Result<Dataset> {
+    pub(super) fn read_data(&self, data: &DataArgs, seed: u64, needed: Needed) -> anyhow::Result<Dataset> {
         let Manifest { task, provenance, .. } = &self.file.manifest;
-        let mut dataset = data::read(data, task.into(), seed)?;
+        let mut dataset = data::read_for_model(data, task.into(), seed, needed)?;
         if data.valid_pct.is_some() && provenance.data.is_some_and(|trained_on| trained_on != dataset.fingerprint) {
             say!(
                 "note: the model was trained on other data, or on another split of it: pictures that it has seen may be \
@@ -111,9 +121,9 @@ impl Subject {
         data: &DataArgs,
         options: &Options,
     ) -> anyhow::Result<(Arc<Dataset>, Evaluation)> {
-        let mut dataset = self.read_data(data, self.seed(options.seed))?;
-        // The loss of values is on the training split's scale, whichever split is judged.
-        let objective = Objective::new(task, &dataset, &LossSettings::default())?;
+        let mut dataset = self.read_data(data, self.seed(options.seed), options.split.into())?;
+        // The loss of values is on the scale that the model was trained on, whatever it is judged on.
+        let objective = Objective::new(task, &dataset, &LossSettings::default())?.on_scale_of(self.graph());
         match options.split {
             SplitArg::Valid => {}
             SplitArg::Train => dataset.valid.clone_from(&dataset.train),

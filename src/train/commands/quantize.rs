@@ -17,7 +17,7 @@ use crate::{
     onnx::quantize::{Method, WeightRange},
     output::say,
     train::{
-        dataset::Dataset,
+        dataset::{Dataset, Needed},
         quantize::{Quantized, Settings, quantize},
     },
 };
@@ -75,7 +75,7 @@ pub(super) fn run(args: &QuantizeArgs) -> anyhow::Result<ExitCode> {
     let runtime = Runtime::load(None)?;
     let subject = Subject::read(&args.model)?;
     let seed = subject.seed(args.seed);
-    let dataset = subject.read_data(&args.data, seed)?;
+    let dataset = subject.read_data(&args.data, seed, Needed::Both)?;
     let settings = Settings {
         methods: if args.methods.is_empty() { Method::ALL.to_vec() } else { args.methods.clone() },
         pictures: args.calibration_pictures,

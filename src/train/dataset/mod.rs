@@ -27,14 +27,14 @@ pub use cache::cache_folder;
 pub use error::{DatasetError, Origin, RowProblem};
 pub use findings::Findings;
 pub use formats::Format;
-pub use options::{DataOptions, PointFrame};
+pub use options::{DataOptions, Needed, PointFrame};
 pub use read::{Inspection, inspect, read};
 pub use targets::{Target, Targets, TaskKind};
 
 use crate::model::Digest;
 use crate::picture::PictureSize;
 
-/// Pictures with their targets, in a training and a validation split; neither is empty.
+/// Pictures with their targets, in a training and a validation split; neither is empty where both are [`Needed`].
 #[derive(Clone, Debug)]
 pub struct Dataset {
     /// The folder that the examples' files are relative to.

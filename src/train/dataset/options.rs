@@ -37,13 +37,16 @@ pub struct DataOptions {
     pub group_pattern: Option<String>,
     /// Draws the split of `valid_pct`.
     pub seed: u64,
+    /// Which splits have to have pictures.
+    pub needed: Needed,
     /// The folder where what was seen of the pictures is kept, so that the next reading starts at once; none for a look
     /// at every picture.
     pub cache: Option<PathBuf>,
 }
 
 impl DataOptions {
-    /// The defaults: a recognised format, a space between labels, the split as the data set says, nothing kept.
+    /// The defaults: a recognised format, a space between labels, the split as the data set says, to learn from, nothing
+    /// kept.
     pub fn new(data: impl Into<PathBuf>, task: TaskKind) -> Self {
         Self {
             data: data.into(),
@@ -61,7 +64,33 @@ impl DataOptions {
             group_column: None,
             group_pattern: None,
             seed: 0,
+            needed: Needed::Both,
             cache: None,
+        }
+    }
+}
+
+/// What a data set is read for, by the splits that have to have pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needed {
+    /// Both, and something that can be learnt from them.
+    Both,
+    /// The training split, to judge a model on it.
+    Train,
+    /// The validation split, to judge a model on it.
+    Valid,
+    /// Either, to judge a model on all pictures: nothing has to say which ones validate.
+    Any,
+}
+
+impl Needed {
+    /// Whether the validation split, or the training split, has to have pictures.
+    pub(super) fn includes(self, valid: bool) -> bool {
+        match self {
+            Self::Both => true,
+            Self::Train => !valid,
+            Self::Valid => valid,
+            Self::Any => false,
         }
     }
 }

@@ -53,6 +53,7 @@ pub fn inspect(options: &DataOptions) -> Result<Inspection, DatasetError> {
     let mut findings = Findings::of(Looked {
         format,
         task: options.task,
+        needed: options.needed,
         targets: &targets,
         rows: &table.rows,
         seen: &seen,

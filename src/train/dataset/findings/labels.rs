@@ -8,6 +8,9 @@ use super::{Finding, Involved, Kind, Looked, Pair, Severity, TargetCount, target
 
 pub(super) fn look(looked: &Looked<'_>) -> Vec<Finding> {
     let (Targets::MultiLabel { labels } | Targets::SingleLabel { labels }) = looked.targets else { return Vec::new() };
+    if !looked.is_to_learn_from() {
+        return Vec::new();
+    }
     let counts = target_counts(looked);
     let rows = looked.rows.iter().filter(|row| Looked::side(row) == 0).count() as u64;
     let train: Vec<u64> = counts.iter().map(|count| count.train).collect();

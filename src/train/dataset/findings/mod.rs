@@ -12,7 +12,7 @@ use serde::Serialize;
 pub use self::finding::{Finding, Involved, Kind, Severity};
 pub(super) use self::points::placeholders;
 use super::table::{Cells, Row};
-use super::{Format, RowProblem, Targets, TaskKind, pictures::Seen};
+use super::{Format, Needed, RowProblem, Targets, TaskKind, pictures::Seen};
 use crate::picture::PictureSize;
 
 /// What was found in a data set.
@@ -71,6 +71,8 @@ pub struct Pair {
 pub(super) struct Looked<'a> {
     pub(super) format: Format,
     pub(super) task: TaskKind,
+    /// Which splits have to have pictures.
+    pub(super) needed: Needed,
     pub(super) targets: &'a Targets,
     pub(super) rows: &'a [Row],
     /// `None` where a picture cannot be read.
@@ -90,6 +92,11 @@ impl Looked<'_> {
     /// Each row with what was seen of its picture.
     fn pairs(&self) -> impl Iterator<Item = (&Row, Option<&Seen>)> {
         self.rows.iter().zip(self.seen.iter().map(Option::as_ref))
+    }
+
+    /// Whether a model is to learn from it, and not only to be judged.
+    fn is_to_learn_from(&self) -> bool {
+        self.needed == Needed::Both
     }
 
     /// Whether a row validates, as a place in an array.

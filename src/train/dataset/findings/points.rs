@@ -14,7 +14,8 @@ pub(super) fn look(looked: &Looked<'_>) -> Vec<Finding> {
     let (Targets::Points { names } | Targets::Values { names }) = looked.targets else { return found };
     let rows = [0, 1].map(|side| looked.rows.iter().filter(|row| Looked::side(row) == side).count() as u64);
     let noun = looked.task.noun();
-    for count in target_counts(looked).iter().filter(|count| count.train == 0 && rows[0] > 0) {
+    let counts = if looked.is_to_learn_from() { target_counts(looked) } else { Vec::new() };
+    for count in counts.iter().filter(|count| count.train == 0 && rows[0] > 0) {
         let text = format!("{:?} is given in no training picture: it cannot be learnt", count.name);
         found.push(Finding::new(Severity::Warning, Kind::LabelInOneSplit, text));
     }
@@ -25,7 +26,9 @@ pub(super) fn look(looked: &Looked<'_>) -> Vec<Finding> {
     });
     found.extend(missing.finding(Severity::Note, Kind::Missing, |count| format!("{count} {noun} are not given")));
     if looked.task == TaskKind::Values {
-        found.extend(constant_values(looked, names));
+        if looked.is_to_learn_from() {
+            found.extend(constant_values(looked, names));
+        }
         return found;
     }
     let outside = which(looked, names, |row, seen, place| match (&row.cells, seen) {

@@ -14,7 +14,8 @@ pub(super) fn look(looked: &Looked<'_>) -> Vec<Finding> {
 }
 
 fn empty(looked: &Looked<'_>, valid: bool) -> Option<Finding> {
-    let is_empty = !looked.rows.iter().any(|row| Looked::side(row) == usize::from(valid));
+    let is_empty =
+        looked.needed.includes(valid) && !looked.rows.iter().any(|row| Looked::side(row) == usize::from(valid));
     let name = if valid { "validation" } else { "training" };
     let message = format!("the {name} split is empty: none of the {} rows is in it", looked.rows.len());
     is_empty.then(|| Finding::new(Severity::Error, Kind::EmptySplit, message))

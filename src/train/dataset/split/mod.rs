@@ -6,8 +6,8 @@ mod stratify;
 use std::collections::{BTreeMap, HashMap};
 
 use self::stratify::{Unit, stratify};
-use super::DataOptions;
 use super::table::{Cells, Row};
+use super::{DataOptions, Needed};
 use crate::train::random::{Purpose, draws};
 
 /// Says for each row whether it validates.
@@ -23,11 +23,14 @@ pub(super) fn split(rows: &[Row], has_split: bool, options: &DataOptions) -> Res
         (true, ..) => Err("the data set says already which pictures validate (a column is_valid, folders train and \
                            valid, image sets): leave --valid-pct and --valid-list away, or what it says"
             .to_owned()),
+        (false, None, None) if options.needed == Needed::Any => Ok(vec![true; rows.len()]),
         (false, None, None) => {
-            Err("nothing says which pictures validate: add a column is_valid (True or False) to the \
-                                    table, name the files in a list with --valid-list, give them as a source of \
-                                    their own with --valid-data, or draw a share of the pictures with --valid-pct 0.2"
-                .to_owned())
+            let judged = if options.needed == Needed::Both { "" } else { "; --split all judges all of them" };
+            Err(format!(
+                "nothing says which pictures validate: add a column is_valid (True or False) to the table, name the \
+                 files in a list with --valid-list, give them as a source of their own with --valid-data, or draw a \
+                 share of the pictures with --valid-pct 0.2{judged}"
+            ))
         }
         (false, Some(_), Some(_)) => Err("--valid-pct and --valid-list exclude each other".to_owned()),
         (false, None, Some(path)) => list::split(rows, path),

@@ -1,7 +1,7 @@
 //! COCO files.
 
 use tagpoint::train::dataset::{
-    DataOptions, Dataset, Findings, Target, Targets, TaskKind,
+    DataOptions, Dataset, Findings, PointFrame, Target, Targets, TaskKind,
     findings::{Finding, Kind},
     inspect, read,
 };
@@ -139,6 +139,20 @@ fn the_largest_persons_points_count_and_pixels_are_their_middles() {
     );
     let (_, dataset) = keypoints(Some(0.0));
     assert_eq!(dataset.train[0].target, Target::Points(vec![Some((10.0, 20.0)), None]));
+}
+
+#[test]
+fn flags_that_say_nothing_of_a_coco_file_are_refused() {
+    let folder = pictures(&["1.png", "2.png", "3.png"]);
+    let file = write(folder.path(), "photos.json", INSTANCES);
+    let options = DataOptions { valid_pct: Some(0.34), ..DataOptions::new(file, TaskKind::MultiLabel) };
+    let error = |options: DataOptions| read(&options).unwrap_err().to_string();
+    let with = DataOptions { label_pattern: Some("^(.+)_".into()), ..options.clone() };
+    assert!(error(with).contains("leave --label-pattern away"));
+    assert!(error(DataOptions { difficult: true, ..options.clone() }).contains("leave --difficult away"));
+    let with = DataOptions { point_frame: PointFrame::Stored, ..options.clone() };
+    assert!(error(with).contains("labels have no coordinates"));
+    assert!(error(DataOptions { point_shift: Some(0.0), ..options }).contains("labels have no coordinates"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Labels from folders and from file names.
 
-use tagpoint::train::dataset::{DataOptions, DatasetError, Targets, TaskKind, read};
+use tagpoint::train::dataset::{DataOptions, DatasetError, Format, Targets, TaskKind, read};
 
 use crate::helpers::{labelled, labels, pictures, problems, write};
 
@@ -87,6 +87,14 @@ fn what_is_not_recognised_is_said_with_what_to_do() {
     assert!(error(&folder, TaskKind::SingleLabel).contains("none of valid"));
     let folder = pictures(&["cat/1.png"]);
     assert!(error(&folder, TaskKind::Points).contains("--task single-label"));
+    let points = DataOptions { point_shift: Some(0.5), ..DataOptions::new(folder.path(), TaskKind::SingleLabel) };
+    assert!(read(&points).unwrap_err().to_string().contains("labels have no coordinates"));
+    let named = DataOptions {
+        format: Some(Format::Folders),
+        label_pattern: Some("^(.)".into()),
+        ..DataOptions::new(folder.path(), TaskKind::SingleLabel)
+    };
+    assert!(read(&named).unwrap_err().to_string().contains("leave --label-pattern away"));
     let text = write(folder.path(), "notes.txt", "");
     let options = |path: &std::path::Path| DataOptions::new(path, TaskKind::MultiLabel);
     assert!(read(&options(&text)).unwrap_err().to_string().contains("--format"));

@@ -147,6 +147,17 @@ fn a_second_table_validates() {
 }
 
 #[test]
+fn a_second_table_that_says_itself_which_pictures_train_is_refused() {
+    let (folder, csv) = folder("fname,labels\n0.png,a\n1.png,b\n", 4);
+    let valid = write(folder.path(), "all.csv", "fname,labels,is_valid\n2.png,a,False\n3.png,b,True\n");
+    let options = DataOptions { valid_data: Some(valid), ..DataOptions::new(csv, TaskKind::MultiLabel) };
+    let error = read(&options).unwrap_err().to_string();
+    assert!(error.contains("all.csv") && error.contains("--data without --valid-data"), "{error}");
+    write(folder.path(), "all.csv", "fname,labels,is_valid\n2.png,a,True\n3.png,b,True\n");
+    assert_eq!(read(&options).unwrap().valid.len(), 2);
+}
+
+#[test]
 fn a_share_of_many_labels_with_few_pictures_each_is_drawn() {
     let rows: String = (0..80).map(|i| format!("{i}.png,label{}\n", i / 4)).collect();
     let (_folder, csv) = folder(&format!("fname,label\n{rows}"), 80);

@@ -27,7 +27,6 @@ impl LabelFrom {
             (Format::FileNames, None) => {
                 Err("labels in file names need --label-pattern, such as '^(.+)_[0-9]+\\.jpg$'".to_owned())
             }
-            (_, Some(_)) => Err(format!("the format {format} does not go with --label-pattern")),
             _ => Ok(Self::Folder),
         }
     }

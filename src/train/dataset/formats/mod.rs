@@ -16,7 +16,7 @@ use serde::Serialize;
 
 pub(super) use self::pattern::Pattern;
 use super::table::{Cells, Table};
-use super::{DataOptions, DatasetError, TaskKind};
+use super::{DataOptions, DatasetError, PointFrame, TaskKind};
 
 /// How a data set is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -49,6 +49,25 @@ impl Format {
             Self::Coco => "coco",
             Self::Pts => "pts",
         }
+    }
+
+    /// Refuses flags that say nothing of data in this format, or of this task, with what to do instead.
+    fn check_flags(self, options: &DataOptions) -> Result<(), String> {
+        if options.group_column.is_some() && self != Self::Csv {
+            return Err(format!("the format {self} has no columns: name groups with --group-pattern"));
+        }
+        if options.label_pattern.is_some() && self != Self::FileNames {
+            return Err(format!("the format {self} says the labels itself: leave --label-pattern away"));
+        }
+        if options.difficult && self != Self::Voc {
+            return Err(format!("the format {self} calls no object difficult: leave --difficult away"));
+        }
+        let of_points = options.point_frame == PointFrame::Stored || options.point_shift.is_some();
+        if of_points && options.task != TaskKind::Points {
+            let noun = options.task.noun();
+            return Err(format!("{noun} have no coordinates: leave --point-frame and --point-shift away"));
+        }
+        Ok(())
     }
 
     /// Refuses what the format does not hold, with what to say instead.
@@ -93,11 +112,8 @@ pub(super) fn read(options: &DataOptions) -> Result<(Format, Table), DatasetErro
         Some(format) => format,
         None => recognise(&options.data, options.label_pattern.is_some()).map_err(|e| error(&options.data, e))?,
     };
-    format.check_task(options.task).map_err(|reason| error(&options.data, reason))?;
-    if options.group_column.is_some() && format != Format::Csv {
-        let reason = format!("the format {format} has no columns: name groups with --group-pattern");
-        return Err(error(&options.data, reason));
-    }
+    let checked = format.check_task(options.task).and_then(|()| format.check_flags(options));
+    checked.map_err(|reason| error(&options.data, reason))?;
     let mut table = read_one(&options.data, format, options).map_err(|reason| error(&options.data, reason))?;
     if let Some(path) = &options.valid_data {
         if table.has_split {
@@ -105,6 +121,12 @@ pub(super) fn read(options: &DataOptions) -> Result<(Format, Table), DatasetErro
             return Err(error(&options.data, reason));
         }
         let valid = read_one(path, format, options).map_err(|reason| error(path, reason))?;
+        if valid.has_split && valid.rows.iter().any(|row| row.is_valid == Some(false)) {
+            let reason = "it says itself that some of its pictures train: give it as --data without --valid-data, \
+                          or only those that validate"
+                .to_owned();
+            return Err(error(path, reason));
+        }
         table = table.with_valid(valid).map_err(|reason| error(path, reason))?;
     }
     if options.task == TaskKind::SingleLabel {

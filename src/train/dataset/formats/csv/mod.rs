@@ -18,9 +18,6 @@ use crate::train::dataset::table::{Names, Row, Table};
 
 /// Reads every row of a table.
 pub(super) fn read(path: &Path, options: &DataOptions) -> Result<Table, String> {
-    if options.label_pattern.is_some() {
-        return Err("a table says the labels itself: leave --label-pattern away".to_owned());
-    }
     let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count();

@@ -156,6 +156,21 @@ fn flags_that_say_nothing_of_a_coco_file_are_refused() {
 }
 
 #[test]
+fn names_that_a_model_cannot_have_are_found_before_training() {
+    let error = |text: String, task| {
+        let folder = pictures(&["1.png", "2.png", "3.png"]);
+        let file = write(folder.path(), "data.json", &text);
+        let inspection = inspect(&DataOptions { valid_pct: Some(0.34), ..DataOptions::new(file, task) }).unwrap();
+        assert!(inspection.findings.of_kind(Kind::Name).count() == 1, "{:#?}", inspection.findings.list);
+        inspection.dataset.unwrap_err().to_string()
+    };
+    let unnamed = error(INSTANCES.replace("\"name\": \"dog\"", "\"name\": \"\""), TaskKind::MultiLabel);
+    assert!(unnamed.contains("a label has an empty name"), "{unnamed}");
+    let twice = error(KEYPOINTS.replace("\"left_eye\"", "\"nose\""), TaskKind::Points);
+    assert!(twice.contains("point \"nose\" is there twice"), "{twice}");
+}
+
+#[test]
 fn files_that_are_no_coco_or_lack_what_is_asked_for_are_refused() {
     let error = |text: &str, task| {
         let folder = pictures(&["1.png"]);

@@ -37,6 +37,8 @@ pub enum Kind {
     EmptySplit,
     /// Every answer would be the same.
     NothingToLearn,
+    /// A label, point or value without a name of its own.
+    Name,
     /// A file that is listed twice with the same targets.
     ListedTwice,
     /// Files with the same bytes within a split.

@@ -13,7 +13,7 @@ pub use self::finding::{Finding, Involved, Kind, Severity};
 pub(super) use self::points::placeholders;
 use super::table::{Cells, Row};
 use super::{Format, Needed, RowProblem, Targets, TaskKind, pictures::Seen};
-use crate::picture::PictureSize;
+use crate::{model::name_mistakes, picture::PictureSize};
 
 /// What was found in a data set.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -111,6 +111,7 @@ impl Findings {
             Finding::new(Severity::Error, Kind::Row, problem.to_string()).about([Involved::new(&problem.file)])
         });
         let mut list: Vec<Finding> = problems.collect();
+        list.extend(wrong_names(looked.targets));
         list.extend(splits::look(&looked));
         list.extend(duplicates::look(&looked));
         list.extend(labels::look(&looked));
@@ -158,6 +159,18 @@ impl PictureCounts {
         counts.largest = sizes().max_by_key(pixels).map(|size| (size.width, size.height));
         counts
     }
+}
+
+/// Names that no model file may have: its outputs are told apart by them.
+fn wrong_names(targets: &Targets) -> Vec<Finding> {
+    let one = match targets {
+        Targets::MultiLabel { .. } | Targets::SingleLabel { .. } => "label",
+        Targets::Points { .. } => "point",
+        Targets::Values { .. } => "value",
+    };
+    // That there is none at all is a finding of its own.
+    let mistakes = if targets.is_empty() { Vec::new() } else { name_mistakes(one, targets.names()) };
+    mistakes.into_iter().map(|mistake| Finding::new(Severity::Error, Kind::Name, mistake)).collect()
 }
 
 fn target_counts(looked: &Looked<'_>) -> Vec<TargetCount> {

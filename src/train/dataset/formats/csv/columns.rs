@@ -53,6 +53,12 @@ pub(super) fn read(names: Vec<String>, task: TaskKind, group: Option<&str>) -> R
         None => None,
     };
     let rest: Vec<usize> = (0..names.len()).filter(|&i| i != file && Some(i) != is_valid && Some(i) != group).collect();
+    if let Some(unnamed) = rest.iter().find(|&&column| names[column].is_empty()) {
+        return Err(format!(
+            "column {} has no name; pandas writes its index so: write the table with index=False",
+            unnamed + 1
+        ));
+    }
     let targets = match task {
         TaskKind::MultiLabel => match rest[..] {
             [] => return Err(format!("the header has no column with labels: {FILE},labels,{IS_VALID} is expected")),
@@ -151,6 +157,8 @@ mod tests {
             ("fname,x0,y1", TaskKind::Points, "\"x0\" and \"y1\""),
             ("fname,x0,x1,y0,y1", TaskKind::Points, "\"x0\" and \"x1\""),
             ("fname,x,y", TaskKind::Points, "\"x\" and \"y\""),
+            (",fname,age,is_valid", TaskKind::Values, "column 1 has no name"),
+            ("fname,cat,,dog", TaskKind::MultiLabel, "column 3 has no name"),
         ] {
             let error = header(text, task).unwrap_err();
             assert!(error.contains(named), "{text}: {error}");

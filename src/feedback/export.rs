@@ -1,7 +1,7 @@
 //! Corrected predictions as a data set: a table and its pictures, as the trainer reads them.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -30,6 +30,9 @@ pub struct Exported {
     pub without_picture: usize,
     /// Earlier corrections of a picture that was answered more than once.
     pub repeated: usize,
+    /// Corrections that are left out, by version: it has other labels, points or values than the one corrected last, so they do
+    /// not say all that the table asks.
+    pub other_names: BTreeMap<i64, usize>,
 }
 
 /// Writes `labels.csv` and its pictures into a folder. A picture that was corrected several times is there once, as it was
@@ -54,10 +57,21 @@ pub async fn export(
         return Err(FeedbackError::Unfit(format!("no prediction of model {model:?} is corrected")));
     };
     let task: Task = serde_json::from_str(&first.task).map_err(|error| row_error(&error))?;
-    let mut exported = Exported { table, task: trainers_name(&task), pictures: 0, without_picture: 0, repeated: 0 };
+    let mut exported = Exported {
+        table,
+        task: trainers_name(&task),
+        pictures: 0,
+        without_picture: 0,
+        repeated: 0,
+        other_names: BTreeMap::new(),
+    };
     let (mut seen, mut lines) = (BTreeSet::new(), Vec::new());
     let header = header(&task)?;
     for row in &rows {
+        if row.task != first.task && !has_the_names_of(&task, row)? {
+            *exported.other_names.entry(row.version).or_default() += 1;
+            continue;
+        }
         let Some(name) = &row.picture else {
             exported.without_picture += 1;
             continue;
@@ -67,8 +81,12 @@ pub async fn export(
             exported.repeated += 1;
             continue;
         }
+        let Some(picture) = pictures.find(name).await? else {
+            exported.without_picture += 1;
+            continue;
+        };
         let file = format!("{FOLDER}/{}", name.rsplit('/').next().unwrap_or(name));
-        write(&out.join(&file), &pictures.get(name).await?)?;
+        write(&out.join(&file), &picture)?;
         fields.insert(0, file);
         lines.push(fields);
     }
@@ -87,6 +105,22 @@ fn trainers_name(task: &Task) -> &'static str {
         Task::SingleLabel { .. } => "single-label",
         Task::Points(_) => "points",
         Task::Values(_) => "values",
+    }
+}
+
+/// Whether the model that answered says the same of a picture as this task: in any order, with any thresholds.
+fn has_the_names_of(task: &Task, row: &CorrectedRow) -> Result<bool, FeedbackError> {
+    let theirs: Task = serde_json::from_str(&row.task).map_err(|error| row_error(&error))?;
+    Ok(theirs.kind() == task.kind() && names(&theirs) == names(task))
+}
+
+fn names(task: &Task) -> BTreeSet<&str> {
+    match task {
+        Task::MultiLabel { labels } | Task::SingleLabel { labels } => {
+            labels.iter().map(|label| label.name.as_str()).collect()
+        }
+        Task::Points(points) => points.names.iter().map(String::as_str).collect(),
+        Task::Values(values) => values.names.iter().map(String::as_str).collect(),
     }
 }
 

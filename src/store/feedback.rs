@@ -72,6 +72,8 @@ pub struct ReviewRow {
 pub struct CorrectedRow {
     /// The prediction.
     pub id: String,
+    /// The model's version.
+    pub version: i64,
     /// SHA-256 of the model file.
     pub digest: String,
     /// The model's output, as a JSON array.
@@ -177,6 +179,7 @@ fn review_row(row: &AnyRow) -> Result<ReviewRow, sqlx::Error> {
 fn corrected_row(row: &AnyRow) -> Result<CorrectedRow, sqlx::Error> {
     Ok(CorrectedRow {
         id: row.try_get("id")?,
+        version: row.try_get("version")?,
         digest: row.try_get("digest")?,
         outputs: row.try_get("outputs")?,
         truth: row.try_get("truth")?,

@@ -44,6 +44,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0005_jobs.sql"),
         include_str!("../../migrations/postgres/0005_jobs.sql"),
     ),
+    (
+        6,
+        "forgotten pictures",
+        include_str!("../../migrations/sqlite/0006_forgotten_pictures.sql"),
+        include_str!("../../migrations/postgres/0006_forgotten_pictures.sql"),
+    ),
 ];
 
 /// Times that processes that begin with one empty SQLite file may come in each other's way.

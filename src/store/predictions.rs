@@ -152,30 +152,53 @@ impl Store {
         self.within(sqlx::query(self.sql(statement)).bind(json).execute(&self.write)).await.map(|_| ())
     }
 
-    /// Up to so many predictions from before a time: id, and where the picture is kept.
+    /// Deletes up to so many predictions from before a time that nobody has corrected: how many. Their pictures are forgotten
+    /// ones from then on.
     ///
     /// # Errors
-    /// A database that fails.
-    pub async fn old_predictions(
-        &self,
-        before_ms: i64,
-        most: i64,
-    ) -> Result<Vec<(String, Option<String>)>, StoreError> {
-        let query = sqlx::query(self.sql(statements::OLD_PREDICTIONS)).bind(before_ms).bind(most);
-        let rows = self.within(query.fetch_all(&self.read)).await?;
-        let read = |row: &AnyRow| Ok((row.try_get("id")?, row.try_get("picture")?));
-        rows.iter().map(|row| read(row).map_err(|error: sqlx::Error| StoreError::row("prediction", error))).collect()
+    /// A database that fails; then none of them was deleted.
+    pub async fn forget_predictions(&self, before_ms: i64, most: i64) -> Result<usize, StoreError> {
+        let (forget, add) = (self.sql(statements::FORGET_PREDICTIONS), self.sql(statements::ADD_FORGOTTEN_PICTURES));
+        self.within(async {
+            let mut transaction = self.write.begin().await?;
+            let rows = sqlx::query(forget).bind(before_ms).bind(most).fetch_all(&mut *transaction).await?;
+            let pictures = rows.iter().map(|row| row.try_get("picture")).collect::<Result<Vec<Option<String>>, _>>()?;
+            let pictures: Vec<String> = pictures.into_iter().flatten().collect();
+            let json = serde_json::to_string(&pictures).map_err(|error| sqlx::Error::Encode(error.into()))?;
+            sqlx::query(add).bind(json).execute(&mut *transaction).await?;
+            transaction.commit().await?;
+            Ok(rows.len())
+        })
+        .await
     }
 
-    /// Deletes predictions, and what versions on trial said before a time.
+    /// Deletes what versions on trial said before a time.
     ///
     /// # Errors
     /// A database that fails.
-    pub async fn forget_predictions(&self, ids: &[String], before_ms: i64) -> Result<(), StoreError> {
-        let ids = serde_json::to_string(ids).map_err(|error| StoreError::row("prediction", error))?;
-        let query = sqlx::query(self.sql(statements::FORGET_PREDICTIONS)).bind(ids);
-        self.within(query.execute(&self.write)).await?;
+    pub async fn forget_shadow_outputs(&self, before_ms: i64) -> Result<(), StoreError> {
         let query = sqlx::query(self.sql(statements::FORGET_SHADOW_OUTPUTS)).bind(before_ms);
+        self.within(query.execute(&self.write)).await.map(|_| ())
+    }
+
+    /// Where up to so many pictures are kept whose predictions are deleted, in order, after this one.
+    ///
+    /// # Errors
+    /// A database that fails.
+    pub async fn forgotten_pictures(&self, after: &str, most: i64) -> Result<Vec<String>, StoreError> {
+        let query = sqlx::query(self.sql(statements::FORGOTTEN_PICTURES)).bind(after).bind(most);
+        let rows = self.within(query.fetch_all(&self.read)).await?;
+        let read = |row: &AnyRow| row.try_get("picture");
+        rows.iter().map(|row| read(row).map_err(|error| StoreError::row("picture", error))).collect()
+    }
+
+    /// Forgotten pictures are deleted, and nothing is left of them.
+    ///
+    /// # Errors
+    /// A database that fails.
+    pub async fn end_forgotten_pictures(&self, pictures: &[String]) -> Result<(), StoreError> {
+        let json = serde_json::to_string(pictures).map_err(|error| StoreError::row("picture", error))?;
+        let query = sqlx::query(self.sql(statements::END_FORGOTTEN_PICTURES)).bind(json);
         self.within(query.execute(&self.write)).await.map(|_| ())
     }
 }

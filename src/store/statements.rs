@@ -77,13 +77,25 @@ statements! {
         FROM json_to_recordset($1::text::json) AS row (prediction_id TEXT, created_ms BIGINT, version BIGINT, outputs TEXT,
             disagreement DOUBLE PRECISION)
         ON CONFLICT (prediction_id) DO NOTHING";
-    /// But for those that somebody has corrected.
-    OLD_PREDICTIONS = "SELECT id, picture FROM predictions WHERE created_ms < $1
-            AND NOT EXISTS (SELECT 1 FROM feedback WHERE prediction_id = predictions.id)
-        ORDER BY created_ms LIMIT $2";
-    FORGET_PREDICTIONS = "DELETE FROM predictions WHERE id IN (SELECT value FROM json_each($1))",
-        "DELETE FROM predictions WHERE id IN (SELECT json_array_elements_text($1::text::json))";
+    /// But for those that somebody has corrected, or is correcting.
+    FORGET_PREDICTIONS = "DELETE FROM predictions WHERE id IN (
+            SELECT p.id FROM predictions p WHERE p.created_ms < $1
+                AND NOT EXISTS (SELECT 1 FROM feedback WHERE prediction_id = p.id)
+            ORDER BY p.created_ms LIMIT $2)
+        RETURNING picture",
+        "DELETE FROM predictions WHERE id IN (
+            SELECT p.id FROM predictions p WHERE p.created_ms < $1
+                AND NOT EXISTS (SELECT 1 FROM feedback WHERE prediction_id = p.id)
+            ORDER BY p.created_ms LIMIT $2 FOR UPDATE OF p SKIP LOCKED)
+        RETURNING picture";
     FORGET_SHADOW_OUTPUTS = "DELETE FROM shadow_outputs WHERE created_ms < $1";
+    ADD_FORGOTTEN_PICTURES = "INSERT INTO forgotten_pictures (picture) SELECT value FROM json_each($1)
+        WHERE TRUE ON CONFLICT (picture) DO NOTHING",
+        "INSERT INTO forgotten_pictures (picture) SELECT json_array_elements_text($1::text::json)
+        ON CONFLICT (picture) DO NOTHING";
+    FORGOTTEN_PICTURES = "SELECT picture FROM forgotten_pictures WHERE picture > $1 ORDER BY picture LIMIT $2";
+    END_FORGOTTEN_PICTURES = "DELETE FROM forgotten_pictures WHERE picture IN (SELECT value FROM json_each($1))",
+        "DELETE FROM forgotten_pictures WHERE picture IN (SELECT json_array_elements_text($1::text::json))";
 
     PREDICTED_BY = "SELECT p.model, p.version, m.task, p.picture FROM predictions p JOIN models m ON m.digest = p.digest
         WHERE p.id = $1";
@@ -121,7 +133,7 @@ statements! {
         WHERE p.model = $1 AND ($2 < 0 OR p.version = $2)
             AND NOT EXISTS (SELECT 1 FROM feedback WHERE prediction_id = p.id)
         ORDER BY p.created_ms DESC, p.id DESC LIMIT $3";
-    CORRECTED = "SELECT p.id, p.digest, p.outputs, f.truth, p.picture, p.picture_digest, m.task
+    CORRECTED = "SELECT p.id, p.version, p.digest, p.outputs, f.truth, p.picture, p.picture_digest, m.task
         FROM feedback f JOIN predictions p ON p.id = f.prediction_id JOIN models m ON m.digest = p.digest
         WHERE p.model = $1 AND ($2 < 0 OR p.version = $2) ORDER BY f.created_ms DESC, p.id DESC LIMIT $3";
 

@@ -58,6 +58,13 @@ pub async fn run(args: &FeedbackArgs, out: &mut impl Write) -> anyhow::Result<()
     if exported.repeated > 0 {
         writeln!(out, "{} earlier corrections of the same pictures are left out", exported.repeated)?;
     }
+    for (version, corrections) in &exported.other_names {
+        writeln!(
+            out,
+            "{corrections} corrections of version {version} are left out, which names other things: \
+             export them by themselves with --version {version}"
+        )?;
+    }
     Ok(writeln!(
         out,
         "next: tagpoint-train fit --data {table} --task {} --valid-pct 0.2 --out models/NAME",

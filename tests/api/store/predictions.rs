@@ -1,11 +1,15 @@
 //! Predictions: which are remembered, what of them, for how long, and that no answer ever waits for it.
 
-use std::time::{Duration, Instant};
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
 use serde_json::Value;
+use sqlx::Connection as _;
 use tagpoint::{
     model::Digest,
-    store::{Store, now_ms, predictions::PredictionRow},
+    store::{Dialect, Store, now_ms, predictions::PredictionRow},
 };
 
 use crate::{
@@ -17,6 +21,8 @@ on_both_databases!(
     nothing_is_remembered_unless_it_is_wanted,
     an_answer_is_remembered_with_all_that_it_came_from,
     a_picture_is_kept_where_that_is_wanted_and_forgotten_with_its_prediction,
+    a_picture_that_cannot_be_deleted_holds_up_no_other,
+    a_prediction_that_is_being_corrected_is_not_forgotten,
     a_share_is_a_share,
     no_answer_fails_or_waits_while_the_database_is_away_and_the_rows_come_later,
     a_database_that_hangs_slows_no_answer_and_no_stop,
@@ -115,19 +121,36 @@ async fn an_answer_is_remembered_with_all_that_it_came_from(database: TestDataba
     assert!(page.contains("\ntagpoint_predictions_recorded_total 2\n"), "{page}");
 }
 
+/// A server that remembers everything for so many days, with pictures.
+async fn with_pictures(database: &TestDatabase, place: &Path, days: u64) -> App {
+    App::start_with(&[("colours", &models::colours())], |settings| {
+        settings.database = database.setting();
+        settings.record.share = 1.0;
+        settings.record.pictures = Some(place.to_str().unwrap().to_owned());
+        settings.record.keep = Duration::from_secs(days * 86_400);
+    })
+    .await
+}
+
+/// A month and a day go by for what is remembered.
+async fn a_month_later(database: &TestDatabase) {
+    let sql = "UPDATE predictions SET created_ms = created_ms - 2678400000";
+    sqlx::raw_sql(sql).execute(&mut database.connect().await).await.unwrap();
+}
+
+/// Waits until something holds.
+async fn until(mut holds: impl AsyncFnMut() -> bool) {
+    let began = Instant::now();
+    while !holds().await {
+        assert!(began.elapsed() < Duration::from_secs(10));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 async fn a_picture_is_kept_where_that_is_wanted_and_forgotten_with_its_prediction(database: TestDatabase) {
     let kept = tempfile::tempdir().unwrap();
-    let place = kept.path().join("pictures").to_str().unwrap().to_owned();
-    let start = async |days: u64| {
-        App::start_with(&[("colours", &models::colours())], |settings| {
-            settings.database = database.setting();
-            settings.record.share = 1.0;
-            settings.record.pictures = Some(place.clone());
-            settings.record.keep = Duration::from_secs(days * 86_400);
-        })
-        .await
-    };
-    let app = start(30).await;
+    let place = kept.path().join("pictures");
+    let app = with_pictures(&database, &place, 30).await;
     let picture = pictures::plain(4, 4, RED);
     app.answer("colours/predict", &picture).await;
     rows(&database, "predictions", 1).await;
@@ -135,26 +158,65 @@ async fn a_picture_is_kept_where_that_is_wanted_and_forgotten_with_its_predictio
         let sql = "SELECT picture FROM predictions";
         sqlx::query_as::<_, (String,)>(sql).fetch_one(&mut database.connect().await).await.unwrap().0
     };
-    let file = std::path::Path::new(&place).join(name().await);
+    let file = place.join(name().await);
     assert!(file.extension().unwrap() == "png", "{file:?}");
     assert_eq!(std::fs::read(&file).unwrap(), picture);
     drop(app);
 
-    // A month and a day later.
-    let sql = "UPDATE predictions SET created_ms = created_ms - 2678400000";
-    sqlx::raw_sql(sql).execute(&mut database.connect().await).await.unwrap();
-    let app = start(40).await;
+    a_month_later(&database).await;
+    let app = with_pictures(&database, &place, 40).await;
     app.answer("colours/predict", &picture).await;
     rows(&database, "predictions", 2).await;
     drop(app);
-    let _app = start(30).await;
-    let began = Instant::now();
-    while count(&database, "predictions").await != 1 {
-        assert!(began.elapsed() < Duration::from_secs(10));
-        tokio::time::sleep(Duration::from_millis(50)).await;
+    let _app = with_pictures(&database, &place, 30).await;
+    until(async || count(&database, "predictions").await == 1 && !file.exists()).await;
+    assert!(place.join(name().await).exists());
+    until(async || count(&database, "forgotten_pictures").await == 0).await;
+}
+
+async fn a_picture_that_cannot_be_deleted_holds_up_no_other(database: TestDatabase) {
+    let kept = tempfile::tempdir().unwrap();
+    let app = with_pictures(&database, kept.path(), 30).await;
+    for _ in 0..3 {
+        app.answer("colours/predict", &pictures::plain(4, 4, RED)).await;
     }
-    assert!(!file.exists());
-    assert!(std::path::Path::new(&place).join(name().await).exists());
+    rows(&database, "predictions", 3).await;
+    drop(app);
+    let sql = "SELECT picture FROM predictions ORDER BY picture";
+    let names: Vec<(String,)> = sqlx::query_as(sql).fetch_all(&mut database.connect().await).await.unwrap();
+    let files: Vec<PathBuf> = names.iter().map(|(name,)| kept.path().join(name)).collect();
+    // A folder is not deleted as a file is.
+    std::fs::remove_file(&files[0]).unwrap();
+    std::fs::create_dir_all(files[0].join("in it")).unwrap();
+    a_month_later(&database).await;
+    let app = with_pictures(&database, kept.path(), 30).await;
+    until(async || count(&database, "predictions").await == 0 && count(&database, "forgotten_pictures").await == 1)
+        .await;
+    assert_eq!(files.iter().map(|file| file.exists()).collect::<Vec<_>>(), [true, false, false]);
+    drop(app);
+    // It is tried again.
+    std::fs::remove_dir_all(&files[0]).unwrap();
+    let _app = with_pictures(&database, kept.path(), 30).await;
+    until(async || count(&database, "forgotten_pictures").await == 0).await;
+}
+
+async fn a_prediction_that_is_being_corrected_is_not_forgotten(database: TestDatabase) {
+    let store = Store::open(&database.setting()).await.unwrap().unwrap();
+    let kept = |id: &str, name: &str| PredictionRow { picture: Some(name.to_owned()), ..row(id) };
+    store.add_predictions(&[kept("1", "a"), kept("2", "b"), row("3")]).await.unwrap();
+    let mut connection = database.connect().await;
+    let mut correcting = connection.begin().await.unwrap();
+    let sql = "INSERT INTO feedback (prediction_id, created_ms, truth) VALUES ('1', 2, '{}')";
+    sqlx::raw_sql(sql).execute(&mut *correcting).await.unwrap();
+    // SQLite has one writer at a time.
+    let meanwhile = match store.dialect() {
+        Dialect::Sqlite => 0,
+        Dialect::Postgres => store.forget_predictions(2, 10).await.unwrap(),
+    };
+    correcting.commit().await.unwrap();
+    assert_eq!(meanwhile + store.forget_predictions(2, 10).await.unwrap(), 2);
+    assert_eq!(store.forgotten_pictures("", 10).await.unwrap(), ["b"]);
+    assert_eq!(count(&database, "predictions").await, 1);
 }
 
 async fn a_share_is_a_share(database: TestDatabase) {
@@ -309,11 +371,9 @@ async fn outputs_that_are_no_numbers_are_not_remembered(database: TestDatabase) 
     assert_eq!(review["predictions"][0]["prediction_id"], answer["prediction_id"], "{review}");
 }
 
-#[tokio::test]
-async fn the_same_rows_may_be_written_twice() {
-    let database = TestDatabase::postgres().await;
-    let store = Store::open(&database.setting()).await.unwrap().unwrap();
-    let row = |id: &str| PredictionRow {
+/// A prediction of long ago.
+pub fn row(id: &str) -> PredictionRow {
+    PredictionRow {
         id: id.to_owned(),
         created_ms: 1,
         model: "a \"quoted\" \\ name, ü".to_owned(),
@@ -330,7 +390,13 @@ async fn the_same_rows_may_be_written_twice() {
         inference_ms: 2.0,
         uncertainty: None,
         margin: None,
-    };
+    }
+}
+
+#[tokio::test]
+async fn the_same_rows_may_be_written_twice() {
+    let database = TestDatabase::postgres().await;
+    let store = Store::open(&database.setting()).await.unwrap().unwrap();
     store.add_predictions(&[row("1")]).await.unwrap();
     store.add_predictions(&[row("1"), row("2")]).await.unwrap();
     assert_eq!(count(&database, "predictions").await, 2);

@@ -4,8 +4,18 @@ use std::process::{Command, Output};
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use tagpoint::{
+    model::Task,
+    store::{
+        Pictures, Store,
+        predictions::{ModelRow, PredictionRow},
+    },
+};
 
-use super::{feedback::correct, predictions::rows};
+use super::{
+    feedback::correct,
+    predictions::{row, rows},
+};
 use crate::helpers::{App, database::TestDatabase, label_names, models, pictures, problem};
 
 on_both_databases!(
@@ -13,6 +23,7 @@ on_both_databases!(
     the_program_refits_and_rolls_back_what_servers_answer_with,
     too_few_corrections_and_models_without_thresholds_are_said,
     corrections_become_a_data_set,
+    what_a_version_with_other_labels_was_corrected_to_is_left_out_and_said,
 );
 
 /// Red that is not red enough, and red that is; between them lies the right threshold.
@@ -217,4 +228,53 @@ async fn corrections_become_a_data_set(database: TestDatabase) {
     assert_eq!(found, expected);
     let output = tagpoint(&database, &arguments);
     assert!(String::from_utf8_lossy(&output.stderr).contains("is there already"));
+}
+
+async fn what_a_version_with_other_labels_was_corrected_to_is_left_out_and_said(database: TestDatabase) {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = folder.path().join("kept").to_str().unwrap().to_owned();
+    let (store, pictures) = (Store::open(&database.setting()).await.unwrap().unwrap(), Pictures::open(&kept).unwrap());
+    let Task::MultiLabel { labels } = models::colour_task() else { panic!("colours are labels") };
+    let [first, second, turned] = [
+        labels[..2].to_vec(),
+        labels.clone(),
+        // As a threshold or another order of the labels: nothing that a table would show.
+        labels.iter().rev().cloned().collect(),
+    ]
+    .map(|labels| serde_json::to_string(&Task::MultiLabel { labels }).unwrap());
+    for (version, task) in [(1, &first), (2, &second), (3, &turned)] {
+        let (digest, model, resize) = (format!("d{version}"), "colours".to_owned(), "{}".to_owned());
+        store.add_model(&ModelRow { digest, model, version, task: task.clone(), resize }).await.unwrap();
+    }
+    // The last one's picture is gone.
+    for (id, version) in [("1", 1), ("2", 2), ("3", 3), ("4", 2)] {
+        let name = format!("{id}.png");
+        if id != "4" {
+            pictures.put(&name, red(250).into()).await.unwrap();
+        }
+        let (model, digest) = ("colours".to_owned(), format!("d{version}"));
+        let (picture, picture_digest) = (Some(name), id.to_owned());
+        store
+            .add_predictions(&[PredictionRow { version, model, digest, picture, picture_digest, ..row(id) }])
+            .await
+            .unwrap();
+        store.add_feedback(id, None, r#"{"labels": ["red"]}"#).await.unwrap();
+    }
+    let export = |out: &str, more: &[&str]| {
+        let out = folder.path().join(out);
+        let arguments =
+            ["feedback", "export", "--model", "colours", "--out", out.to_str().unwrap(), "--record-pictures", &kept];
+        let output = tagpoint(&database, &[&arguments[..], more].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        (said, std::fs::read_to_string(out.join("labels.csv")).unwrap())
+    };
+    let (said, table) = export("all", &[]);
+    assert!(said.contains("labels.csv: 2 pictures\n1 corrections have no picture that is kept\n"), "{said}");
+    assert!(said.contains("1 corrections of version 1 are left out") && said.contains("--version 1\n"), "{said}");
+    assert!(!said.contains("version 3"), "{said}");
+    assert_eq!(table, "fname,red,green,blue\npictures/3.png,1,0,0\npictures/2.png,1,0,0\n");
+    let (said, table) = export("first", &["--version", "1"]);
+    assert!(!said.contains("left out"), "{said}");
+    assert_eq!(table, "fname,red,green\npictures/1.png,1,0\n");
 }

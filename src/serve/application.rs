@@ -5,6 +5,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::Notify, task::AbortHandle};
 
 use super::{
+    copies::Copies,
     decode::Decoder,
     edge::Edge,
     http::{self, AppState},
@@ -114,7 +115,8 @@ impl Application {
         let pictures = pictures.map(Pictures::open).transpose().map_err(std::io::Error::other)?;
         let recording = self.recording(store.as_ref(), pictures.as_ref());
         let recorder = recording.as_ref().map(Recording::recorder);
-        let pipeline = Pipeline { models: Arc::clone(&self.models), decoder, recorder };
+        let on_trial = Copies::default();
+        let pipeline = Pipeline { models: Arc::clone(&self.models), decoder, recorder, on_trial };
         let jobs = store.clone().map(|store| Jobs::new(store, Arc::clone(&self.settings), edge.fetcher.clone()));
         let jobs = jobs.transpose().map_err(std::io::Error::other)?;
         let working = jobs.as_ref().map(|jobs| jobs.start(&pipeline));

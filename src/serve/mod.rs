@@ -12,6 +12,7 @@
 //! `keys`, certificate, and `fetch` for pictures by URL. `watched` follows their files.
 
 mod application;
+mod copies;
 mod decode;
 mod drift;
 mod edge;

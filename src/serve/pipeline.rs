@@ -16,6 +16,7 @@ use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
 use super::{
+    copies::Copies,
     decode::{Decoded, Decoder},
     metrics::Rejected,
     models::{Models, ServedModel},
@@ -78,6 +79,8 @@ pub(super) struct Pipeline {
     pub(super) decoder: Decoder,
     /// None where no answer is remembered.
     pub(super) recorder: Option<Recorder>,
+    /// Memory for the pictures of versions on trial.
+    pub(super) on_trial: Copies,
 }
 
 impl Pipeline {
@@ -165,7 +168,7 @@ impl Pipeline {
 
     /// The same for pictures that nobody waits for: their answers are not remembered either.
     pub(super) fn in_background(&self) -> Self {
-        Self { models: Arc::clone(&self.models), decoder: self.decoder.in_background(), recorder: None }
+        Self { decoder: self.decoder.in_background(), recorder: None, ..self.clone() }
     }
 
     /// Runs one picture that nobody waits for, once the queue has places to spare.

@@ -1,6 +1,6 @@
 //! A version on trial: it sees a share of the pictures that the default version answers, and how its outputs differ is
-//! summed up, output by output. Its answers never reach a client, and it never makes one wait: its pictures go last,
-//! and those that find its queue full are dropped.
+//! summed up, output by output. Its answers never reach a client, and it never makes one wait: its pictures go last, to
+//! the decoder, too, and those that find its queue full, or no memory, are dropped.
 
 use std::{
     collections::BTreeMap,
@@ -156,18 +156,21 @@ pub(super) fn show(pipeline: &Pipeline, default: &Arc<ServedModel>, shadow: &Arc
     if !report.is_due(share) {
         return;
     }
-    let fits = match &seen.input {
+    let Seen { input, ours } = seen;
+    let fits = match &input {
         Input::Encoded(_) => true,
         Input::Pixels(_) => default.manifest.input.resize == shadow.manifest.input.resize,
     };
-    let Some(place) = shadow.queue.reserve().ok().filter(|_| fits) else {
+    let place = shadow.queue.reserve().ok().filter(|_| fits);
+    let Some((place, (input, held))) = place.and_then(|place| Some((place, pipeline.on_trial.take(input)?))) else {
         report.sums().dropped += 1;
         return;
     };
-    let (pipeline, default, shadow) = (pipeline.clone(), Arc::clone(default), Arc::clone(shadow));
+    let pipeline = Pipeline { decoder: pipeline.decoder.in_background(), ..pipeline.clone() };
+    let (default, shadow) = (Arc::clone(default), Arc::clone(shadow));
     tokio::spawn(async move {
+        let _held = held;
         let terms = Terms { priority: Priority::Low, ..Terms::default() };
-        let Seen { input, ours } = seen;
         match pipeline.run_placed(&shadow, place, input, terms).await {
             Ok(theirs) if theirs.is_finite() => {
                 let disagreement = shadow.shadow_report.compare(&default, &ours, &theirs);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use tagpoint::serve::Settings;
 
 use crate::helpers::{App, models, pictures, problem, put_version};
 
@@ -54,6 +55,45 @@ async fn a_shadow_sees_its_share_and_its_differences_are_reported_by_label_and_n
     app.answer("colours/predict", &picture).await;
     app.answer("colours/predict", &picture).await;
     assert_eq!(report_after(&app, 10).await["pictures"], 10);
+}
+
+/// A server whose version 1 answers, and whose version 2 is shown every picture.
+async fn on_trial(adjust: impl FnOnce(&mut Settings)) -> App {
+    let app = App::start_with(&[("colours", &models::colours())], |settings| {
+        put_version(&settings.models, "colours", 2, &models::shifted_colours(-3.0));
+        adjust(settings);
+    })
+    .await;
+    app.change(Method::POST, "models/colours/versions/1/promote").await;
+    let url = app.url("/v1/admin/models/colours/shadow");
+    assert_eq!(app.client.put(url).json(&json!({"version": "2", "share": 1})).send().await.unwrap().status(), 200);
+    app
+}
+
+#[tokio::test]
+async fn a_picture_that_there_is_no_memory_for_is_not_shown() {
+    let app = on_trial(|settings| (settings.picture.max_bytes, settings.max_body) = (128 << 20, 128 << 20)).await;
+    let picture = pictures::plain(4, 4, [255, 0, 0]);
+    // 64 MiB is what the pictures of all trials may take; nothing is read behind a PNG's end.
+    let mut large = picture.clone();
+    large.resize(65 << 20, 0);
+    app.answer("colours/predict", &large).await;
+    app.answer("colours/predict", &picture).await;
+    let report = report_after(&app, 2).await;
+    assert_eq!((&report["pictures"], &report["dropped"]), (&json!(1), &json!(1)), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trials_leave_half_of_the_decoding_threads_to_clients() {
+    let app = on_trial(|settings| settings.decode_threads = 2).await;
+    let large = pictures::plain(6000, 6000, [255, 0, 0]);
+    let (one, two) = tokio::join!(app.answer("colours/predict", &large), app.answer("colours/predict", &large));
+    // Both are to be decoded for version 2 now, which takes as long again.
+    let small = app.answer("colours/predict", &pictures::plain(4, 4, [255, 0, 0])).await;
+    let of = |answer: &Value, stage: &str| answer["timings_ms"][stage].as_f64().unwrap();
+    let decoding = of(&one, "decode").min(of(&two, "decode"));
+    assert!(of(&small, "queue") < decoding / 4.0, "{} of {decoding} ms", of(&small, "queue"));
+    assert_eq!(report_after(&app, 3).await["pictures"], 3);
 }
 
 #[tokio::test]

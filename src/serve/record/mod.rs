@@ -15,12 +15,13 @@ use std::{
 };
 
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    sync::{OwnedSemaphorePermit, mpsc},
     task::JoinHandle,
 };
 use uuid::Uuid;
 
 use super::{
+    copies::Copies,
     metrics::{Lost, Metrics},
     models::ServedModel,
     pipeline::{Input, Outcome},
@@ -35,8 +36,6 @@ use write::{Entry, Write};
 
 /// Answers that wait for their digest.
 const WAITING: usize = 1024;
-/// KiB of pictures that those hold together.
-const HELD_KIB: usize = 64 << 10;
 /// Rows that wait for the database.
 const ROWS: usize = 10_000;
 
@@ -46,8 +45,8 @@ pub(super) struct Recorder {
     share: f64,
     /// None once the server stops: the channels then end.
     channels: Arc<RwLock<Option<Channels>>>,
-    /// A permit for each KiB of a picture that waits.
-    held: Arc<Semaphore>,
+    /// Memory for pictures that wait.
+    copies: Copies,
     metrics: Metrics,
 }
 
@@ -99,7 +98,7 @@ impl Recording {
         let recorder = Recorder {
             share: settings.share,
             channels: Arc::new(RwLock::new(Some(Channels { answers, rows }))),
-            held: Arc::new(Semaphore::new(HELD_KIB)),
+            copies: Copies::default(),
             metrics,
         };
         Self {
@@ -143,9 +142,7 @@ impl Recorder {
 
     /// Remembers an answer. Never waits: what does not fit is dropped and counted.
     pub(super) fn record(&self, id: Uuid, model: &ServedModel, input: Input, outcome: Outcome) {
-        let kib = input.len().div_ceil(1024).max(1);
-        let held = u32::try_from(kib).ok().and_then(|kib| Arc::clone(&self.held).try_acquire_many_owned(kib).ok());
-        let Some(held) = held else { return self.metrics.lost(Lost::TooMany, 1) };
+        let Some((input, held)) = self.copies.take(input) else { return self.metrics.lost(Lost::TooMany, 1) };
         let model = AnsweringModel {
             name: model.name.clone(),
             version: model.version,
@@ -217,7 +214,7 @@ mod tests {
         let recorder = Recorder {
             share: 1.0,
             channels: Arc::new(RwLock::new(Some(Channels { answers, rows }))),
-            held: Arc::new(Semaphore::new(3)),
+            copies: Copies::of_kib(3),
             metrics: metrics.clone(),
         };
         let lost = || metrics.lost_so_far(Lost::TooMany);

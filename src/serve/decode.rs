@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration, time::Instant};
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 
+use super::queue::Hold;
 use crate::{
     answer::{AnnotateError, Answer, annotate},
     error::Error,
@@ -60,13 +61,17 @@ impl Decoder {
         self.run(move || span.in_scope(|| decode(&bytes, &limits, &rule)).map(next)).await
     }
 
-    /// Draws an answer into its picture: PNG.
+    /// Draws an answer into its picture, whose place in the queue is held until then: PNG.
     ///
     /// # Errors
     /// `Picture`; `Internal` where the drawing failed.
-    pub(super) async fn annotate(&self, bytes: Bytes, answer: Answer) -> Result<Vec<u8>, Error> {
+    pub(super) async fn annotate(&self, bytes: Bytes, answer: Answer, hold: Option<Hold>) -> Result<Vec<u8>, Error> {
         let (limits, span) = (self.limits, tracing::info_span!("annotate", bytes = bytes.len()));
-        let drawn = self.run(move || Ok(span.in_scope(|| annotate(&bytes, &limits, &answer)))).await?;
+        let draw = move || {
+            let _hold = hold;
+            Ok(span.in_scope(|| annotate(&bytes, &limits, &answer)))
+        };
+        let drawn = self.run(draw).await?;
         drawn.map_err(|error| match error {
             AnnotateError::Picture(error) => Error::Picture(error),
             other => Error::internal(other),

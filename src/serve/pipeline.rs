@@ -20,7 +20,7 @@ use super::{
     decode::{Decoded, Decoder},
     metrics::Rejected,
     models::{Models, ServedModel},
-    queue::{Failure, NoPlace, Output, Place, Priority, Terms, Ticket},
+    queue::{Failure, Hold, NoPlace, Output, Place, Priority, Terms, Ticket},
     record::Recorder,
     shadow::{self, Seen},
     thresholds::InForce,
@@ -89,7 +89,23 @@ impl Pipeline {
     /// # Errors
     /// `QueueFull`, `DeadlineExceeded`, `Unhealthy`, `Picture` or `Internal`.
     pub(super) async fn run(&self, model: &Arc<ServedModel>, input: Input, terms: Terms) -> Result<Outcome, Error> {
-        self.run_unless(&AtomicBool::new(false), model, input, terms).await
+        self.run_unless(&AtomicBool::new(false), model, model.queue.reserve(), input, terms).await
+    }
+
+    /// The same for a picture with which something is to be done once it is answered: its place is taken until then.
+    ///
+    /// # Errors
+    /// As [`Pipeline::run`].
+    pub(super) async fn run_held(
+        &self,
+        model: &Arc<ServedModel>,
+        input: Input,
+        terms: Terms,
+    ) -> Result<(Outcome, Option<Hold>), Error> {
+        let place = model.queue.reserve();
+        let hold = place.as_ref().ok().map(Place::hold);
+        let outcome = self.run_unless(&AtomicBool::new(false), model, place, input, terms).await?;
+        Ok((outcome, hold))
     }
 
     /// Runs all pictures of a request. If one fails, the others are taken out of the queue, and their places are free.
@@ -104,7 +120,7 @@ impl Pipeline {
     ) -> Result<Vec<Outcome>, (usize, Error)> {
         let given_up = AtomicBool::new(false);
         let run = async |(place, input)| {
-            let outcome = self.run_unless(&given_up, model, input, terms).await;
+            let outcome = self.run_unless(&given_up, model, model.queue.reserve(), input, terms).await;
             outcome.map_err(|error| {
                 given_up.store(true, Relaxed);
                 (place, error)
@@ -118,6 +134,7 @@ impl Pipeline {
         &self,
         given_up: &AtomicBool,
         model: &Arc<ServedModel>,
+        place: Result<Place, NoPlace>,
         input: Input,
         terms: Terms,
     ) -> Result<Outcome, Error> {
@@ -126,7 +143,7 @@ impl Pipeline {
         let for_shadow = self.models.shadow_of(model).map(|shadow| (shadow, input.clone()));
         let to_record = self.recorder.as_ref().and_then(|recorder| Some((recorder, recorder.sample()?, input.clone())));
         let work = async {
-            let place = model.queue.reserve().map_err(|reason| Stop::Failed(no_place(model, reason)))?;
+            let place = place.map_err(|reason| Stop::Failed(no_place(model, reason)))?;
             self.run_placed(model, place, input, terms).await
         };
         let result = match terms.deadline {

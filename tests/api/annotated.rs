@@ -1,5 +1,7 @@
 //! Pictures with their answers drawn into them.
 
+use std::time::Duration;
+
 use image::RgbImage;
 use tagpoint::picture::ResizeMethod;
 
@@ -47,6 +49,24 @@ async fn only_one_picture_can_be_drawn_and_only_as_png() {
     assert_eq!(problem(response, 400, "parameter").await["parameter"], "annotated");
     problem(app.predict("colours/predict?annotated=png", b"no picture").send().await.unwrap(), 415, "picture-format")
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_picture_has_its_place_in_the_queue_until_it_is_drawn() {
+    let app = App::start_with(&[("colours", &models::colours())], |settings| {
+        (settings.queue_limit, settings.decode_threads) = (1, 1);
+    })
+    .await;
+    // Takes a while to decode, for its answer and once more to be drawn.
+    let large = pictures::plain(5000, 5000, [255, 0, 0]);
+    let drawing = tokio::spawn(app.predict("colours/predict?annotated=png", &large).send());
+    while !app.get("/metrics").await.text().await.unwrap().contains("picture_postprocess_seconds_count 1\n") {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let small = pictures::plain(4, 4, [255, 0, 0]);
+    problem(app.predict("colours/predict", &small).send().await.unwrap(), 503, "queue-full").await;
+    assert_eq!(drawing.await.unwrap().unwrap().status(), 200);
+    app.answer("colours/predict", &small).await;
 }
 
 #[tokio::test]

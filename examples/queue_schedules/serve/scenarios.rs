@@ -13,7 +13,7 @@ use shuttle::{
 
 use super::{
     metrics::BatchMetrics,
-    queue::{BatchRule, Failure, Health, NoPlace, Output, Place, Priority, Queue, Terms, Ticket, Worker},
+    queue::{BatchRule, Failure, Health, Hold, NoPlace, Output, Place, Priority, Queue, Terms, Ticket, Worker},
     sync::{self, Instant},
 };
 use crate::{
@@ -128,9 +128,14 @@ pub fn clients_go_away() {
         thread::yield_now();
         drop(future);
     });
+    let held = queue.reserve().unwrap();
+    let hold: Hold = held.hold();
+    let last = ask(held, 2, Terms::default());
     let clients = ask_all(&queue, 2);
     clients.into_iter().zip(0..).for_each(|(client, pixel)| is_own(client.join().unwrap(), pixel));
+    is_own(last.join().unwrap(), 2);
     leaving.join().unwrap();
+    drop(hold);
     end(queue, workers);
 }
 

@@ -15,7 +15,10 @@ use crate::{
     answer::{Answer, answer},
     error::Error,
     picture::PictureSize,
-    serve::{models::ServedModel, pipeline::Input},
+    serve::{
+        models::ServedModel,
+        pipeline::{Input, Outcome},
+    },
 };
 
 /// Which model answered.
@@ -152,6 +155,16 @@ pub(super) async fn answer_picture(
     started: Instant,
 ) -> Result<PictureAnswer, Error> {
     let outcome = app.pipeline.run(model, Input::Encoded(bytes), asked.terms).await?;
+    answer_of(model, &outcome, asked, started)
+}
+
+/// The answer that an outcome is.
+pub(super) fn answer_of(
+    model: &ServedModel,
+    outcome: &Outcome,
+    asked: &Asked,
+    started: Instant,
+) -> Result<PictureAnswer, Error> {
     let manifest = &model.manifest;
     let values = &outcome.output.values;
     let began = Instant::now();

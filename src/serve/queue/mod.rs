@@ -20,7 +20,7 @@ use std::{
 };
 
 pub(super) use job::{Failure, Output, Priority, Terms};
-pub(super) use place::{NoPlace, Place, Ticket};
+pub(super) use place::{Hold, NoPlace, Place, Ticket};
 pub(super) use worker::{Health, Worker};
 
 use super::sync::{AtomicUsize, Condvar, Instant, Mutex, MutexGuard};

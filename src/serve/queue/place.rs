@@ -36,7 +36,19 @@ pub(in crate::serve) struct Place {
     queue: Arc<Shared>,
     /// Whether a worker has its picture.
     running: bool,
+    hold: Hold,
 }
+
+/// Keeps a place taken, for what is still to be done for its picture once that is answered. The place is free again when it and
+/// all of its holds are dropped.
+#[derive(Clone, Debug)]
+pub(in crate::serve) struct Hold {
+    _taken: Arc<Taken>,
+}
+
+/// One that is counted among the places taken.
+#[derive(Debug)]
+struct Taken(Arc<Shared>);
 
 /// A picture in the queue. Dropping it takes the picture out, if no worker has it yet.
 #[derive(Debug)]
@@ -49,7 +61,13 @@ pub(in crate::serve) struct Ticket {
 
 impl Place {
     pub(super) fn new(queue: Arc<Shared>) -> Self {
-        Self { queue, running: false }
+        let hold = Hold { _taken: Arc::new(Taken(Arc::clone(&queue))) };
+        Self { queue, running: false, hold }
+    }
+
+    /// Keeps it taken beyond its picture's answer.
+    pub(in crate::serve) fn hold(&self) -> Hold {
+        self.hold.clone()
     }
 
     /// A worker has taken the picture.
@@ -87,11 +105,16 @@ impl Ticket {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        // In this order, so that whoever has the place next is not counted as running.
+        // Before the place itself, so that whoever has it next is not counted as running.
         if self.running {
             self.queue.running.fetch_sub(1, Relaxed);
         }
-        self.queue.places.fetch_sub(1, Relaxed);
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.0.places.fetch_sub(1, Relaxed);
     }
 }
 

@@ -77,6 +77,18 @@ async fn a_picture_keeps_its_place_while_it_runs() {
 }
 
 #[tokio::test]
+async fn a_place_that_is_held_is_taken_until_it_is_let_go() {
+    let (queue, worker) = open(BatchRule { queue_limit: 1, ..RULE });
+    let Ok(place) = queue.reserve() else { panic!("the queue is empty") };
+    let hold = place.hold();
+    let _answer = tokio::spawn(place.put(vec![0], Terms::default()).output());
+    assert_eq!(values(worker.next(None)), [0]);
+    assert!(matches!(queue.reserve(), Err(NoPlace::Full { limit: 1, taken: 1, .. })));
+    drop(hold);
+    assert!(queue.reserve().is_ok());
+}
+
+#[tokio::test]
 async fn a_picture_past_its_deadline_is_answered_and_not_run() {
     let (queue, worker) = open(RULE);
     let deadline = Some(Instant::now() + Duration::from_millis(2));

@@ -70,6 +70,35 @@ fn a_tiny_file_that_claims_67_megapixels_is_refused_from_its_header() {
 }
 
 #[test]
+fn what_decoding_takes_is_known_from_the_header() {
+    let memory = |bytes: &[u8], detail: Detail<'_>| Picture::memory(bytes, &Limits::default(), detail).unwrap();
+    for (name, bytes_of_a_pixel) in [
+        ("rgb.png", 6),
+        ("rgba-16-bit.png", 8),
+        ("rgb.bmp", 6),
+        ("still.gif", 8),
+        ("lossy.webp", 8),
+        ("baseline-420.jpg", 3),
+        ("orientation-6.jpg", 6),
+        ("cmyk.jpg", 4),
+        // Three coefficients of two bytes, too.
+        ("progressive.jpg", 9),
+    ] {
+        let bytes = fixture(&format!("pictures/{name}"));
+        let pixels = decode(&bytes).unwrap().original.pixels();
+        assert_eq!(memory(&bytes, Detail::Full), bytes_of_a_pixel * pixels, "{name}");
+    }
+    // A photo that is decoded at an eighth takes a 64th.
+    let rule = ResizeRule { method: ResizeMethod::Squish, size: PictureSize { width: 24, height: 24 } };
+    let photo = fixture("large.jpg");
+    assert!(60 * memory(&photo, Detail::For(&rule)) < memory(&photo, Detail::Full));
+    for (format, bytes) in tiny_files_that_claim(8192, 8192) {
+        let told = Picture::memory(&bytes, &Limits::default(), Detail::Full);
+        assert!(matches!(told, Err(PictureError::TooLarge(_))), "{format}: {told:?}");
+    }
+}
+
+#[test]
 fn a_webp_whose_canvas_hides_a_larger_frame_is_refused() {
     let mut webp = fixture("pictures/lossy-alpha.webp");
     assert_eq!(&webp[12..16], b"VP8X");

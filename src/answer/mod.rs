@@ -8,7 +8,7 @@ mod labels;
 mod points;
 mod selection;
 
-pub use annotate::{AnnotateError, annotate};
+pub use annotate::{AnnotateError, annotate, memory as annotate_memory};
 pub use labels::{LabelAnswer, named};
 pub use points::PointAnswer;
 pub use selection::{Selection, Threshold};

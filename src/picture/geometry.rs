@@ -104,6 +104,11 @@ impl FromStr for ResizeMethod {
 }
 
 impl PictureSize {
+    /// Width × height.
+    pub fn pixels(&self) -> u64 {
+        u64::from(self.width) * u64::from(self.height)
+    }
+
     /// Pixels of this frame as −1…1 coordinates: −1 is the left or top edge, 1 the right or bottom edge.
     pub fn to_unit(&self, (x, y): (f64, f64)) -> (f64, f64) {
         (2.0 * x / f64::from(self.width) - 1.0, 2.0 * y / f64::from(self.height) - 1.0)

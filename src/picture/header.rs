@@ -34,6 +34,11 @@ fn png(bytes: &[u8]) -> Option<Header<'_>> {
     Some(Header { size, exif: png_exif(bytes) })
 }
 
+/// Bits of a PNG's samples: 1, 2, 4, 8 or 16.
+pub(super) fn png_depth(bytes: &[u8]) -> Option<u8> {
+    bytes.get(24).copied()
+}
+
 /// The content of the eXIf chunk, which may stand before or after the pixels.
 fn png_exif(bytes: &[u8]) -> Option<&[u8]> {
     let mut at = 8;

@@ -46,10 +46,7 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits, detail: Detail<'_>) -> Resul
         )));
     }
     let orientation = header.exif.map_or(Orientation::UPRIGHT, Orientation::from_exif);
-    let divisor = match detail {
-        Detail::For(rule) if !header.lossless => divisor(header.size, orientation, rule),
-        _ => 1,
-    };
+    let divisor = divisor_for(&header, orientation, detail);
     let (rgb, decoded) = match pixels(bytes, header.size, header.scan_at, divisor) {
         // libjpeg-turbo reports an oddity before the pixels as an error, too; what remains one lies in the pixels.
         Err(error) if is_about_header(&error) => {
@@ -63,6 +60,34 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits, detail: Detail<'_>) -> Resul
         size: orientation.turn_size(decoded),
         original: orientation.turn_size(header.size),
     })
+}
+
+/// About the most bytes that [`decode`] takes at a time.
+///
+/// # Errors
+/// A header that is damaged, or over the limits.
+pub(super) fn memory(bytes: &[u8], limits: &Limits, detail: Detail<'_>) -> Result<u64, PictureError> {
+    let header = jpeg_header::read(bytes)?;
+    limits.check_size(header.size)?;
+    let orientation = header.exif.map_or(Orientation::UPRIGHT, Orientation::from_exif);
+    let divisor = divisor_for(&header, orientation, detail);
+    let decoded =
+        PictureSize { width: header.size.width.div_ceil(divisor), height: header.size.height.div_ceil(divisor) };
+    let channels: u64 = match (header.components, orientation == Orientation::UPRIGHT) {
+        (_, false) => 6, // RGB, as it is stored and as it is turned
+        (4, true) => 4,
+        (_, true) => 3,
+    };
+    // Coefficients have 16 bits, and there are as many as pixels of the whole picture.
+    let coefficients = if header.several_scans { 2 * u64::from(header.components) * header.size.pixels() } else { 0 };
+    Ok(channels * decoded.pixels() + coefficients)
+}
+
+fn divisor_for(header: &jpeg_header::JpegHeader<'_>, orientation: Orientation, detail: Detail<'_>) -> u32 {
+    match detail {
+        Detail::For(rule) if !header.lossless => divisor(header.size, orientation, rule),
+        _ => 1,
+    }
 }
 
 /// By how much both sides may be divided: 1, 2, 4 or 8, such that the resize still has [`RESERVE`] to shrink.

@@ -10,6 +10,10 @@ pub(super) struct JpegHeader<'a> {
     pub precision: u8,
     /// Lossless coding (SOF3) has no DCT, so it cannot be decoded at a fraction of its size.
     pub lossless: bool,
+    /// Channels: 1, 3 or 4.
+    pub components: u8,
+    /// Whether the pixels come in several scans, which decoding keeps whole until the last.
+    pub several_scans: bool,
     /// The EXIF block after its "Exif\0\0".
     pub exif: Option<&'a [u8]>,
     /// Where the first scan's marker starts.
@@ -32,7 +36,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<JpegHeader<'_>, PictureError> {
             0xDA => {
                 // FF DA, two bytes of length, the segment.
                 let scan_at = bytes.len() - after.len() - segment.len() - 4;
-                return with_frame(frame, exif, scan_at);
+                return with_frame(frame, segment.first().copied(), exif, scan_at);
             }
             0xD9 => break,
             _ => {}
@@ -66,17 +70,20 @@ pub(super) fn essence(bytes: &[u8], scan_at: usize) -> (Vec<u8>, usize) {
 
 fn with_frame<'a>(
     frame: Option<(u8, &[u8])>,
+    scanned: Option<u8>,
     exif: Option<&'a [u8]>,
     scan_at: usize,
 ) -> Result<JpegHeader<'a>, PictureError> {
-    let Some((marker, &[precision, height_high, height_low, width_high, width_low, ..])) = frame else {
+    let Some((marker, &[precision, height_high, height_low, width_high, width_low, components, ..])) = frame else {
         return Err(PictureError::Broken("the JPEG has no frame header".to_owned()));
     };
     let size = PictureSize {
         width: u16::from_be_bytes([width_high, width_low]).into(),
         height: u16::from_be_bytes([height_high, height_low]).into(),
     };
-    Ok(JpegHeader { size, precision, lossless: marker == 0xC3, exif, scan_at })
+    // Progressive, or not all components in the first scan.
+    let several_scans = matches!(marker, 0xC2 | 0xC6 | 0xCA | 0xCE) || scanned.is_none_or(|count| count < components);
+    Ok(JpegHeader { size, precision, lossless: marker == 0xC3, components, several_scans, exif, scan_at })
 }
 
 /// The next marker, its segment without the two bytes of length, and what follows; `None` at the end of the bytes.

@@ -53,7 +53,7 @@ impl Limits {
                 self.max_side
             )));
         }
-        if u64::from(width) * u64::from(height) > self.max_pixels {
+        if size.pixels() > self.max_pixels {
             return Err(PictureError::TooLarge(format!(
                 "the picture has {width} x {height} pixels; at most {} in all are accepted",
                 self.max_pixels
@@ -69,8 +69,7 @@ impl Limits {
         limits.max_image_width = Some(self.max_side);
         limits.max_image_height = Some(self.max_side);
         // Up to 8 bytes a pixel (RGBA, 16 bits), and room for rows, tables and metadata.
-        let pixels = u64::from(size.width) * u64::from(size.height);
-        limits.max_alloc = Some(pixels.saturating_mul(8).saturating_add(16 << 20));
+        limits.max_alloc = Some(size.pixels().saturating_mul(8).saturating_add(16 << 20));
         limits
     }
 }

@@ -116,6 +116,18 @@ impl Picture {
         }
     }
 
+    /// About the most bytes of memory that [`Self::decode`] takes at a time, by the picture's header.
+    ///
+    /// # Errors
+    /// See [`PictureError`]; what only decoding would find is not found.
+    pub fn memory(bytes: &[u8], limits: &Limits, detail: Detail<'_>) -> Result<u64, PictureError> {
+        limits.check_bytes(bytes.len())?;
+        match sniff::sniff(bytes)? {
+            Format::Jpeg => jpeg::memory(bytes, limits, detail),
+            format => raster::memory(format, bytes, limits),
+        }
+    }
+
     /// The model's pixels of a picture's bytes, `3 · width · height` bytes of `rule.size`, and the size of the whole
     /// picture as EXIF orients it.
     ///

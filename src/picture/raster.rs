@@ -14,9 +14,7 @@ use super::{Limits, Picture, PictureError, PictureSize, colour, header};
 /// # Errors
 /// As [`Picture::decode`].
 pub(super) fn decode(format: Format, bytes: &[u8], limits: &Limits) -> Result<Picture, PictureError> {
-    let header = header::read(format, bytes)
-        .ok_or_else(|| PictureError::Broken("its header is damaged or incomplete".to_owned()))?;
-    limits.check_size(header.size)?;
+    let header = header(format, bytes, limits)?;
 
     // A file can make the crates panic: image-webp 0.2.4 where a Huffman code has more words than there is room for
     // (https://github.com/image-rs/image-webp/issues/118), png 0.18.1 where a palette's row is too short. That is the file's
@@ -28,6 +26,29 @@ pub(super) fn decode(format: Format, bytes: &[u8], limits: &Limits) -> Result<Pi
     let orientation = header.exif.map_or(Orientation::UPRIGHT, Orientation::from_exif);
     let size = orientation.turn_size(stored);
     Ok(Picture { rgb: orientation.turn(rgb, stored), size, original: size })
+}
+
+/// About the most bytes that [`decode`] takes at a time.
+///
+/// # Errors
+/// A header that is damaged, or over the limits.
+pub(super) fn memory(format: Format, bytes: &[u8], limits: &Limits) -> Result<u64, PictureError> {
+    let header = header(format, bytes, limits)?;
+    let pixel = match format {
+        // RGB, as it is stored and as it is turned; less before that.
+        Format::Bmp => 6,
+        Format::Png if header::png_depth(bytes) != Some(16) => 6,
+        // Up to four channels of 16 bits, or RGBA and what it is made from.
+        _ => 8,
+    };
+    Ok(pixel * header.size.pixels())
+}
+
+fn header<'a>(format: Format, bytes: &'a [u8], limits: &Limits) -> Result<header::Header<'a>, PictureError> {
+    let header = header::read(format, bytes)
+        .ok_or_else(|| PictureError::Broken("its header is damaged or incomplete".to_owned()))?;
+    limits.check_size(header.size)?;
+    Ok(header)
 }
 
 /// Size and RGB as they are stored.

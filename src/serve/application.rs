@@ -109,7 +109,7 @@ impl Application {
         edge.warn(address, &self.settings);
         let _thresholds = self.follow_thresholds(store.as_ref()).await.map_err(std::io::Error::other)?;
         self.models.start();
-        let decoder = Decoder::new(self.settings.decode_threads, self.settings.picture);
+        let decoder = Decoder::new(self.settings.decode_threads, self.settings.decode_budget, self.settings.picture);
         // Also where no further answer is remembered: those that were are still looked at.
         let pictures = self.settings.record.pictures.as_deref().filter(|_| store.is_some());
         let pictures = pictures.map(Pictures::open).transpose().map_err(std::io::Error::other)?;

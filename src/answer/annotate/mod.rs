@@ -19,6 +19,12 @@ const LARGEST: u32 = 1600;
 /// A smaller picture is enlarged until its longer side has so many pixels, so that text fits onto it.
 const SMALLEST: u32 = 480;
 
+/// What of the picture is needed.
+const SHOWN: ResizeRule =
+    ResizeRule { method: ResizeMethod::Pad, size: PictureSize { width: LARGEST, height: LARGEST } };
+/// Bytes that a drawing of the largest size takes: as RGB, as RGBA, as RGB again and as PNG.
+const DRAWING: u64 = 32 << 20;
+
 /// Why there is no drawing.
 #[derive(Debug, thiserror::Error)]
 pub enum AnnotateError {
@@ -44,9 +50,7 @@ struct Canvas {
 /// # Errors
 /// The picture cannot be decoded, or the drawing fails.
 pub fn annotate(bytes: &[u8], limits: &Limits, answer: &Answer) -> Result<Vec<u8>, AnnotateError> {
-    let largest = PictureSize { width: LARGEST, height: LARGEST };
-    let picture =
-        Picture::decode(bytes, limits, Detail::For(&ResizeRule { method: ResizeMethod::Pad, size: largest }))?;
+    let picture = Picture::decode(bytes, limits, Detail::For(&SHOWN))?;
     let size = shown_size(picture.original);
     let mut pixmap = ground(&picture, size)?;
     let body = body(answer, picture.original, size);
@@ -57,6 +61,14 @@ pub fn annotate(bytes: &[u8], limits: &Limits, answer: &Answer) -> Result<Vec<u8
     let tree = drawing::parse(&svg).map_err(draw)?;
     drawing::paint(&tree, 1.0, &mut pixmap.as_mut());
     png(&pixmap)
+}
+
+/// About the most bytes of memory that [`annotate`] takes at a time, by the picture's header.
+///
+/// # Errors
+/// As of [`Picture::memory`].
+pub fn memory(bytes: &[u8], limits: &Limits) -> Result<u64, PictureError> {
+    Ok(Picture::memory(bytes, limits, Detail::For(&SHOWN))? + DRAWING)
 }
 
 /// The SVG elements of an answer.

@@ -75,7 +75,7 @@ mod tests {
     async fn a_drawing_has_its_place_and_its_deadline_while_it_waits_for_a_decoding_thread() {
         let model = ServedModel::without_threads("age");
         let _worker = model.queue.worker_end();
-        let decoder = Decoder::new(1, Limits::default());
+        let decoder = Decoder::new(1, 1 << 20, Limits::default());
         let picture = Bytes::from_static(include_bytes!("../../../tests/fixtures/pictures/pictures/rgb.png"));
         let ((begin, begun), (release, released)) = (oneshot::channel(), mpsc::channel::<()>());
         let (busy, rule) = (decoder.clone(), model.manifest.input.resize);

@@ -62,6 +62,8 @@ pub struct Settings {
     pub instances: usize,
     /// Threads that decode pictures.
     pub decode_threads: usize,
+    /// The most bytes that pictures take together while they are decoded; one that needs more is decoded alone.
+    pub decode_budget: usize,
     /// Threads that work on one batch of one model together.
     pub intra_threads: usize,
     /// Whether threads of a session that wait for work spin.
@@ -144,6 +146,8 @@ impl Default for Settings {
             precision: PrecisionChoice::Auto,
             instances: 1,
             decode_threads: cores,
+            // The largest picture takes 488 MiB.
+            decode_budget: 768 << 20,
             intra_threads: cores,
             spinning: false,
             picture: Limits::default(),
@@ -209,6 +213,7 @@ impl Settings {
             precision: reader.parsed("precision", "auto, fp32 or int8", defaults.precision),
             instances: reader.number("instances", 1..=256, defaults.instances),
             decode_threads: reader.number("decode_threads", 1..=1024, defaults.decode_threads),
+            decode_budget: reader.number("decode_budget_bytes", 1 << 20..=1 << 40, defaults.decode_budget),
             intra_threads: reader.number("intra_threads", 1..=1024, defaults.intra_threads),
             spinning: reader.parsed("spinning", "true or false", defaults.spinning),
             picture: Limits {

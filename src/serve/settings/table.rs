@@ -82,6 +82,8 @@ pub(super) const TABLE: &[Entry] = &[
         |s| s.instances.to_string()),
     entry("decode_threads", "N", "Threads that decode pictures",
         |s| s.decode_threads.to_string()),
+    entry("decode_budget_bytes", "BYTES", "Most bytes that pictures take together while they are decoded; one that needs more is decoded alone",
+        |s| s.decode_budget.to_string()),
     entry("intra_threads", "N", "Threads that work on one batch together",
         |s| s.intra_threads.to_string()),
     entry("spinning", "BOOL", "Whether idle threads of a session wait for work in a loop: quicker where nothing else runs (true or false)",

@@ -11,7 +11,7 @@ use http::{HeaderValue, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
-use super::Target;
+use super::{Target, good};
 use crate::helpers::problem;
 
 /// What one picture may have, and what it may take while it is decoded: 8 bytes a pixel, 3 as RGB, and as many to turn.
@@ -122,6 +122,19 @@ async fn pictures_that_grow_take_no_more_than_their_limits_allow() {
     let pictures = std::iter::repeat_n(&bombs, 2).flatten();
     futures_util::future::join_all(pictures.map(|(_, bomb, _)| target.predict(bomb))).await;
     target.is_well().await;
+    target.took_at_most(MOST_MIB + 40.0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pictures_that_are_decoded_at_once_share_the_memory_for_that() {
+    let target = Target::start(&["--decode-threads", "8", "--decode-budget-bytes", &(8 * PIXELS).to_string()]).await;
+    let bomb = png(2000, 2000, &packed_zeros(2000 * (1 + 2000 * 8)), &[]);
+    // Each takes all of it; those that are small take their turn among them.
+    let small = good();
+    let pictures = (0..16).map(|place| target.predict(if place % 2 == 0 { &bomb } else { &small }));
+    for response in futures_util::future::join_all(pictures).await {
+        assert_eq!(response.status(), 200);
+    }
     target.took_at_most(MOST_MIB + 40.0);
 }
 

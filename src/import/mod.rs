@@ -42,7 +42,7 @@ const TOOL: &str = concat!("tagpoint ", env!("CARGO_PKG_VERSION"));
 /// # Errors
 /// A file that may not be served, flags that do not fit it, or a folder that cannot be written.
 pub fn run(args: &ImportArgs) -> anyhow::Result<()> {
-    name_of(&args.out).map_err(anyhow::Error::msg).context("--out")?;
+    name_of(&args.out).map_err(|reason| anyhow::anyhow!("--out: {reason}"))?;
     let path = args.model.display().to_string();
     let (model, files) = foreign_files(&args.model, &TrustLimits::default()).with_context(|| path.clone())?;
     let mut sidecar = sidecar(args, &model).with_context(|| path.clone())?;

@@ -129,7 +129,7 @@ pub(super) fn run(args: &FitArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn start(args: &NewRunArgs) -> anyhow::Result<ExitCode> {
-    name_of(&args.out).map_err(anyhow::Error::msg).context("--out")?;
+    name_of(&args.out).map_err(|reason| anyhow::anyhow!("--out: {reason}"))?;
     check_folders(args)?;
     let mut recipe = args.learn.recipe();
     let ready = prepare(args, &recipe)?;

@@ -101,7 +101,7 @@ fn worth(labels: &[Label], table: &ScoreTable) -> Vec<(String, Vec<LabelThreshol
 /// Fits on the data set, shows the result, and writes the next version.
 fn fit(args: &ThresholdsArgs, subject: &mut Subject, task: &Task) -> anyhow::Result<()> {
     let out = args.out.as_ref().context("give the model's folder with --out")?;
-    name_of(out).map_err(anyhow::Error::msg).context("--out")?;
+    name_of(out).map_err(|reason| anyhow::anyhow!("--out: {reason}"))?;
     anyhow::ensure!(
         !is_quantised(subject.graph()),
         "thresholds are fitted on the float32 model, whose next version can then be quantised"

@@ -56,10 +56,12 @@ COPY LICENSE-APACHE LICENSE-MIT /opt/tagpoint/licenses/
 COPY --from=licences /build/licenses/ /opt/tagpoint/licenses/
 COPY --from=tools --chown=65532:65532 /build/state /var/lib/tagpoint
 WORKDIR /opt/tagpoint
-# The database, and models of an object store; the rest of the file system may be read-only.
+# The database, models of an object store, and temporary files (archives as they come, tables as they are made); the rest of the
+# file system may be read-only.
 ENV TAGPOINT_LISTEN=0.0.0.0:8000 \
     TAGPOINT_DATABASE=/var/lib/tagpoint/tagpoint.db \
-    TAGPOINT_MODEL_CACHE=/var/lib/tagpoint/models
+    TAGPOINT_MODEL_CACHE=/var/lib/tagpoint/models \
+    TMPDIR=/var/lib/tagpoint
 VOLUME /var/lib/tagpoint
 USER 65532:65532
 EXPOSE 8000

@@ -1,6 +1,7 @@
 """Runs an image as an engine would: its files read-only, its user, its environment, a volume, a network of its own."""
 
 import fcntl
+import io
 import json
 import os
 import pathlib
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+import zipfile
 
 import dockerfile
 
@@ -115,11 +117,28 @@ def serve(container, picture):
                                      {"content-type": "image/jpeg"})
     labels = [label["label"] for label in json.load(urllib.request.urlopen(request, timeout=PATIENCE))["labels"]]
     expect("cat" in labels, f"{picture.name} is answered with {', '.join(labels)}")
+    expect_job(f"http://127.0.0.1:{port}/v1/jobs", picture)
     written = sorted(str(path.relative_to(container.volume)) for path in container.volume.rglob("*") if path.is_file())
     expect(written, f"what was written lies in {container.settings['VOLUME']}: {', '.join(written)}")
 
     server.send_signal(getattr(signal, container.settings["STOPSIGNAL"]))
     expect(server.wait(PATIENCE) == 0, f"{container.settings['STOPSIGNAL']} stops it")
+
+
+def expect_job(url, picture):
+    """What writes temporary files: an archive that comes in, and its results as a table."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as opened:
+        opened.write(picture, picture.name)
+    request = urllib.request.Request(f"{url}?model=scenes", archive.getvalue(), {"content-type": "application/zip"})
+    job = json.load(urllib.request.urlopen(request, timeout=PATIENCE))
+    begun = time.monotonic()
+    while job["state"] in ("queued", "running") and time.monotonic() - begun < PATIENCE:
+        time.sleep(0.1)
+        job = json.load(urllib.request.urlopen(f"{url}/{job['id']}", timeout=PATIENCE))
+    expect(job["state"] == "completed", f"a job of a ZIP archive is {job['state']}")
+    table = urllib.request.urlopen(f"{url}/{job['id']}/results?format=parquet", timeout=PATIENCE).read()
+    expect(table[:4] == table[-4:] == b"PAR1", "its results come as a Parquet table")
 
 
 def libraries(container):

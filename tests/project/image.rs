@@ -27,6 +27,8 @@ fn the_dockerfiles_steps_make_an_image_that_serves_read_only_and_as_no_root() {
         "the server runs as user 65532",
         "the server has no capabilities",
         "is answered with cat",
+        "a job of a ZIP archive is completed",
+        "its results come as a Parquet table",
         "SIGTERM stops it",
     ] {
         assert!(said.contains(held), "{held} is not in {said}");

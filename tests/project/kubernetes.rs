@@ -115,6 +115,19 @@ fn image_and_bucket_are_set_before_anything_is_applied() {
     assert_eq!(settings.matches("s3://").count(), settings.matches(bucket).count());
 }
 
+/// A read-only root and the image's user: what the image has for its state, and for temporary files, is mounted.
+#[test]
+fn the_images_temporary_folder_can_be_written() {
+    let image = fs::read_to_string(root().join("Dockerfile")).unwrap();
+    let folder = image.lines().find_map(|line| line.trim().strip_prefix("TMPDIR=")).unwrap();
+    let resources = resources();
+    let mounts = container(&resources)["volumeMounts"].as_array().unwrap().clone();
+    let mount = mounts.iter().find(|mount| mount["mountPath"] == folder).unwrap();
+    let volumes = resources["Deployment"]["spec"]["template"]["spec"]["volumes"].as_array().unwrap();
+    let volume = volumes.iter().find(|volume| volume["name"] == mount["name"]).unwrap();
+    assert!(volume["emptyDir"].is_object() && mount["readOnly"] != true, "{mount} {volume}");
+}
+
 /// docs/deploy.md makes the Secrets that the pods ask for.
 #[test]
 fn the_documented_secrets_are_those_that_are_asked_for() {

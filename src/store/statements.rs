@@ -240,7 +240,9 @@ statements! {
         WHERE job_id = $1 AND task > $2 AND kind = 'predict' AND done_ms IS NOT NULL ORDER BY task LIMIT $3";
     TASK_PICTURES = "SELECT task, pictures AS results FROM job_tasks
         WHERE job_id = $1 AND task > $2 AND kind = 'predict' ORDER BY task LIMIT $3";
-    OLD_JOBS = "SELECT id FROM jobs WHERE finished_ms < $1 ORDER BY finished_ms LIMIT $2";
+    /// A page of the jobs that ended before $1, the first to end first: those after the one that ended at $2 and has the id $3.
+    OLD_JOBS = "SELECT id, finished_ms FROM jobs WHERE finished_ms < $1 AND (finished_ms, id) > ($2, $3)
+        ORDER BY finished_ms, id LIMIT $4";
     FORGET_TASKS = "DELETE FROM job_tasks WHERE job_id = $1";
     FORGET_JOB = "DELETE FROM jobs WHERE id = $1";
 }

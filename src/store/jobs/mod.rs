@@ -34,6 +34,15 @@ pub struct NewTask {
     pub pictures: Option<String>,
 }
 
+/// A job that came to an end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OldJob {
+    /// Its id.
+    pub id: String,
+    /// When it ended, in milliseconds since 1970.
+    pub finished_ms: i64,
+}
+
 impl NewTask {
     /// `predict` tasks from 1 on, one for each part.
     pub fn predict(parts: impl IntoIterator<Item = String>) -> Vec<Self> {
@@ -126,14 +135,17 @@ impl Store {
         pages.boxed()
     }
 
-    /// Some jobs that ended before a time.
+    /// Some jobs that ended before a time, the first to end first: those behind `after`, or the first of all.
     ///
     /// # Errors
     /// A database that fails.
-    pub async fn old_jobs(&self, before_ms: i64, most: i64) -> Result<Vec<String>, StoreError> {
-        let query = sqlx::query(self.sql(statements::OLD_JOBS)).bind(before_ms).bind(most);
+    pub async fn old_jobs(&self, before_ms: i64, after: Option<&OldJob>, most: i64) -> Result<Vec<OldJob>, StoreError> {
+        let (after_ms, after_id) = after.map_or((i64::MIN, ""), |job| (job.finished_ms, &job.id));
+        let query =
+            sqlx::query(self.sql(statements::OLD_JOBS)).bind(before_ms).bind(after_ms).bind(after_id).bind(most);
         let rows = self.within(query.fetch_all(&self.read)).await?;
-        rows.iter().map(|row| row.try_get("id").map_err(|error| StoreError::row("job", error))).collect()
+        let read = |row: &AnyRow| Ok(OldJob { id: row.try_get("id")?, finished_ms: row.try_get("finished_ms")? });
+        rows.iter().map(|row| read(row).map_err(|error: sqlx::Error| StoreError::row("job", error))).collect()
     }
 
     /// Deletes a job with its tasks and results.

@@ -55,7 +55,7 @@ pub(super) async fn give_feedback(
     parameters.none()?;
     let store = app.store()?;
     let truth: Truth = read_json(request, app.settings.max_body).await?;
-    let by = predicted_by(&app, &id).await?;
+    let (id, by) = predicted_by(&app, &id).await?;
     let task = serde_json::from_str(&by.task).map_err(Error::internal)?;
     truth.check(&task).map_err(Error::Body)?;
     let text = serde_json::to_string(&truth).map_err(Error::internal)?;
@@ -64,14 +64,16 @@ pub(super) async fn give_feedback(
     Ok(Json(GivenFeedback { prediction_id: id, model: by.model, version: by.version.to_string(), truth }))
 }
 
-/// The model behind a prediction. An answer of a moment ago may not be written yet: it is waited for.
-pub(super) async fn predicted_by(app: &App, id: &str) -> Result<PredictedBy, Error> {
+/// The model behind a prediction, and the prediction's id as the database spells it. An answer of a moment ago may not be
+/// written yet: it is waited for.
+pub(super) async fn predicted_by(app: &App, id: &str) -> Result<(String, PredictedBy), Error> {
     let unknown = || Error::UnknownPrediction(id.to_owned());
-    let age = age(id).ok_or_else(unknown)?;
-    let mut patience = SETTLING.saturating_sub(age);
+    let parsed = Uuid::try_parse(id).map_err(|_| unknown())?;
+    let mut patience = SETTLING.saturating_sub(age(parsed).ok_or_else(unknown)?);
+    let spelled = parsed.to_string();
     loop {
-        if let Some(found) = app.store()?.predicted_by(id).await.map_err(Error::Database)? {
-            return Ok(found);
+        if let Some(found) = app.store()?.predicted_by(&spelled).await.map_err(Error::Database)? {
+            return Ok((spelled, found));
         }
         if patience.is_zero() {
             return Err(unknown());
@@ -83,8 +85,8 @@ pub(super) async fn predicted_by(app: &App, id: &str) -> Result<PredictedBy, Err
 }
 
 /// How long ago an id was made; none for what is no id of ours.
-fn age(id: &str) -> Option<Duration> {
-    let (seconds, nanoseconds) = Uuid::try_parse(id).ok()?.get_timestamp()?.to_unix();
+fn age(id: Uuid) -> Option<Duration> {
+    let (seconds, nanoseconds) = id.get_timestamp()?.to_unix();
     let made = SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, nanoseconds))?;
     // A clock that was set back makes an id young.
     Some(SystemTime::now().duration_since(made).unwrap_or_default())

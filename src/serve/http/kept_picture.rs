@@ -25,7 +25,7 @@ pub(super) async fn get_kept_picture(
     parameters: Parameters,
 ) -> Result<Response, Error> {
     parameters.none()?;
-    let by = predicted_by(&app, &id).await?;
+    let (_, by) = predicted_by(&app, &id).await?;
     let name = by.picture.ok_or(Error::NoKeptPicture("the picture of this prediction was not kept"))?;
     let place = "pictures were kept, but record_pictures no longer says where";
     let pictures = app.pictures.as_ref().ok_or(Error::NoKeptPicture(place))?;

@@ -33,8 +33,13 @@ pub async fn correct(app: &App, id: &Value, truth: &Value) -> Response {
 async fn a_correction_is_taken_right_after_the_answer_and_a_later_one_replaces_it(database: TestDatabase) {
     let app = server(&database).await;
     let answer = app.answer("colours/predict", &pictures::plain(4, 4, [255, 0, 0])).await;
-    for truth in [json!({"labels": ["green"]}), json!({"labels": ["red", "blue"]})] {
-        let response = correct(&app, &answer["prediction_id"], &truth).await;
+    let id = answer["prediction_id"].as_str().unwrap();
+    for (spelled, truth) in [
+        (id.to_owned(), json!({"labels": ["green"]})),
+        (id.to_uppercase(), json!({"labels": []})),
+        (id.replace('-', ""), json!({"labels": ["red", "blue"]})),
+    ] {
+        let response = correct(&app, &json!(spelled), &truth).await;
         assert_eq!(response.status(), 200);
         let body: Value = response.json().await.unwrap();
         let expected =
@@ -177,6 +182,10 @@ async fn the_picture_of_a_prediction_is_shown_where_it_was_kept(database: TestDa
     assert_eq!(later.get(&path).await.bytes().await.unwrap(), picture);
     let elsewhere = start(None, 1.0).await;
     let not_kept = elsewhere.answer("colours/predict", &picture).await["prediction_id"].as_str().unwrap().to_owned();
+    // However the id is spelled.
+    for spelled in [kept.to_uppercase(), kept.replace('-', "")] {
+        assert_eq!(app.get(&format!("/v1/predictions/{spelled}/picture")).await.bytes().await.unwrap(), picture);
+    }
     for (app, id, says) in
         [(&elsewhere, &kept, "no longer says where"), (&app, &not_kept, "was not kept"), (&app, &kept, "is gone")]
     {

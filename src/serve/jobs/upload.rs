@@ -62,15 +62,15 @@ impl Jobs {
         let mut pictures = Vec::new();
         let mut keep = async || -> Result<(), UploadError> {
             while let Some((name, bytes)) = entries.recv().await {
-                let place = match bytes {
+                match bytes {
                     Ok(bytes) => {
                         let file = format!("{job}/{:07}", pictures.len());
+                        // Before it is there: a store that does not say so may have it all the same.
+                        pictures.push(JobPicture { name, place: Place::Kept(file.clone()) });
                         kept.put(&file, bytes).await?;
-                        Place::Kept(file)
                     }
-                    Err(reason) => Place::Unreadable(reason),
-                };
-                pictures.push(JobPicture { name, place });
+                    Err(reason) => pictures.push(JobPicture { name, place: Place::Unreadable(reason) }),
+                }
             }
             Ok(())
         };

@@ -81,7 +81,7 @@ pub enum Error {
     BodyLate {
         /// Bytes that had come.
         received: u64,
-        /// Seconds since the request's head.
+        /// Seconds that they had.
         after_s: f64,
     },
     /// The request has more pictures than one may have.

@@ -155,6 +155,8 @@ impl Seen {
                 self.0.insert((operation.to_owned(), status));
             }
         }
+        let status = status_without_body(&app, "POST", "/v1/jobs?model=colours", 50_000).await;
+        self.0.insert(("create_job".to_owned(), status));
     }
 
     /// Everything that corrections can run into.

@@ -40,4 +40,5 @@ mod stores;
 mod tools;
 mod traces;
 mod unread;
+mod uploads;
 mod versions;

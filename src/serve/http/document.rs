@@ -234,6 +234,7 @@ fn problems(operation: &str) -> Vec<Error> {
                 unknown(),
                 unknown_version(),
                 not_loaded(),
+                late(),
                 Error::BodyTooLarge { limit: 1 << 30 },
                 Error::TooManyPictures { limit: 100_000 },
                 Error::JobMediaType("text/plain".into()),

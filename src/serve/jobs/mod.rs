@@ -10,11 +10,12 @@ mod forget;
 mod picture;
 mod result;
 mod table;
+mod temporary;
 mod upload;
 mod work;
 mod write;
 
-use std::{sync::Arc, time::Duration};
+use std::{fs::File, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
@@ -26,7 +27,8 @@ pub use address::Address;
 use address::Stores;
 pub(super) use picture::{JobPicture, Place, parts};
 pub(super) use result::JobResult;
-pub(super) use table::write_table;
+pub(super) use table::TableError;
+pub(super) use temporary::temporary_file;
 pub(super) use upload::UploadError;
 
 use super::{fetch::Fetcher, pipeline::Pipeline, settings::Settings};
@@ -40,6 +42,8 @@ const IDLE: Duration = Duration::from_secs(1);
 
 /// Uploads that come in at a time.
 const UPLOADS: usize = 4;
+/// Tables that are made at a time.
+const TABLES: usize = 2;
 
 /// What requests for jobs, and work on them, share. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -55,6 +59,8 @@ struct Shared {
     fetcher: Option<Fetcher>,
     /// A permit for each upload that comes in: together they take so much of a disk.
     uploads: Arc<Semaphore>,
+    /// A permit for each table that is made, by requests and by this server's tasks: each has some rows in memory.
+    tables: Semaphore,
     /// Wakes this server's workers when there is a new job.
     added: Notify,
 }
@@ -74,8 +80,8 @@ impl Jobs {
     pub(super) fn new(store: Store, settings: Arc<Settings>, fetcher: Option<Fetcher>) -> Result<Self, StoreError> {
         let kept = settings.job_files().as_deref().map(Pictures::open).transpose()?;
         let (stores, added) = (Stores::default(), Notify::new());
-        let uploads = Arc::new(Semaphore::new(UPLOADS));
-        Ok(Self(Arc::new(Shared { store, settings, kept, stores, fetcher, uploads, added })))
+        let (uploads, tables) = (Arc::new(Semaphore::new(UPLOADS)), Semaphore::new(TABLES));
+        Ok(Self(Arc::new(Shared { store, settings, kept, stores, fetcher, uploads, tables, added })))
     }
 
     /// Starts to work on jobs.
@@ -116,6 +122,15 @@ impl Jobs {
     pub(super) fn upload_turn(&self) -> Result<OwnedSemaphorePermit, Error> {
         let turn = Arc::clone(&self.0.uploads).try_acquire_owned();
         turn.map_err(|_| Error::NotReady(format!("{UPLOADS} other uploads come in now; try again")))
+    }
+
+    /// A job's results as a Parquet file, at its beginning. Where others make tables, it waits for its turn.
+    ///
+    /// # Errors
+    /// See [`TableError`].
+    pub(super) async fn table(&self, job: &str) -> Result<File, TableError> {
+        let _turn = self.0.tables.acquire().await?;
+        table::write_table(&self.0.store, job).await
     }
 
     /// Whether pictures are fetched by URL.

@@ -50,11 +50,8 @@ impl Worker {
     /// Never ends, but for the stop.
     pub(super) async fn run(self, stopping: CancellationToken) {
         while !stopping.is_cancelled() {
-            let next = tokio::select! {
-                next = self.lease() => next,
-                () = stopping.cancelled() => return,
-            };
-            match next {
+            // A stop does not break it off: the database may have given a task by then, which is to go back.
+            match self.lease().await {
                 Ok(Some(lease)) => self.take(&lease, &stopping).await,
                 Ok(None) => self.pause(&stopping).await,
                 Err(error) => {
@@ -81,13 +78,17 @@ impl Worker {
 
     /// Does a task, as long as it is ours.
     async fn take(&self, lease: &Lease, stopping: &CancellationToken) {
+        let mut output = None;
         let done = tokio::select! {
-            done = self.work(lease) => done,
+            done = self.work(lease, &mut output) => done,
             () = self.keep(lease) => {
                 tracing::info!(job = lease.job, task = lease.task, "the task is no longer ours: its job has ended, or another took it");
-                return;
+                return abort(output).await;
             }
-            () = stopping.cancelled() => return self.give_back(lease, &Given::Unbegun).await,
+            () = stopping.cancelled() => {
+                self.give_back(lease, &Given::Unbegun).await;
+                return abort(output).await;
+            }
         };
         match done {
             Ok(outcome) => self.finish(lease, &outcome, stopping).await,
@@ -110,7 +111,8 @@ impl Worker {
         }
     }
 
-    async fn work(&self, lease: &Lease) -> Result<Outcome, Undone> {
+    /// Does it. Where this is dropped while results are written, `output` is what is to be aborted.
+    async fn work(&self, lease: &Lease, output: &mut Option<write::Output>) -> Result<Outcome, Undone> {
         let passing = |error: StoreError| Undone::Passing(error.to_string());
         let job = self.jobs.0.store.job(&lease.job).await.map_err(passing)?;
         let job = job.ok_or_else(|| Undone::Hopeless("the job is gone".to_owned()))?;
@@ -123,8 +125,8 @@ impl Worker {
             TaskKind::Write => {
                 let address =
                     job.job.output.as_deref().unwrap_or_default().parse::<Address>().map_err(Undone::Hopeless)?;
-                let writer = write::Writer { store: &self.jobs.0.store, stores: &self.jobs.0.stores };
-                writer.write(&job, &address).await.map(|()| Outcome::Written).map_err(Undone::Passing)
+                let written = write::write(&self.jobs, &job, &address, output).await;
+                written.map(|()| Outcome::Written).map_err(Undone::Passing)
             }
         }
     }
@@ -136,6 +138,9 @@ impl Worker {
         let found = self.jobs.0.stores.list(&address, limit).await.map_err(Undone::Passing)?;
         if found.is_empty() {
             return Err(Undone::Hopeless(format!("there are no files at {address}")));
+        }
+        if found.len() > limit {
+            return Err(Undone::Hopeless(format!("{address} has more than {limit} pictures (max_job_pictures)")));
         }
         let picture = |(name, object)| JobPicture { name, place: super::Place::Object(object) };
         let pictures: Vec<JobPicture> = found.into_iter().map(picture).collect();
@@ -254,6 +259,13 @@ impl Worker {
         if let Err(error) = self.jobs.0.store.release_task(lease, given).await {
             tracing::warn!(job = lease.job, task = lease.task, %error, "the task cannot be given back; its lease runs out");
         }
+    }
+}
+
+/// Throws away results that are no longer written, where there are any.
+async fn abort(output: Option<write::Output>) {
+    if let Some(output) = output {
+        output.abort().await;
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::TryStreamExt as _;
+use futures_util::{TryStreamExt as _, future::join_all};
 use parquet::{
     file::reader::{FileReader as _, SerializedFileReader},
     record::{Field, Row},
@@ -14,6 +14,11 @@ use parquet::{
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 use tagpoint::serve::{FetchRules, Scheme, Settings, parse_keys};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
 use super::predictions::rows;
@@ -23,6 +28,10 @@ on_both_databases!(
     a_zip_is_answered_picture_by_picture,
     files_of_one_name_and_outputs_that_are_no_numbers_have_results_of_their_own,
     what_lies_below_an_address_is_answered_and_results_are_written,
+    an_address_with_too_many_pictures_is_looked_at_once,
+    a_job_is_found_by_any_spelling_of_its_id,
+    results_of_a_database_that_fails_are_a_503,
+    archives_that_come_a_byte_at_a_time_keep_no_turn_from_others,
     a_list_of_urls_is_answered_and_trouble_that_passes_is_waited_out,
     a_cancelled_job_ends_and_keeps_what_it_has,
     a_job_is_its_keys_own_and_an_admins,
@@ -226,6 +235,99 @@ async fn what_lies_below_an_address_is_answered_and_results_are_written(database
     let ended = end(&app, &id).await;
     assert_eq!(ended["state"], "failed", "{ended}");
     assert!(ended["error"].as_str().unwrap().contains("no files"), "{ended}");
+}
+
+async fn an_address_with_too_many_pictures_is_looked_at_once(database: TestDatabase) {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["a.png", "b.png", "c.png"] {
+        std::fs::write(folder.path().join(name), pictures::plain(4, 4, RED)).unwrap();
+    }
+    let address = format!("file://{}/", folder.path().display());
+    let app = server(&database, |settings| {
+        settings.jobs.sources = vec![address.parse().unwrap()];
+        settings.jobs.max_pictures = 2;
+    })
+    .await;
+    let body = json!({"source": address}).to_string().into_bytes();
+    let ended = end(&app, &taken(post(&app, "model=colours", "application/json", body).await).await).await;
+    let error = format!("{address} has more than 2 pictures (max_job_pictures)");
+    assert_eq!((&ended["state"], &ended["error"]), (&json!("failed"), &json!(error)), "{ended}");
+}
+
+async fn a_job_is_found_by_any_spelling_of_its_id(database: TestDatabase) {
+    let folder = tempfile::tempdir().unwrap();
+    let start = async |workers: usize| {
+        server(&database, |settings| {
+            settings.jobs.files = Some(folder.path().to_str().unwrap().to_owned());
+            settings.jobs.workers = workers;
+        })
+        .await
+    };
+    let body = || zip(&[("red.png", pictures::plain(4, 4, RED))]);
+    let spellings = |id: &str| [id.to_uppercase(), id.replace('-', "")];
+    let idle = start(0).await;
+    for index in 0..2 {
+        let id = taken(post(&idle, "model=colours", "application/zip", body()).await).await;
+        let url = idle.url(&format!("/v1/jobs/{}/cancel", spellings(&id)[index]));
+        let cancelled: Value = idle.client.post(url).send().await.unwrap().json().await.unwrap();
+        assert_eq!((&cancelled["state"], &cancelled["id"]), (&json!("cancelled"), &json!(id)), "{cancelled}");
+    }
+    let app = start(1).await;
+    let id = taken(post(&app, "model=colours", "application/zip", body()).await).await;
+    end(&app, &id).await;
+    for spelled in spellings(&id) {
+        assert_eq!(results(&app, &spelled).await.len(), 1, "{spelled}");
+        let response = app.get(&format!("/v1/jobs/{spelled}/results?format=parquet")).await;
+        assert_eq!(table(response.bytes().await.unwrap().to_vec()).len(), 1, "{spelled}");
+    }
+}
+
+async fn results_of_a_database_that_fails_are_a_503(database: TestDatabase) {
+    let list = b"{\"url\": \"file:///photos/a.jpg\"}".to_vec();
+    let app = server(&database, |settings| {
+        settings.jobs.workers = 0;
+        settings.jobs.sources = vec!["file:///photos".parse().unwrap()];
+    })
+    .await;
+    let id = taken(post(&app, "model=colours", "application/x-ndjson", list).await).await;
+    assert_eq!(app.client.post(app.url(&format!("/v1/jobs/{id}/cancel"))).send().await.unwrap().status(), 200);
+    // The job is found, and its results are not.
+    let sql = "ALTER TABLE job_tasks RENAME COLUMN results TO away";
+    sqlx::raw_sql(sql).execute(&mut database.connect().await).await.unwrap();
+    problem(app.get(&format!("/v1/jobs/{id}/results?format=parquet")).await, 503, "database").await;
+}
+
+/// Sends an archive a byte at a time until the server answers: its status.
+async fn trickle(app: &App) -> String {
+    let mut stream = TcpStream::connect(app.address).await.unwrap();
+    let head = "POST /v1/jobs?model=colours HTTP/1.1\r\nhost: a\r\ncontent-type: application/zip\r\ncontent-length: 1000000\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 64];
+    loop {
+        if let Ok(read) = timeout(Duration::from_millis(100), stream.read(&mut answer)).await {
+            assert!(read.unwrap() >= 12);
+            return String::from_utf8_lossy(&answer[9..12]).into_owned();
+        }
+        stream.write_all(b"P").await.unwrap();
+    }
+}
+
+async fn archives_that_come_a_byte_at_a_time_keep_no_turn_from_others(database: TestDatabase) {
+    let folder = tempfile::tempdir().unwrap();
+    let app = server(&database, |settings| {
+        settings.jobs.files = Some(folder.path().to_str().unwrap().to_owned());
+        settings.request_timeout = Duration::from_secs(1);
+    })
+    .await;
+    // As many as come in at a time.
+    let slow = timeout(Duration::from_secs(10), join_all((0..4).map(|_| trickle(&app))));
+    let (statuses, ()) = tokio::join!(slow, async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let body = zip(&[("red.png", pictures::plain(4, 4, RED))]);
+        problem(post(&app, "model=colours", "application/zip", body).await, 503, "not-ready").await;
+    });
+    assert_eq!(statuses.unwrap(), ["408"; 4]);
+    taken(post(&app, "model=colours", "application/zip", zip(&[("red.png", pictures::plain(4, 4, RED))])).await).await;
 }
 
 async fn a_list_of_urls_is_answered_and_trouble_that_passes_is_waited_out(database: TestDatabase) {
@@ -479,4 +581,26 @@ async fn old_jobs_are_forgotten_with_their_uploads(database: TestDatabase) {
     }
     rows(&database, "jobs", 1).await;
     assert_eq!((files(&old), files(&young)), (0, 2));
+}
+
+/// PostgreSQL does the same; but there a test has no connection of its own while the server's are stuck.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_that_comes_while_the_server_stops_goes_back_unbegun() {
+    let database = TestDatabase::sqlite().await;
+    let app = server(&database, |_| {}).await;
+    let mut stuck = database.get_stuck().await.unwrap();
+    let sql = "INSERT INTO jobs (id, created_ms, model, version, selection, source, format, state, total)
+            VALUES ('0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23', 0, 'colours', 1, '{}', 'urls', 'jsonl', 'queued', 1);
+        INSERT INTO job_tasks (job_id, task, kind, pictures, not_before_ms, attempts)
+            VALUES ('0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23', 1, 'predict', '[]', 0, 0)";
+    sqlx::raw_sql(sql).execute(&mut stuck).await.unwrap();
+    // Servers look for tasks every second: this one asks for the task now, and is told to stop before it has it.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    app.stop.send(()).unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    sqlx::raw_sql("COMMIT").execute(&mut stuck).await.unwrap();
+    app.task.await.unwrap().unwrap();
+    let sql = "SELECT attempts, leased_by, done_ms FROM job_tasks";
+    let found: (i64, Option<String>, Option<i64>) = sqlx::query_as(sql).fetch_one(&mut stuck).await.unwrap();
+    assert_eq!(found, (0, None, None));
 }

@@ -12,7 +12,11 @@ use axum::{
 use futures_util::StreamExt as _;
 use http::{StatusCode, header};
 use serde::Deserialize;
-use tokio::{io::AsyncWriteExt as _, sync::OwnedSemaphorePermit, time::timeout};
+use tokio::{
+    io::AsyncWriteExt as _,
+    sync::OwnedSemaphorePermit,
+    time::{Instant, timeout_at},
+};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -22,13 +26,17 @@ use crate::{
     serve::{
         fetch::FetchError,
         http::{App, access::Key, form::read_whole, object::Object, parameters::Parameters, predict::PictureBytes},
-        jobs::{Address, JobPicture, Jobs, Place, UploadError, parts},
+        jobs::{Address, JobPicture, Jobs, Place, UploadError, parts, temporary_file},
     },
     store::{
         StoreError,
         jobs::{JobRow, NewJob},
     },
 };
+
+/// Bytes of an archive that have to come in a second, on average over the time that a request may take: 256 kbit/s. Uploads
+/// are few at a time, so a client that sends a byte now and then would keep others out.
+const LEAST_PACE: f64 = 32.0 * 1024.0;
 
 /// A body that names an address.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -228,19 +236,25 @@ async fn read_zip(app: &App, jobs: &Jobs, request: Request) -> Result<Sent, Erro
     let limit = app.settings.jobs.max_bytes;
     let too_large = || Error::BodyTooLarge { limit: usize::try_from(limit).unwrap_or(usize::MAX) };
     let turn = jobs.upload_turn()?;
-    let mut file = tokio::fs::File::from_std(tempfile::tempfile().map_err(Error::internal)?);
+    let mut file = tokio::fs::File::from_std(temporary_file().map_err(Error::internal)?);
     let mut body = request.into_body().into_data_stream();
     let mut received = 0_u64;
-    // Large archives take their time; a client that sends nothing at all has gone.
-    let patience = app.settings.request_timeout;
-    let late = |received| Error::BodyLate { received, after_s: patience.as_secs_f64() };
-    while let Some(chunk) = timeout(patience, body.next()).await.map_err(|_| late(received))? {
+    // Large archives take their time, and have as much of it as they need at the least pace. What came faster is no credit
+    // for a pause later on: each window begins when the bytes of the one before are there.
+    let window = app.settings.request_timeout;
+    let late = |received| Error::BodyLate { received, after_s: window.as_secs_f64() };
+    let (mut window_end, mut in_window) = (Instant::now() + window, 0_u64);
+    while let Some(chunk) = timeout_at(window_end, body.next()).await.map_err(|_| late(in_window))? {
         let chunk = chunk.map_err(|error| Error::Body(error.to_string()))?;
         received += chunk.len() as u64;
+        in_window += chunk.len() as u64;
         if received > limit {
             return Err(too_large());
         }
         file.write_all(&chunk).await.map_err(Error::internal)?;
+        if in_window as f64 >= LEAST_PACE * window.as_secs_f64() {
+            (window_end, in_window) = (Instant::now() + window, 0);
+        }
     }
     file.flush().await.map_err(Error::internal)?;
     let mut file = file.into_std().await;

@@ -115,7 +115,7 @@ fn owner(key: &Option<Extension<Key>>) -> Option<&str> {
     key.as_ref().filter(|key| !key.is_admin).map(|key| key.name.as_str())
 }
 
-/// A job that the request may see.
+/// A job that the request may see. What else is asked of it goes by the row's id: the request's may be another spelling.
 async fn find(app: &App, id: &str, key: &Option<Extension<Key>>) -> Result<JobRow, Error> {
     let jobs = app.jobs()?;
     let unknown = || Error::UnknownJob(id.to_owned());
@@ -191,8 +191,9 @@ pub(super) async fn cancel_job(
 ) -> Result<Json<Job>, Error> {
     parameters.none()?;
     let found = find(&app, &id, &key).await?;
-    if !app.jobs()?.store().cancel_job(&id).await.map_err(Error::Database)? {
+    let id = &found.job.id;
+    if !app.jobs()?.store().cancel_job(id).await.map_err(Error::Database)? {
         return Err(Error::Conflict(format!("job {id} has ended already: it is {}", found.state.name())));
     }
-    Ok(Json(find(&app, &id, &key).await?.into()))
+    Ok(Json(find(&app, id, &key).await?.into()))
 }

@@ -16,7 +16,7 @@ use crate::{
     error::Error,
     serve::{
         http::{App, access::Key, parameters::Parameters, predict::PictureBytes},
-        jobs::write_table,
+        jobs::TableError,
     },
     store::Store,
 };
@@ -31,7 +31,7 @@ const PARQUET: &str = "application/vnd.apache.parquet";
 /// One JSON object a line, a `JobResult`, in the order of the pictures: the picture's name and size with its labels, points or
 /// values, as a prediction has them, or its `error`. Once the job has come to an end; of a cancelled or failed one, what there is. Parquet with
 /// `format=parquet`: columns `name`, `error`, `error_type`, `width`, `height`, and lists `labels` and `scores`, or a column for each
-/// point's x and y, or each value.
+/// point's x and y, or each value: `NAME`, or `value.NAME` for all of them where one has the name of one of the first five columns.
 #[utoipa::path(
     get, path = "/v1/jobs/{id}/results", operation_id = "get_job_results", tag = "jobs",
     params(
@@ -53,19 +53,26 @@ pub(in crate::serve::http) async fn get_job_results(
     let format = parameters.format()?;
     let job = find(&app, &id, &key).await?;
     if !job.state.is_end() {
-        let state = job.state.name();
+        let (id, state) = (job.job.id, job.state.name());
         return Err(Error::Conflict(format!("job {id} is {state}: its results are there once it has come to an end")));
     }
-    let store = app.jobs()?.store().clone();
+    let (jobs, id) = (app.jobs()?, job.job.id);
     let (content_type, body) = if format == "parquet" {
-        let file = write_table(&store, &id).await.map_err(Error::internal)?;
+        let file = jobs.table(&id).await.map_err(no_table)?;
         (PARQUET, Body::from_stream(ReaderStream::new(tokio::fs::File::from_std(file))))
     } else {
-        (JSON_LINES, Body::from_stream(lines(&store, id)))
+        (JSON_LINES, Body::from_stream(lines(jobs.store(), id)))
     };
     let mut response = Response::new(body);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     Ok(response)
+}
+
+fn no_table(error: TableError) -> Error {
+    match error {
+        TableError::Store(error) => Error::Database(error),
+        error => Error::internal(error),
+    }
 }
 
 /// The lines of all tasks. Where the database fails in between, the transfer breaks off, so that nobody takes a part for

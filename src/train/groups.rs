@@ -3,11 +3,14 @@
 use super::backbone::Backbone;
 use crate::onnx::head::HEAD_PREFIX;
 
+/// How many groups there are.
+pub const GROUPS: usize = 3;
+
 /// The places of each group's parameters, from the first layers to the head, which is the last group.
 ///
 /// `names` are in order of first use. A ResNet splits as fastai splits it: stem, layer1 and layer2; layer3 and layer4;
 /// head. Another body splits in two halves by depth.
-pub fn parameter_groups(backbone: &Backbone, names: &[&str]) -> Vec<Vec<usize>> {
+pub fn parameter_groups(backbone: &Backbone, names: &[&str]) -> [Vec<usize>; GROUPS] {
     let (head, body): (Vec<usize>, Vec<usize>) = (0..names.len()).partition(|&i| names[i].starts_with(HEAD_PREFIX));
     let (first, second) = if matches!(backbone, Backbone::Named(architecture) if architecture.name().starts_with("resnet"))
     {
@@ -16,7 +19,7 @@ pub fn parameter_groups(backbone: &Backbone, names: &[&str]) -> Vec<Vec<usize>> 
         let half = body.len() / 2;
         (body[..half].to_vec(), body[half..].to_vec())
     };
-    vec![first, second, head]
+    [first, second, head]
 }
 
 #[cfg(test)]

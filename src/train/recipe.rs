@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     augment::{Augmentation, Mixing},
     backbone::Backbone,
+    groups::GROUPS,
     learner::FrozenBody,
     losses::LossSettings,
     metrics,
@@ -210,6 +211,7 @@ impl Recipe {
                 self.frozen == FrozenBody::Norms || self.freeze_epochs > 0,
                 "frozen says what trains in the frozen epochs, and there are no frozen epochs",
             ),
+            (self.keep_frozen < GROUPS, "keep-frozen has to be 0, 1 or 2: the third group is the head"),
             (self.accumulate >= 1, "accumulate has to be 1 or more"),
             (self.clip_norm.is_none_or(|norm| norm > 0.0), "clip-norm has to be above 0"),
             (self.ema.is_none_or(|decay| (0.0..1.0).contains(&decay)), "ema has to lie in 0…1, such as 0.999"),

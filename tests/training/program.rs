@@ -188,9 +188,11 @@ fn a_table_without_a_split_needs_valid_pct() {
 fn wrong_settings_and_wrong_weights_are_named_at_once() {
     let folder = shapes(20);
     let csv = folder.path().join("labels.csv");
-    let output = fit(&csv, &folder.path().join("m"), &["--lr=-1", "--dropout", "2"]);
+    let output = fit(&csv, &folder.path().join("m"), &["--lr=-1", "--dropout", "2", "--keep-frozen", "3"]);
     let message = text(&output.stderr);
-    assert!(message.contains("lr has to") && message.contains("dropout has to"), "{message}");
+    for wrong in ["lr has to", "dropout has to", "keep-frozen has to be 0, 1 or 2"] {
+        assert!(message.contains(wrong), "{message}");
+    }
     let weights = folder.path().join("w.safetensors");
     std::fs::write(&weights, b"no weights").unwrap();
     let out = folder.path().join("m");

@@ -121,7 +121,7 @@ impl Learner {
         }
         let names: Vec<&str> = network.parameters().iter().map(|parameter| parameter.name.as_str()).collect();
         let groups = parameter_groups(&recipe.architecture, &names);
-        let optimiser = Optimiser::new(&mut network, groups)?;
+        let optimiser = Optimiser::new(&mut network, groups.into())?;
         let mut learner = Self {
             loader,
             recipe,

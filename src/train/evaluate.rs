@@ -22,11 +22,13 @@ use crate::{model::Task, picture::ResizeRule};
 /// A network's outputs on the validation split, and what they are worth.
 #[derive(Clone, Debug)]
 pub struct Evaluation {
-    /// Mean loss over the split, weighted by the batches' sizes.
+    /// Mean loss over the split, weighted by the batches' sizes; NaN where outputs do not come from one run, and of labels
+    /// without logits.
     pub loss: f64,
     /// The outputs, [pictures, output elements] row-major, in the split's order.
     pub outputs: Vec<f32>,
-    /// The logits of a model with labels, as the outputs; empty for other tasks, and where outputs do not come from one run.
+    /// The logits of a model with labels, as the outputs; empty for other tasks, where outputs do not come from one run,
+    /// and of a graph that has none.
     pub logits: Vec<f32>,
     /// Metrics by name, in the order in which they are shown; NaN where there is nothing to measure.
     pub metrics: Vec<(String, f64)>,
@@ -83,9 +85,7 @@ pub(super) fn evaluate_on(
         count += fed.batch.items.len();
         // A card still works on it; what it gives is fetched at the end.
         outputs.push(output);
-        if !task.labels().is_empty() {
-            all_logits.push(logits);
-        }
+        all_logits.extend(logits);
     }
     let fetched = |parts: Vec<Tensor>| match parts.as_slice() {
         [] => Ok(Vec::new()),

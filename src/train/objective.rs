@@ -1,6 +1,6 @@
 //! What a network is trained for: from a batch to its loss.
 
-use tch::{TchError, Tensor};
+use tch::{Kind, TchError, Tensor};
 
 use super::{
     TrainError,
@@ -70,35 +70,44 @@ impl Objective {
         &self.standards
     }
 
-    /// Runs a batch through the network: the loss, and the task's output [N, …].
+    /// Runs a batch through the network: the loss, the logits of labels, and the task's output [N, …].
+    ///
+    /// Somebody else's graph may give scores without logits: then there are none, and the loss is NaN.
     ///
     /// # Errors
-    /// A graph that lacks the task's outputs, and libtorch's.
+    /// A graph that lacks the task's output, and libtorch's.
     pub fn run(
         &self,
         network: &mut Network,
         frame: PictureSize,
         fed: &Fed,
         mode: &Mode<'_>,
-    ) -> Result<(Tensor, Tensor, Tensor), TrainError> {
-        let wanted = [LOGITS, self.task.output_name()];
+    ) -> Result<(Tensor, Option<Tensor>, Tensor), TrainError> {
+        let mut wanted = vec![self.task.output_name()];
+        if matches!(self.loss, TaskLoss::Labels(_)) && network.has(LOGITS) {
+            wanted.push(LOGITS);
+        }
         let outputs = match &fed.features {
             Some((name, features)) => network.run([(name.clone(), features.shallow_clone())].into(), &wanted, mode)?,
             None => network.forward(&fed.batch.image(frame)?, &wanted, mode)?,
         };
-        let [logits, output] =
-            <[Tensor; 2]>::try_from(outputs).map_err(|_| TrainError::Recipe("the graph has no logits".into()))?;
-        let loss = self.loss(&logits, &output, &fed.batch)?;
+        let mut outputs = outputs.into_iter();
+        let output = outputs.next().ok_or_else(|| TrainError::Recipe("the graph has no output".into()))?;
+        let logits = outputs.next();
+        let loss = self.loss(logits.as_ref(), &output, &fed.batch)?;
         Ok((loss, logits, output))
     }
 
-    fn loss(&self, logits: &Tensor, output: &Tensor, batch: &Batch) -> Result<Tensor, TchError> {
+    fn loss(&self, logits: Option<&Tensor>, output: &Tensor, batch: &Batch) -> Result<Tensor, TchError> {
         let like_output = |values: &[f32]| {
             uploaded(&Tensor::f_from_slice(values)?.f_view(output.size().as_slice())?, output.device())
         };
         let targets = like_output(&batch.targets)?;
         match &self.loss {
-            TaskLoss::Labels(loss) => loss.of(logits, &targets),
+            TaskLoss::Labels(loss) => match logits {
+                Some(logits) => loss.of(logits, &targets),
+                None => Tensor::f_full([0; 0], f64::NAN, (Kind::Float, output.device())),
+            },
             TaskLoss::Differences(loss) => self.difference(*loss, output, &targets, &like_output(&batch.mask)?),
         }
     }

@@ -98,6 +98,7 @@ fn evaluate_gives_every_figure_that_fit_recorded_for_the_file_that_it_wrote() {
 
     succeed(&["evaluate", text(&model), "--data", text(&csv), "--json", text(&out), "--split", "all", "--tta", "2"]);
     assert_eq!(json(&out)["pictures"], 160);
+    assert!(json(&out)["loss"].is_null(), "the blend of views has no loss");
     let sensitive = ["evaluate", text(&model), "--data", text(&csv), "--json", text(&out), "--operating-point"];
     succeed(&[&sensitive[..], &["sensitive"]].concat());
     // What the file says of the other operating points is what judging at them gives.

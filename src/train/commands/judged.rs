@@ -144,7 +144,8 @@ impl Subject {
             let test_time = TestTime::of(&self.file.manifest, options.views, 0);
             let views = outputs_of_views(&mut network, task, &loader, rule.size, &test_time)?;
             let outputs = TestTime::blend(&evaluation.outputs, &views);
-            evaluation = Evaluation::of(task, outputs, evaluation.loss, &judge);
+            // The loss is that of the pictures alone.
+            evaluation = Evaluation::of(task, outputs, f64::NAN, &judge);
         }
         Ok((dataset, evaluation))
     }

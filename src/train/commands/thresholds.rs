@@ -16,7 +16,7 @@ use crate::{
     drift,
     infer::{Runtime, Session, SessionOptions, Tolerance, check_golden},
     model::{Label, ModelFile, Task, name_of, next_version},
-    onnx::{calibrate, quantize::is_quantised},
+    onnx::{calibrate, head::LOGITS, quantize::is_quantised},
     output::say,
     thresholds::{LabelThreshold, OperatingPoint, Outcome},
     train::{
@@ -106,10 +106,16 @@ fn fit(args: &ThresholdsArgs, subject: &mut Subject, task: &Task) -> anyhow::Res
         !is_quantised(subject.graph()),
         "thresholds are fitted on the float32 model, whose next version can then be quantised"
     );
-    let runtime = Runtime::load(None)?;
     if args.calibrate {
+        let mut tensors = subject.graph().node.iter().flat_map(|node| &node.output);
+        anyhow::ensure!(
+            tensors.any(|tensor| tensor == LOGITS),
+            "the model gives scores without logits (--activation none), so there is nothing to calibrate: leave --calibrate \
+             out"
+        );
         calibrate::remove(subject.graph());
     }
+    let runtime = Runtime::load(None)?;
     let (dataset, evaluation) = subject.judge(task, &args.data, &options(args))?;
     let rule = subject.file.manifest.input.resize;
     let judge = Judge { dataset: &dataset, rule, threshold: subject.accuracy_threshold() };

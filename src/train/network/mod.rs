@@ -136,6 +136,11 @@ impl Network {
         self.statistics.iter().filter_map(|(name, slot)| Some((name.as_str(), self.program.constants[*slot].as_ref()?)))
     }
 
+    /// Whether the graph has a tensor of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.program.slots.contains_key(name)
+    }
+
     /// Where float tensors live.
     pub fn device(&self) -> Device {
         self.target.device

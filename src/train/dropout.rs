@@ -23,14 +23,25 @@ impl DropoutMasks {
     }
 
     /// The next mask, of `shape` [N, …] where N is the batch: 0 with probability `ratio`, else 1 / (1 − ratio).
-    pub(super) fn next(&self, shape: &[i64], ratio: f64) -> Tensor {
+    ///
+    /// # Errors
+    /// A shape whose first axis is not the batch.
+    pub(super) fn next(&self, shape: &[i64], ratio: f64) -> Result<Tensor, String> {
+        let mut streams = self.streams.borrow_mut();
+        let pictures = streams.len();
+        if shape.first() != Some(&(pictures as i64)) {
+            return Err(format!(
+                "its input has shape {shape:?}, whose first axis is not the batch of {pictures}, so no picture has a mask of \
+                 its own: export the graph with batch_first=True, or after model.eval() without dropout"
+            ));
+        }
         let width = shape.iter().skip(1).product::<i64>() as usize;
         let kept = (1.0 / (1.0 - ratio)) as f32;
-        let mut mask = Vec::with_capacity(width * shape.first().map_or(0, |&n| n as usize));
-        for stream in self.streams.borrow_mut().iter_mut() {
+        let mut mask = Vec::with_capacity(width * pictures);
+        for stream in streams.iter_mut() {
             mask.extend((0..width).map(|_| if stream.random::<f32>() < ratio as f32 { 0.0 } else { kept }));
         }
-        Tensor::from_slice(&mask).view(shape)
+        Tensor::f_from_slice(&mask).and_then(|mask| mask.f_view(shape)).map_err(|error| error.to_string())
     }
 }
 
@@ -44,15 +55,15 @@ mod tests {
 
     #[test]
     fn a_pictures_mask_does_not_depend_on_its_batch_mates() {
-        let first = DropoutMasks::new(1, 2, &[10, 11]).next(&[2, 100], 0.5);
-        let second = DropoutMasks::new(1, 2, &[12, 11]).next(&[2, 100], 0.5);
+        let first = DropoutMasks::new(1, 2, &[10, 11]).next(&[2, 100], 0.5).unwrap();
+        let second = DropoutMasks::new(1, 2, &[12, 11]).next(&[2, 100], 0.5).unwrap();
         assert_eq!(row(&first, 1), row(&second, 1));
         assert_ne!(row(&first, 0), row(&second, 0));
     }
 
     #[test]
     fn masks_keep_the_mean() {
-        let mask = DropoutMasks::new(1, 1, &[0]).next(&[1, 100_000], 0.25);
+        let mask = DropoutMasks::new(1, 1, &[0]).next(&[1, 100_000], 0.25).unwrap();
         let mean = mask.mean(tch::Kind::Double).double_value(&[]);
         assert!((mean - 1.0).abs() < 0.01, "{mean}");
     }

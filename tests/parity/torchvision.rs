@@ -96,7 +96,7 @@ impl Pass {
     pub(super) fn run(source: &SourceGraph, size: PictureSize, mode: &str, kind: Kind) -> Self {
         let mut network = Network::new(&source.graph, source.opset, Device::Cpu, kind).unwrap();
         let image = (tensor("image", &[2, size.height.into(), size.width.into(), 3]) * 255.0).to_kind(kind);
-        let ones = |_: &str, shape: &[i64], _: f64| Tensor::ones(shape, (kind, Device::Cpu));
+        let ones = |_: &str, shape: &[i64], _: f64| Ok(Tensor::ones(shape, (kind, Device::Cpu)));
         let mode = if mode == "train" { Mode::Train { dropout: &ones } } else { Mode::Evaluate };
         let logits = network.forward(&image, &[source.graph.output[0].name()], &mode).unwrap().remove(0);
         let loss = (&logits * (tensor("loss", &[2, CLASSES]) * 2.0 - 1.0).to_kind(kind)).sum(kind);

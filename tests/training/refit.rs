@@ -89,7 +89,7 @@ fn features(source: &SourceGraph, dataset: &Arc<Dataset>) -> Features {
     let side = i64::from(SIDE);
     let pixels = Tensor::from_slice(&batch.pixels).view([-1, side, side, 3]);
     let mut network = Network::new(&source.graph, source.opset, Device::Cpu, Kind::Float).unwrap();
-    let ones = |_: &str, shape: &[i64], _: f64| Tensor::ones(shape, (Kind::Float, Device::Cpu));
+    let ones = |_: &str, shape: &[i64], _: f64| Ok(Tensor::ones(shape, (Kind::Float, Device::Cpu)));
     let mut run = |mode: &Mode<'_>| no_grad(|| network.forward(&pixels, &["head.flat"], mode)).unwrap().remove(0);
     let (evaluated, trained) = (run(&Mode::Evaluate), run(&Mode::Train { dropout: &ones }));
     Features { evaluated, trained, targets: Tensor::from_slice(&batch.targets).view([64, -1]) }

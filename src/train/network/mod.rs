@@ -69,8 +69,8 @@ pub enum Mode<'a> {
     /// As trained: batch norm uses the batch's statistics and updates the running ones.
     Train {
         /// The mask of a Dropout node, from its name, its input's shape and its ratio p: 0 or 1 / (1 − p) for each
-        /// element. It is the caller's, so that no global generator decides.
-        dropout: &'a dyn Fn(&str, &[i64], f64) -> Tensor,
+        /// element; or why there is none. It is the caller's, so that no global generator decides.
+        dropout: &'a dyn Fn(&str, &[i64], f64) -> Result<Tensor, String>,
     },
 }
 

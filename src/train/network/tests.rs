@@ -3,10 +3,13 @@
 use tch::{Device, Kind, Tensor};
 
 use super::{Mode, Network, NetworkError, Role};
-use crate::onnx::{
-    GraphProto, TensorProto,
-    builder::{GraphBuilder, float, int, ints},
-    proto::DataType,
+use crate::{
+    onnx::{
+        GraphProto, TensorProto,
+        builder::{GraphBuilder, float, int, ints},
+        proto::DataType,
+    },
+    train::dropout::DropoutMasks,
 };
 
 fn graph(build: impl FnOnce(&mut GraphBuilder)) -> GraphProto {
@@ -94,7 +97,7 @@ fn batch_statistics_of_one_value_are_refused() {
         builder.node("BatchNormalization", "norm", &["x", "weight", "bias", "mean", "variance"], vec![]);
     });
     let mut network = network(&graph).unwrap();
-    let dropout = |_: &str, shape: &[i64], _: f64| Tensor::ones(shape, (Kind::Float, Device::Cpu));
+    let dropout = |_: &str, shape: &[i64], _: f64| Ok(Tensor::ones(shape, (Kind::Float, Device::Cpu)));
     let one = Tensor::zeros([1, 3], (Kind::Float, Device::Cpu));
     let error = error_of(network.forward(&one, &["norm"], &Mode::Train { dropout: &dropout }));
     assert!(error.contains("batch of two"), "{error}");
@@ -110,11 +113,30 @@ fn dropout_uses_the_callers_mask_in_training_alone() {
     let mut network = network(&graph).unwrap();
     let dropout = |name: &str, shape: &[i64], ratio: f64| {
         assert_eq!((name, ratio), ("drop", 0.25));
-        Tensor::full(shape, 3.0, (Kind::Float, Device::Cpu))
+        Ok(Tensor::full(shape, 3.0, (Kind::Float, Device::Cpu)))
     };
     let trained = network.forward(&image(), &["drop"], &Mode::Train { dropout: &dropout }).unwrap().remove(0);
     assert_eq!(trained, image() * 3.0);
     assert_eq!(network.forward(&image(), &["drop"], &Mode::Evaluate).unwrap()[0], image());
+}
+
+#[test]
+fn dropout_where_the_batch_is_not_the_first_axis_is_refused_unless_it_drops_nothing() {
+    let trained = |ratio: f32| {
+        let graph = graph(|builder| {
+            builder.int_constant("shape", &[3], &[2, 3, 64]);
+            builder.constant("ratio", &[], &[ratio]);
+            builder.node("Reshape", "tokens", &["x", "shape"], vec![]);
+            builder.node("Transpose", "sequence", &["tokens"], vec![ints("perm", &[1, 0, 2])]);
+            builder.node("Dropout", "drop", &["sequence", "ratio"], vec![]);
+        });
+        let masks = DropoutMasks::new(1, 0, &[0, 1]);
+        let dropout = |_: &str, shape: &[i64], ratio: f64| masks.next(shape, ratio);
+        network(&graph).unwrap().forward(&image(), &["drop"], &Mode::Train { dropout: &dropout })
+    };
+    let error = error_of(trained(0.1));
+    assert!(error.starts_with("node \"drop\" (Dropout): ") && error.contains("[3, 2, 64]"), "{error}");
+    assert_eq!(trained(0.0).unwrap()[0], image().view([2, 3, 64]).transpose(0, 1));
 }
 
 #[test]

@@ -101,14 +101,21 @@ fn dropout(spec: &Spec<'_>) -> Result<Operator, OperatorError> {
 }
 
 fn drop_out(call: &Call<'_>, input: &Tensor, ratio: f64, with_mask: bool) -> Outputs {
-    let Mode::Train { dropout } = call.mode else {
-        let output = input.shallow_clone();
-        return Ok(if with_mask { vec![output, input.f_ones_like()?.f_to_kind(Kind::Bool)?] } else { vec![output] });
+    let dropout = match call.mode {
+        Mode::Train { dropout } if ratio != 0.0 => dropout,
+        Mode::Train { .. } | Mode::Evaluate => {
+            let output = input.shallow_clone();
+            return Ok(if with_mask {
+                vec![output, input.f_ones_like()?.f_to_kind(Kind::Bool)?]
+            } else {
+                vec![output]
+            });
+        }
     };
     if !(0.0..1.0).contains(&ratio) {
         return Err(format!("ratio {ratio}; it must be at least 0 and below 1").into());
     }
-    let mask = dropout(call.name, &input.size(), ratio);
+    let mask = dropout(call.name, &input.size(), ratio)?;
     if mask.size() != input.size() {
         return Err(format!("a mask of shape {:?} for {:?}", mask.size(), input.size()).into());
     }

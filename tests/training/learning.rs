@@ -179,6 +179,38 @@ fn the_learning_rate_finder_puts_every_weight_back() {
 }
 
 #[test]
+fn the_learning_rate_finder_begins_as_the_training_that_follows() {
+    let folder = shapes(60);
+    let on_features = Recipe { freeze_epochs: 1, frozen: FrozenBody::Features { views: 1 }, epochs: 1, ..short() };
+    let smaller_sizes = vec![PictureSize { width: 48, height: 48 }];
+    let accumulated = Recipe { batch_size: 8, accumulate: 2, smaller_sizes, epochs: 1, ..short() };
+    for recipe in [on_features, accumulated] {
+        let fresh = || learner(few(&folder.path().join("labels.csv"), TaskKind::MultiLabel, 40), &recipe, 2);
+        let mut finder = fresh();
+        let curve = finder.lr_find(&recipe.plan(finder.group_count())).unwrap();
+        let mut trained = fresh();
+        trained.fine_tune(&mut Silent).unwrap();
+        // Both are losses of the weights that training starts from.
+        let (found, first) = (curve[0].loss, trained.progress().steps[0].loss);
+        assert!((found - first).abs() < 1e-6, "{:?}: {found} {first}", recipe.frozen);
+    }
+}
+
+#[test]
+fn epochs_that_are_compared_are_judged_in_one_precision_and_what_is_kept_in_float32() {
+    let folder = shapes(60);
+    // Nothing but the last weights is kept.
+    let recipe = Recipe { precision: Precision::Bfloat16, patience: Some(2), ..short() };
+    let mut learner = learner(few(&folder.path().join("labels.csv"), TaskKind::MultiLabel, 40), &recipe, 2);
+    let evaluation = learner.fine_tune(&mut Silent).unwrap();
+    let compared = learner.progress().epochs[1].valid_loss;
+    assert_eq!(learner.evaluate().unwrap().loss, evaluation.loss);
+    learner.network().compute_in(Kind::BFloat16);
+    assert_eq!(learner.evaluate().unwrap().loss, compared);
+    assert_ne!(evaluation.loss, compared);
+}
+
+#[test]
 fn training_ends_early_and_keeps_the_best_epoch() {
     let folder = shapes(60);
     let csv = folder.path().join("labels.csv");

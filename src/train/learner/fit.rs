@@ -94,6 +94,8 @@ impl Learner {
     }
 
     fn follow(&mut self, plan: &[PhasePlan], companions: &mut Companions<'_>) -> Result<Outcome, TrainError> {
+        // Whether the last epoch is judged in the precision that the model is served in.
+        let as_served = self.recipe.precision == Precision::Float32 || !self.compares_epochs();
         let mut evaluation = None;
         'plan: while let Some(phase) = plan.get(self.progress.phase).filter(|_| !self.progress.done) {
             // A checkpoint within the phase has its optimiser's state, which this would clear.
@@ -102,9 +104,9 @@ impl Learner {
             }
             while self.progress.epoch < phase.epochs {
                 match self.epoch(plan, phase, companions)? {
-                    EpochEnd::Done(judged) => evaluation = Some(judged),
+                    EpochEnd::Done(judged) => evaluation = as_served.then_some(judged),
                     EpochEnd::NoLongerBetter(judged) => {
-                        evaluation = (self.recipe.precision == Precision::Float32).then_some(judged);
+                        evaluation = as_served.then_some(judged);
                         break 'plan;
                     }
                     EpochEnd::Stopped => return Ok(Outcome::Stopped),
@@ -154,7 +156,7 @@ impl Learner {
         let epochs: usize = plan.iter().map(|phase| phase.epochs).sum();
         self.use_size(self.recipe.size_of_epoch(number as usize, epochs));
         let micro = self.recipe.accumulate;
-        let steps = (self.train_loader().train_batches() / micro).max(1);
+        let steps = self.steps_of_epoch();
         let mut batches = self.feeds(phase, number, self.progress.step * micro)?;
         let mut saved = Instant::now();
         let mut pictures = 0;
@@ -192,8 +194,9 @@ impl Learner {
         self.tell(under_way, companions)?;
         let (training, waited) = (start.elapsed(), batches.waited());
         drop(batches);
-        // The last one is of the model as it is served.
+        // The last one is of the model as it is served, unless it is compared with those before it, which are not.
         let last = self.progress.phase + 1 == plan.len() && self.progress.epoch + 1 == phase.epochs;
+        let last = last && !self.compares_epochs();
         let evaluation =
             if last { self.judge(None)? } else { self.in_training_precision(|learner| learner.judge(Some(phase)))? };
         let report = EpochReport {
@@ -230,14 +233,15 @@ impl Learner {
         Ok(())
     }
 
+    /// Steps of an epoch at the size that the running one has.
+    pub(super) fn steps_of_epoch(&self) -> usize {
+        (self.train_loader().train_batches() / self.recipe.accumulate).max(1)
+    }
+
     /// One update: forward, loss and backward for each batch, then the optimiser. Returns the mean loss, a number on the
     /// device: nothing here waits for it.
     fn step(&mut self, batches: &[Fed], epoch: u64, hyper: &Hyper) -> Result<Tensor, TrainError> {
-        let mut total = Tensor::f_zeros([0; 0], (Kind::Double, self.network.device()))?;
-        for batch in batches {
-            total = total.f_add(&self.backward(batch, epoch)?)?;
-        }
-        let loss = total.f_div_scalar(batches.len().max(1) as f64)?;
+        let loss = self.gradients(batches, epoch)?;
         self.optimiser.update(&Update {
             lrs: &hyper.lrs,
             momentum: hyper.momentum,
@@ -253,8 +257,17 @@ impl Learner {
         Ok(loss)
     }
 
+    /// Forward, loss and backward of the batches of one step. Returns the mean loss, a number on the device.
+    pub(super) fn gradients(&mut self, batches: &[Fed], epoch: u64) -> Result<Tensor, TrainError> {
+        let mut total = Tensor::f_zeros([0; 0], (Kind::Double, self.network.device()))?;
+        for batch in batches {
+            total = total.f_add(&self.backward(batch, epoch)?)?;
+        }
+        Ok(total.f_div_scalar(batches.len().max(1) as f64)?)
+    }
+
     /// Forward, loss and backward of one batch. Returns the loss, a number on the device.
-    pub(super) fn backward(&mut self, fed: &Fed, epoch: u64) -> Result<Tensor, TrainError> {
+    fn backward(&mut self, fed: &Fed, epoch: u64) -> Result<Tensor, TrainError> {
         let masks = DropoutMasks::new(self.recipe.seed, epoch, &fed.batch.items);
         let dropout = |_: &str, shape: &[i64], ratio: f64| masks.next(shape, ratio);
         let mode = Mode::Train { dropout: &dropout };
@@ -288,9 +301,14 @@ impl Learner {
         evaluation
     }
 
+    /// Whether it matters which epoch is the best.
+    fn compares_epochs(&self) -> bool {
+        self.recipe.keep_best || self.recipe.patience.is_some()
+    }
+
     /// Keeps the weights just judged where they are the best so far; whether it is time to stop early.
     fn keep_best(&mut self, evaluation: &Evaluation, epoch: u64) -> Result<bool, TrainError> {
-        if !self.recipe.keep_best && self.recipe.patience.is_none() {
+        if !self.compares_epochs() {
             return Ok(false);
         }
         let metric = self.recipe.metric_for(&self.task);
@@ -312,7 +330,7 @@ impl Learner {
     }
 
     /// Training batches of this size from now on.
-    fn use_size(&mut self, size: PictureSize) {
+    pub(super) fn use_size(&mut self, size: PictureSize) {
         if size == self.recipe.resize.size {
             self.smaller = None;
         } else if self.smaller.as_ref().is_none_or(|(now, _)| *now != size) {

@@ -105,6 +105,12 @@ fn a_model_that_loses_more_than_is_allowed_is_not_written_unless_it_is_forced() 
     let path = model.with_file_name(INT8_FILE);
     assert!(path.exists() || said.contains("refused"), "{said}");
     std::fs::remove_file(&path).unwrap_or_default();
+    for (wrong, part) in
+        [(["--keep-float", "layer1.0.conv"], "layer1.0.conv1"), (["--calibration-pictures", "0"], "one training")]
+    {
+        let (status, said) = quantize(&model, &csv, &[&["--dry-run"][..], &wrong].concat());
+        assert!(status == Some(1) && said.contains(part), "{wrong:?}: {said}");
+    }
     // Nothing gains a hundred points.
     let never = ["--max-loss=-1", "--method", "minmax", "--budget-s", "20"];
     let (status, said) = quantize(&model, &csv, &never);

@@ -49,6 +49,13 @@ impl<'a> Lab<'a> {
         Ok(Self { runtime, float, shell, simple, units, histograms: BTreeMap::new(), weights })
     }
 
+    /// Sees that there are layers of these names.
+    pub(super) fn check_names(&self, layers: &BTreeSet<String>) -> Result<(), QuantizeError> {
+        let known: Vec<&str> = self.units.iter().map(|unit| unit.name.as_str()).collect();
+        let Some(unknown) = layers.iter().find(|layer| !known.contains(&layer.as_str())) else { return Ok(()) };
+        Err(QuantizeError::Unfit(format!("there is no layer {unknown:?}: choose of {}", known.join(", "))))
+    }
+
     /// The model with another graph; it has no manifest of its own.
     pub(super) fn model(&self, graph: GraphProto) -> ModelProto {
         ModelProto { graph: Some(graph), metadata_props: Vec::new(), ..self.shell.clone() }

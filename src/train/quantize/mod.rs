@@ -134,7 +134,11 @@ pub fn quantize(
     let rule = manifest.input.resize;
     let criterion = Criterion::of(&manifest.task, settings.max_loss);
     let mut lab = Lab::open(runtime, float, settings.weights)?;
+    lab.check_names(&settings.in_float)?;
     let calibration = calibration_examples(dataset, settings.pictures, settings.seed);
+    if calibration.is_empty() {
+        return Err(QuantizeError::Unfit("calibration needs one training picture at least".into()));
+    }
     let pictures = Pictures::new(dataset, calibration, rule);
     lab.histograms = collect::collect(&lab, &pictures)?;
     say(format!("calibrated on {} training pictures, {} activations", pictures.len(), lab.histograms.len()));

@@ -128,8 +128,8 @@ fn check_input(graph: &mut GraphProto, size: PictureSize) -> Result<String, Onnx
     Ok(name)
 }
 
-/// Drops what no run needs: shapes of intermediate tensors, where a fixed batch may stand, and exporters' stack traces
-/// with the paths of somebody's machine.
+/// Drops what no run needs: shapes of intermediate tensors, where a fixed batch may stand, exporters' stack traces with
+/// the paths of somebody's machine, and on which of their devices nodes would run.
 fn drop_remarks(graph: &mut GraphProto) {
     graph.value_info.clear();
     graph.quantization_annotation.clear();
@@ -137,6 +137,7 @@ fn drop_remarks(graph: &mut GraphProto) {
     graph.doc_string = None;
     for node in &mut graph.node {
         node.metadata_props.clear();
+        node.device_configurations.clear();
         node.doc_string = None;
     }
     for tensor in &mut graph.initializer {
@@ -218,7 +219,7 @@ mod tests {
     use crate::onnx::{
         builder::int,
         cut::find_cut,
-        proto::{NodeProto, OperatorSetIdProto},
+        proto::{NodeDeviceConfigurationProto, NodeProto, OperatorSetIdProto},
     };
 
     const SIZE: PictureSize = PictureSize { width: 32, height: 16 };
@@ -250,6 +251,7 @@ mod tests {
         let mut graph = builder.finish("main_graph");
         graph.node[2].output.extend(["mean".to_owned(), "variance".to_owned()]);
         graph.node[1].doc_string = Some("/home/someone/model.py".into());
+        graph.node[1].device_configurations.push(NodeDeviceConfigurationProto::default());
         ModelProto {
             ir_version: Some(9),
             opset_import: vec![OperatorSetIdProto { domain: None, version: Some(19) }],
@@ -268,6 +270,7 @@ mod tests {
         assert_eq!((source.opset, source.ir_version), (19, 9));
         let graph = &source.graph;
         assert!(!format!("{graph:?}").contains("/home/someone"), "paths of another machine are dropped");
+        assert!(graph.node.iter().all(|node| node.device_configurations.is_empty()), "their devices are dropped");
         assert_eq!(graph.input.len(), 1);
         let shape = vec![None, Some(16), Some(32), Some(3)];
         assert_eq!(tensor_shape(&graph.input[0]), Some((DataType::Uint8, Some(shape))));

@@ -12,7 +12,7 @@ use tch::{Kind, Tensor, no_grad};
 
 use super::{
     TrainError,
-    network::{Mode, Network, check_opset},
+    network::{Mode, Network, OPSETS, check_opset},
 };
 use crate::{
     model::Digest,
@@ -21,12 +21,16 @@ use crate::{
         arch::{Architecture, Normalisation, set_normalisation},
         foreign::{adopt, is_folded},
         head::LOGITS,
+        trust::LAST_OPSET,
     },
     picture::PictureSize,
 };
 
 /// Classes of the ImageNet classifiers that weight files come with; the head replaces them.
 const IMAGENET_CLASSES: i64 = 1000;
+
+/// The operator sets that backbones may be exported for: those that the interpreter follows and the server has.
+const TRAINED_OPSETS: std::ops::RangeInclusive<i64> = *OPSETS.start()..=LAST_OPSET;
 
 /// What `--arch` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,7 +96,8 @@ fn read(path: &Path, size: PictureSize, normalisation: &Normalisation) -> Result
     let file = path.file_name().unwrap_or_default().to_string_lossy();
     let origin = format!("{file} (graph {graph:?}, sha256:{digest})");
     let opset = SourceGraph::of_model(model.clone(), &origin).map_err(at)?.opset;
-    check_opset(opset).map_err(|error| TrainError::Backbone { path: shown.clone(), reason: error.to_string() })?;
+    check_opset(opset, &TRAINED_OPSETS)
+        .map_err(|error| TrainError::Backbone { path: shown.clone(), reason: error.to_string() })?;
     let source = adopt(model, &origin, size, normalisation).map_err(at)?;
     let mut notes = Vec::new();
     if is_folded(&source.graph) {

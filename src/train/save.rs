@@ -5,10 +5,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use prost::Message as _;
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::{
     TOOL, TrainError,
+    backbone::Backbone,
     evaluate::{Evaluation, Judge},
     learner::Learner,
     network::{Mode, Network},
@@ -23,12 +25,18 @@ use crate::{
         Digest, Golden, InputSpec, Manifest, ModelFile, ModelVersion, OutputSpec, Provenance, SCHEMA_VERSION,
         ScoreReference, Task, next_version,
     },
-    onnx::SourceGraph,
+    onnx::{
+        SourceGraph,
+        trust::{self, TrustLimits},
+    },
     picture::{Limits, Picture, ResizeRule},
 };
 
 /// Golden pictures that are drawn, of which a few are kept.
 const DRAWN: u64 = 64;
+
+/// What is recorded as the files' producer.
+const PRODUCER: (&str, &str) = ("tagpoint-train", env!("CARGO_PKG_VERSION"));
 
 /// How a trained network becomes a model.
 #[derive(Clone, Debug, Default)]
@@ -88,6 +96,36 @@ pub fn save(
     Ok(Saved { path, version, file, fitted })
 }
 
+/// Sees that the server would take what a learner on an exported backbone is going to write, so that training is not in
+/// vain: the graph as it is now may reach ONNX Runtime, which opens it.
+///
+/// # Errors
+/// What the server or ONNX Runtime would refuse.
+pub fn check_servable(learner: &Learner, runtime: &Runtime) -> Result<(), TrainError> {
+    let Backbone::File(path) = &learner.recipe().architecture else { return Ok(()) };
+    let refused = |reason: &dyn std::fmt::Display| TrainError::Backbone {
+        path: path.display().to_string(),
+        reason: format!("a model that is trained from it would not be served: {reason}"),
+    };
+    let source = learner.graph()?;
+    let description = Description {
+        task: learner.task().clone(),
+        metrics: BTreeMap::new(),
+        score_reference: None,
+        data: learner.dataset().fingerprint,
+        pictures: (0, 0),
+        base_weights: learner.base_weights(),
+        golden_pictures: None,
+    };
+    let manifest = manifest(learner.recipe(), &source.origin, description, Golden::default());
+    let bytes = source.into_model(PRODUCER).encode_to_vec();
+    let limits = TrustLimits::default();
+    trust::decode(&bytes, &limits).and_then(|model| trust::check(&model, &limits)).map_err(|error| refused(&error))?;
+    let file = ModelFile { bytes, digest: Digest::of(&[]), manifest };
+    Session::open(runtime, &file, &SessionOptions::default()).map_err(|error| refused(&error))?;
+    Ok(())
+}
+
 /// What a model file says beside its graph.
 #[derive(Debug)]
 pub struct Description {
@@ -122,8 +160,8 @@ pub fn assemble_and_check(
 ) -> Result<ModelFile, TrainError> {
     let golden = golden_samples(network, &description, &recipe.resize, recipe.seed)?;
     let manifest = manifest(recipe, &source.origin, description, golden);
-    let model = source.into_model(("tagpoint-train", env!("CARGO_PKG_VERSION")));
-    let file = ModelFile::assemble(model, manifest)?;
+    // Read as the server will read it: what it refuses is not written.
+    let file = ModelFile::parse(ModelFile::assemble(source.into_model(PRODUCER), manifest)?.bytes)?;
     let mut session = Session::open(runtime, &file, &SessionOptions::default())?;
     check_golden(&mut session, &file.manifest, Tolerance::FLOAT32)?;
     Ok(file)

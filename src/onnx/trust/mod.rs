@@ -18,6 +18,7 @@ mod walk;
 
 use std::{fs::File, io::Read as _, path::Path};
 
+pub use self::operators::LAST_OPSET;
 use super::{ModelProto, OnnxError, TensorProto};
 
 /// What a model file may cost.

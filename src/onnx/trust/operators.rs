@@ -7,9 +7,11 @@ use crate::onnx::{ModelProto, NodeProto, OnnxError, proto::OperatorSetIdProto};
 
 /// IR versions, from the first with operator sets to the last that ONNX Runtime 1.31 reads.
 const IR_VERSIONS: std::ops::RangeInclusive<i64> = 3..=13;
+/// The last version of the standard operator set that ONNX Runtime 1.31 has.
+pub const LAST_OPSET: i64 = 26;
 /// Domains with the versions that ONNX Runtime 1.31 has.
 const DOMAINS: [(&str, std::ops::RangeInclusive<i64>); 4] =
-    [("", 7..=26), ("ai.onnx", 7..=26), ("ai.onnx.ml", 1..=5), ("com.microsoft", 1..=1)];
+    [("", 7..=LAST_OPSET), ("ai.onnx", 7..=LAST_OPSET), ("ai.onnx.ml", 1..=5), ("com.microsoft", 1..=1)];
 /// The operators of com.microsoft that quantised graphs have.
 const QUANTISED: [&str; 13] = [
     "DequantizeLinear",

@@ -34,7 +34,7 @@ use crate::{
         recipe::Recipe,
         report::{self, Events, ReportInputs},
         run_folder::{RunFolder, RunRecord},
-        save::{SaveSettings, Saved, save},
+        save::{SaveSettings, Saved, check_servable, save},
     },
 };
 
@@ -211,7 +211,10 @@ fn prepare(args: &NewRunArgs, recipe: &Recipe) -> anyhow::Result<Ready> {
 
 impl Ready {
     fn learner(&self, args: &NewRunArgs, recipe: &Recipe) -> Result<Learner, TrainError> {
-        Learner::new(Arc::clone(&self.dataset), self.task.clone(), recipe.clone(), args.learn.resources())
+        let resources = args.learn.resources();
+        let learner = Learner::new(Arc::clone(&self.dataset), self.task.clone(), recipe.clone(), resources)?;
+        check_servable(&learner, &self.runtime)?;
+        Ok(learner)
     }
 }
 

@@ -35,15 +35,15 @@ use crate::onnx::{GraphProto, TensorProto};
 /// attributes and inputs alone: what changed is what moved from attribute to input.
 pub const OPSETS: std::ops::RangeInclusive<i64> = 13..=28;
 
-/// Refuses an operator set outside [`OPSETS`].
+/// Refuses an operator set outside the `supported` ones.
 ///
 /// # Errors
 /// What is supported, and what to do.
-pub fn check_opset(opset: i64) -> Result<(), NetworkError> {
-    if OPSETS.contains(&opset) {
+pub fn check_opset(opset: i64, supported: &std::ops::RangeInclusive<i64>) -> Result<(), NetworkError> {
+    if supported.contains(&opset) {
         return Ok(());
     }
-    let (first, last) = (OPSETS.start(), OPSETS.end());
+    let (first, last) = (supported.start(), supported.end());
     Err(NetworkError::Graph(format!(
         "the graph declares operator set {opset}; {first} to {last} are supported: export it with opset_version=18, or \
          convert it with onnx.version_converter"
@@ -96,7 +96,7 @@ impl Network {
     /// An operator set outside [`OPSETS`], unknown operators (all of them in one error), initializers without values,
     /// and nodes with wrong attributes.
     pub fn new(graph: &GraphProto, opset: i64, device: Device, kind: Kind) -> Result<Self, NetworkError> {
-        check_opset(opset)?;
+        check_opset(opset, &OPSETS)?;
         let roles = parameter::classify(graph);
         if !roles.shared_statistics.is_empty() {
             let names = roles.shared_statistics.join(", ");

@@ -79,6 +79,23 @@ fn a_stopped_and_a_killed_run_come_to_the_weights_of_an_uninterrupted_one() {
     }
 }
 
+#[test]
+fn a_run_without_a_checkpoint_does_not_start_again_on_other_data() {
+    let data = shapes(60);
+    let folder = data.path();
+    interrupt(folder, "changed", "-INT");
+    std::fs::remove_file(folder.join("run-changed/checkpoint.safetensors")).unwrap();
+    let csv = folder.join("labels.csv");
+    let table = std::fs::read_to_string(&csv).unwrap();
+    std::fs::write(&csv, &table[..table.trim_end().rfind('\n').unwrap() + 1]).unwrap();
+    let output = resume(folder, "changed");
+    let message = text(&output.stderr);
+    assert!(
+        !output.status.success() && message.contains("the data set changed since the run was started"),
+        "{message}"
+    );
+}
+
 /// A limit on the size of files refuses a write half-way, as a full disk does.
 #[cfg(unix)]
 #[test]

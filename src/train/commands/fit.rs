@@ -171,6 +171,11 @@ fn resume(path: &Path) -> anyhow::Result<ExitCode> {
     if folder.checkpoint().exists() {
         learner.resume(&folder.checkpoint(), &record.recipe.plan(learner.group_count()))?;
     } else {
+        anyhow::ensure!(
+            ready.dataset.fingerprint == record.data,
+            "{}: the data set changed since the run was started; resume with what it was, or start a new run",
+            path.display()
+        );
         say!("there is no checkpoint yet: the run starts from its beginning");
     }
     go(args, &record.recipe, Run { folder, ready, learner })

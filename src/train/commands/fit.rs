@@ -281,7 +281,7 @@ fn finish(args: &NewRunArgs, run: Run, saved: &Saved) -> anyhow::Result<()> {
     let model = saved.path.display();
     run.folder.drop_checkpoint().with_context(|| format!("{model} is written, but the run's checkpoint stays"))?;
     let record = run.folder.read()?;
-    let notes = [run.ready.notes, saved.fitted.notes.clone()].concat();
+    let notes = [run.ready.notes.as_slice(), run.learner.notes(), &saved.fitted.notes].concat();
     let name = args.out.file_name().unwrap_or_default().display();
     let inputs = ReportInputs {
         title: &format!("{name} {}", saved.version),

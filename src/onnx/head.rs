@@ -14,10 +14,10 @@ pub const LOGITS: &str = "logits";
 pub const HEAD_PREFIX: &str = "head.";
 /// Initializers whose names start so are constants that confine outputs to a range.
 pub const Y_RANGE_PREFIX: &str = "y_range.";
-/// The means of values that are not confined to a range.
-const MEAN: &str = "y_range.mean";
-/// Their deviations.
-const DEVIATION: &str = "y_range.deviation";
+/// The initializer with the mean of each value that has no range.
+pub const MEANS: &str = "y_range.mean";
+/// The initializer with the deviation of each value that has no range.
+pub const DEVIATIONS: &str = "y_range.deviation";
 /// The head's first layer.
 const FIRST: &str = "head.norm1";
 /// Width of the head's hidden layer (fastai's `lin_ftrs`).
@@ -83,7 +83,7 @@ pub fn features_of(graph: &GraphProto) -> Option<&str> {
 /// How a graph's values are scaled, one for each; `None` where they are confined to ranges, or are no values.
 pub fn standards_of(graph: &GraphProto) -> Option<Vec<Standard>> {
     let numbers = |name| graph.initializer.iter().find(|tensor| tensor.name() == name)?.to_f32().ok();
-    let pairs = numbers(MEAN)?.into_iter().zip(numbers(DEVIATION)?);
+    let pairs = numbers(MEANS)?.into_iter().zip(numbers(DEVIATIONS)?);
     Some(pairs.map(|(mean, deviation)| Standard { mean, deviation }).collect())
 }
 
@@ -159,8 +159,8 @@ fn spread(builder: &mut GraphBuilder, name: &str, standards: &[Standard]) {
     let dims = [1, standards.len() as i64];
     let deviations: Vec<f32> = standards.iter().map(|standard| standard.deviation).collect();
     let means: Vec<f32> = standards.iter().map(|standard| standard.mean).collect();
-    let deviation = builder.constant(DEVIATION, &dims, &deviations);
-    let mean = builder.constant(MEAN, &dims, &means);
+    let deviation = builder.constant(DEVIATIONS, &dims, &deviations);
+    let mean = builder.constant(MEANS, &dims, &means);
     let scaled = builder.node("Mul", "y_range.scaled", &[LOGITS, &deviation], vec![]);
     builder.node("Add", name, &[&scaled, &mean], vec![]);
 }

@@ -47,9 +47,10 @@ pub struct Recipe {
     /// Where the weights come from that training starts from; none for random ones, or those of an exported backbone.
     #[serde(skip_serializing_if = "WeightsSource::is_none", default)]
     pub weights: WeightsSource,
-    /// What the graph subtracts from the pixels and divides them by.
+    /// What the graph subtracts from the pixels and divides them by; where nothing is said, what a model of one's own does
+    /// that training starts from, or else ImageNet's.
     #[serde(default)]
-    pub normalisation: Normalisation,
+    pub normalisation: Option<Normalisation>,
     /// How pictures become the model's pixels.
     pub resize: ResizeRule,
     /// Epochs with the backbone frozen.
@@ -123,7 +124,7 @@ impl Default for Recipe {
         Self {
             architecture: Backbone::Named(Architecture::MobilenetV2),
             weights: WeightsSource::None,
-            normalisation: Normalisation::default(),
+            normalisation: None,
             resize: ResizeRule { method: ResizeMethod::Squish, size },
             freeze_epochs: 1,
             frozen: FrozenBody::Norms,
@@ -196,8 +197,10 @@ impl Recipe {
         let checks = [
             (is_trainable(&self.resize.size), "size has to be 32 to 1024 pixels a side"),
             (
-                self.normalisation.mean.iter().all(|mean| (0.0..=1.0).contains(mean))
-                    && self.normalisation.std.iter().all(|&std| std > 0.0 && std <= 1.0),
+                self.normalisation.is_none_or(|normalisation| {
+                    normalisation.mean.iter().all(|mean| (0.0..=1.0).contains(mean))
+                        && normalisation.std.iter().all(|&std| std > 0.0 && std <= 1.0)
+                }),
                 "mean has to lie in 0…1 and std above 0 and up to 1: both are in units of 255",
             ),
             (self.freeze_epochs + self.epochs > 0, "there is no epoch to train: epochs and freeze-epochs are both 0"),

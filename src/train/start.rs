@@ -14,6 +14,7 @@ use crate::{
     model::{Digest, Task},
     onnx::{
         GraphProto, SourceGraph,
+        arch::{Normalisation, normalisation_of},
         head::{HeadSettings, Standard, replace_classifier},
     },
 };
@@ -25,6 +26,8 @@ pub(super) struct Start {
     pub(super) source: SourceGraph,
     /// SHA-256 of the file that the weights are from; none for random weights.
     pub(super) base_weights: Option<Digest>,
+    /// What the graph normalises pixels by.
+    pub(super) normalisation: Normalisation,
     /// What a user should know.
     pub(super) notes: Vec<String>,
 }
@@ -32,7 +35,8 @@ pub(super) struct Start {
 /// The backbone with its weights and the task's head. An exported backbone has weights of its own, unless others are
 /// given.
 pub(super) fn starting_graph(recipe: &Recipe, task: &Task, standards: &[Standard]) -> Result<Start, TrainError> {
-    let Body { mut source, digest, mut notes } = recipe.architecture.body(recipe.resize.size, &recipe.normalisation)?;
+    let normalisation = recipe.normalisation.unwrap_or_default();
+    let Body { mut source, digest, mut notes } = recipe.architecture.body(recipe.resize.size, &normalisation)?;
     let whole = std::mem::take(&mut source.graph);
     let mut classifier = parameters(&whole);
     let mut graph = replace_classifier(whole, task, HeadSettings { dropout: recipe.dropout, standards })?;
@@ -45,13 +49,15 @@ pub(super) fn starting_graph(recipe: &Recipe, task: &Task, standards: &[Standard
         architecture: recipe.architecture.named(),
         graph: &mut graph,
         classifier,
+        keeps_normalisation: recipe.normalisation.is_some(),
         task,
         seed: recipe.seed,
     };
     let loaded = weights::load(&recipe.weights, &mut destination)?;
     initialise(&mut graph, recipe.seed)?;
     notes.extend(loaded.notes);
-    Ok(Start { source: SourceGraph { graph, ..source }, base_weights: loaded.digest.or(digest), notes })
+    let normalisation = normalisation_of(&graph).filter(|_| recipe.normalisation.is_none()).unwrap_or(normalisation);
+    Ok(Start { source: SourceGraph { graph, ..source }, base_weights: loaded.digest.or(digest), normalisation, notes })
 }
 
 /// The names of what a graph keeps values of.

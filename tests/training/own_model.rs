@@ -7,7 +7,7 @@ use tagpoint::{
     model::{Label, ModelFile, Task},
     onnx::{
         GraphProto, ModelProto, OPSET_VERSION,
-        arch::Architecture,
+        arch::{Architecture, Normalisation, normalisation_of},
         head::{HeadSettings, replace_classifier},
     },
     picture::{Detail, Limits, Picture, ResizeRule},
@@ -48,6 +48,7 @@ fn load(architecture: Architecture, task: &Task, source: PathBuf) -> Result<(Gra
         architecture: Some(architecture),
         graph: &mut graph,
         classifier,
+        keeps_normalisation: false,
         task,
         seed: 1,
     };
@@ -108,6 +109,25 @@ fn kept_labels_score_as_before_when_labels_are_reordered_added_and_removed() {
             assert!((was[old_place] - is[place]).abs() < 1e-6, "{label}: {} became {}", was[old_place], is[place]);
         }
     }
+}
+
+#[test]
+fn a_normalisation_that_is_asked_for_stays_and_that_of_the_model_is_said() {
+    let folder = shapes(20);
+    let dataset = read(&DataOptions::new(folder.path().join("labels.csv"), TaskKind::MultiLabel)).unwrap();
+    let task = task_of(&dataset, &[], &PointSettings::default()).unwrap();
+    let asked = Normalisation { mean: [0.5; 3], std: [0.25; 3] };
+    let recipe = Recipe {
+        architecture: Architecture::MobilenetV2.into(),
+        weights: WeightsSource::File(model_path("scenes")),
+        normalisation: Some(asked),
+        ..Recipe::default()
+    };
+    let learner = Learner::new(Arc::new(dataset), task, recipe, Resources::default()).unwrap();
+    let note = &learner.notes()[0];
+    let own = "; its pixels were normalised by mean [0.485, 0.456, 0.406] and deviation [0.229, 0.224, 0.225], and now";
+    assert!(note.contains(own), "{note}");
+    assert_eq!(normalisation_of(&learner.graph().unwrap().graph), Some(asked));
 }
 
 #[test]

@@ -5,6 +5,8 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
+use tagpoint::onnx::arch::normalisation_of;
+
 use crate::shapes;
 
 /// The program, to be started where the folders of runs may be made.
@@ -55,8 +57,8 @@ fn each_run_writes_the_next_version_which_evaluate_judges_as_fit_did() {
 fn a_run_can_start_from_a_model_of_ones_own_head_included() {
     let folder = shapes(60);
     let (csv, out) = (folder.path().join("labels.csv"), folder.path().join("models/shapes"));
-    assert!(fit(&csv, &out, &[]).status.success());
-    let first = out.join("1/model.onnx");
+    assert!(fit(&csv, &out, &["--mean", "0.5,0.5,0.5", "--std", "0.25,0.25,0.25"]).status.success());
+    let (first, run) = (out.join("1/model.onnx"), folder.path().join("run"));
     let recorded = tagpoint::model::ModelFile::read(&first).unwrap();
     // Steps this small change nothing but the running statistics.
     let output = tagpoint_train(&[
@@ -79,18 +81,29 @@ fn a_run_can_start_from_a_model_of_ones_own_head_included() {
         "1e-12",
         "--batch-size",
         "16",
+        "--run-folder",
+        run.to_str().unwrap(),
     ]);
     assert!(output.status.success(), "{}", text(&output.stderr));
-    assert_eq!(text(&output.stdout).matches("note: model.onnx: 3 labels kept").count(), 1, "{}", text(&output.stdout));
+    let note = "model.onnx: 3 labels kept; pixels are normalised as its own were, by mean [0.5, 0.5, 0.5] and deviation \
+                [0.25, 0.25, 0.25]";
+    let said = text(&output.stdout);
+    assert_eq!(said.matches(&format!("note: {note}\n")).count(), 1, "{said}");
+    assert!(std::fs::read_to_string(run.join("report.html")).unwrap().contains(note), "the report has other notes");
     let second = tagpoint::model::ModelFile::read(&out.join("2/model.onnx")).unwrap();
     assert_eq!(second.manifest.provenance.base_weights, Some(recorded.digest));
-    let weights = |file: &tagpoint::model::ModelFile| {
+    let graph = |file: &tagpoint::model::ModelFile| {
         let model: tagpoint::onnx::ModelProto = prost::Message::decode(file.bytes.as_slice()).unwrap();
-        let graph = model.graph.unwrap();
+        model.graph.unwrap()
+    };
+    let (old, new) = (graph(&recorded), graph(&second));
+    assert_eq!(normalisation_of(&new), normalisation_of(&old));
+    assert_eq!(second.manifest.provenance.settings["normalisation"]["mean"][0], 0.5);
+    let weights = |graph: &tagpoint::onnx::GraphProto| {
         let head = graph.initializer.iter().find(|tensor| tensor.name() == "head.linear2.weight").unwrap();
         head.to_f32().unwrap()
     };
-    let pairs = weights(&recorded).into_iter().zip(weights(&second));
+    let pairs = weights(&old).into_iter().zip(weights(&new));
     assert!(pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) < 1e-6, "the head started anew");
 }
 

@@ -116,3 +116,13 @@ pub fn set_normalisation(graph: &mut GraphProto, normalisation: &Normalisation) 
         }
     }
 }
+
+/// What a graph that begins with `picture_input` normalises by; `None` where it begins otherwise.
+pub fn normalisation_of(graph: &GraphProto) -> Option<Normalisation> {
+    let channels = |name: &str| -> Option<[f32; 3]> {
+        let tensor = graph.initializer.iter().find(|tensor| tensor.name() == name)?;
+        let values = <[f32; 3]>::try_from(tensor.to_f32().ok()?).ok()?;
+        Some(values.map(|value| value / 255.0))
+    };
+    Some(Normalisation { mean: channels(MEAN)?, std: channels(STD)? })
+}

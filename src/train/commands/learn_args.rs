@@ -9,7 +9,7 @@ use super::{augment_args::AugmentArgs, data::TaskArg, loss_args::LossArgs};
 use crate::{
     import::parse_channels,
     model::{Task, YRange},
-    onnx::arch::Normalisation,
+    onnx::arch::{IMAGENET_MEAN, IMAGENET_STD, Normalisation},
     picture::{PictureSize, ResizeMethod, ResizeRule},
     train::{
         TrainError,
@@ -93,10 +93,12 @@ pub struct LearnArgs {
     /// [N, 3, H, W] and a classifier at its end, which brings its own weights.
     #[arg(long, default_value = "mobilenet_v2")]
     pub arch: Backbone,
-    /// What the backbone's pixels are normalised by: the mean of R, G and B, 0…1 [default: ImageNet's].
+    /// What the backbone's pixels are normalised by: the mean of R, G and B, 0…1 [default: that of a model of your own in
+    /// --weights, else ImageNet's].
     #[arg(long, value_parser = parse_channels)]
     pub mean: Option<[f32; 3]>,
-    /// What the backbone's pixels are normalised by: the deviation of R, G and B, 0…1 [default: ImageNet's].
+    /// What the backbone's pixels are normalised by: the deviation of R, G and B, 0…1 [default: that of a model of your
+    /// own in --weights, else ImageNet's].
     #[arg(long, value_parser = parse_channels)]
     pub std: Option<[f32; 3]>,
     /// Weights to start from: `imagenet`, a file, or `none` [default: imagenet; those of an exported backbone].
@@ -205,10 +207,10 @@ impl LearnArgs {
                 Backbone::Named(_) => WeightsSource::Imagenet(None),
                 Backbone::File(_) => WeightsSource::None,
             }),
-            normalisation: Normalisation {
-                mean: self.mean.unwrap_or(default.normalisation.mean),
-                std: self.std.unwrap_or(default.normalisation.std),
-            },
+            normalisation: (self.mean.is_some() || self.std.is_some()).then(|| Normalisation {
+                mean: self.mean.unwrap_or(IMAGENET_MEAN),
+                std: self.std.unwrap_or(IMAGENET_STD),
+            }),
             resize: ResizeRule { method: self.method, size: self.size },
             freeze_epochs: self.freeze_epochs.unwrap_or(match self.schedule {
                 Schedule::FineTune => default.freeze_epochs,

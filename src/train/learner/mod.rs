@@ -110,7 +110,9 @@ impl Learner {
         metric::check(&recipe, &task, &dataset).map_err(TrainError::Recipe)?;
         device::prepare(resources.device)?;
         let objective = Objective::new(&task, &dataset, &recipe.loss)?;
-        let Start { mut source, base_weights, mut notes } = starting_graph(&recipe, &task, objective.standards())?;
+        let Start { mut source, base_weights, normalisation, mut notes } =
+            starting_graph(&recipe, &task, objective.standards())?;
+        let recipe = Recipe { normalisation: Some(normalisation), ..recipe };
         let loader = Loader::new(Arc::clone(&dataset), loader_options(&recipe, &task, resources, recipe.resize));
         if base_weights.is_some() && is_unit_scale(&source.graph)? {
             notes.push(refit(&mut source, &loader, recipe.resize.size)?.to_string());

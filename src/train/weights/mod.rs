@@ -41,6 +41,8 @@ pub struct Destination<'a> {
     pub graph: &'a mut GraphProto,
     /// The parameters of the classifier that the head replaced: a file may have them, in any shape, or not.
     pub classifier: BTreeSet<String>,
+    /// Whether the graph's normalisation of pixels stays as it is, whatever that of a model of one's own is.
+    pub keeps_normalisation: bool,
     /// What the head is for.
     pub task: &'a Task,
     /// Decides how the rows of new labels are drawn.

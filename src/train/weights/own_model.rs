@@ -2,15 +2,20 @@
 //!
 //! The last layer of the head has a row for each label (or value), and two rows, x and y, for each point. Rows are taken
 //! over by name, so labels may be added, removed or reordered; the rows of new ones are drawn as any new head's.
+//! Pixels are normalised as the model's were, unless the user says how.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use prost::Message as _;
 
 use super::{Destination, WeightsError, fill::fill, state_dict::StateDict};
 use crate::{
     model::{Manifest, ModelError, ModelFile, Task},
-    onnx::{GraphProto, ModelProto, TensorProto, head::HEAD_PREFIX},
+    onnx::{
+        GraphProto, ModelProto, TensorProto,
+        arch::{normalisation_of, set_normalisation},
+        head::{DEVIATIONS, HEAD_PREFIX, MEANS},
+    },
     train::initial::initialise,
 };
 
@@ -40,14 +45,44 @@ pub(super) fn load(path: &Path, bytes: Vec<u8>, destination: &mut Destination<'_
     let old = manifest.as_ref().map(|manifest| &manifest.task).filter(|old| old.kind() == destination.task.kind());
     let taken = |name: &str| !name.starts_with(HEAD_PREFIX) || (old.is_some() && name != LAST_LAYER);
     fill(destination.graph, &dict, name, taken, |_| true).map_err(refused)?;
+    let normalised = take_normalisation(&graph, destination);
     let Some(old) = old else {
-        return Ok(body_only(manifest.as_ref(), destination.task));
+        return Ok(body_only(manifest.as_ref(), destination.task) + &normalised);
     };
     // What is left without values is the last layer; its rows are drawn first, and then those of old names replaced.
     initialise(destination.graph, destination.seed)?;
     let last = dict.values(LAST_LAYER).map_err(|reason| refused(format!("{LAST_LAYER} {reason}")))?;
     take_rows(destination.graph, destination.task, old, &last).map_err(refused)?;
-    Ok(summary(destination.task, old))
+    let rescaled = is_rescaled([(&graph, old), (destination.graph, destination.task)]);
+    Ok(summary(destination.task, old, rescaled) + &normalised)
+}
+
+/// Lets the new graph normalise pixels as the file's does, unless it keeps its own; gives what is to be said of it.
+fn take_normalisation(graph: &GraphProto, destination: &mut Destination<'_>) -> String {
+    let (own, new) = (normalisation_of(graph), normalisation_of(destination.graph));
+    let Some(own) = own.filter(|own| new.is_some_and(|new| new != *own)) else { return String::new() };
+    let its = format!("mean {:?} and deviation {:?}", own.mean, own.std);
+    if destination.keeps_normalisation {
+        return format!("; its pixels were normalised by {its}, and now are by others");
+    }
+    set_normalisation(destination.graph, &own);
+    format!("; pixels are normalised as its own were, by {its}")
+}
+
+/// Whether a value that both tasks have, without a range, has another mean or deviation in the new graph.
+fn is_rescaled([old, new]: [(&GraphProto, &Task); 2]) -> bool {
+    let old = standards(old.0, old.1);
+    standards(new.0, new.1).iter().any(|(name, standard)| old.get(name).is_some_and(|old| old != standard))
+}
+
+/// The mean and deviation of each value that the graph spreads its outputs by; none for other tasks and for ranges.
+fn standards<'a>(graph: &GraphProto, task: &'a Task) -> BTreeMap<&'a str, (f32, f32)> {
+    let constants = |name: &str| {
+        let tensor = graph.initializer.iter().find(|tensor| tensor.name() == name);
+        tensor.and_then(|tensor| tensor.to_f32().ok()).unwrap_or_default()
+    };
+    let standards = constants(MEANS).into_iter().zip(constants(DEVIATIONS));
+    names(task).into_iter().zip(standards).collect()
 }
 
 fn other_architecture<'a>(manifest: Option<&'a Manifest>, name: &str) -> Option<&'a str> {
@@ -83,7 +118,7 @@ fn take_rows(graph: &mut GraphProto, task: &Task, old: &Task, last: &[f32]) -> R
 }
 
 /// Such as `3 labels kept, 1 new: dog; 1 dropped: bus`.
-fn summary(task: &Task, old: &Task) -> String {
+fn summary(task: &Task, old: &Task, rescaled: bool) -> String {
     let (new_names, old_names) = (names(task), names(old));
     let lacking = |names: &[&str], others: &[&str]| -> Vec<String> {
         names.iter().filter(|name| !others.contains(name)).map(|name| (*name).to_owned()).collect()
@@ -99,6 +134,9 @@ fn summary(task: &Task, old: &Task) -> String {
     }
     if ranges(task) != ranges(old) {
         summary += "; the outputs' range is another one, so what was learned is scaled to it";
+    }
+    if rescaled {
+        summary += "; the values' means and deviations are other ones, so what was learned is scaled to them";
     }
     summary
 }
@@ -133,5 +171,36 @@ fn noun(task: &Task) -> &'static str {
         Task::MultiLabel { .. } | Task::SingleLabel { .. } => "label",
         Task::Points(_) => "point",
         Task::Values(_) => "value",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Values;
+
+    fn values(names: &[&str]) -> Task {
+        let names = names.iter().map(|&name| name.to_owned()).collect();
+        Task::Values(Values { names, y_ranges: Vec::new() })
+    }
+
+    fn spread(means: &[f32], deviations: &[f32]) -> GraphProto {
+        let tensor = |name: &str, values: &[f32]| TensorProto::from_f32(name, &[1, values.len() as i64], values);
+        GraphProto { initializer: vec![tensor(MEANS, means), tensor(DEVIATIONS, deviations)], ..GraphProto::default() }
+    }
+
+    #[test]
+    fn a_value_that_stays_is_said_to_be_rescaled_where_its_mean_or_deviation_is_another() {
+        let (old, old_graph) = (values(&["age", "height"]), spread(&[40.0, 170.0], &[20.0, 10.0]));
+        for (names, means, deviations, rescaled) in [
+            (["height", "age"], [170.0, 40.0], [10.0, 20.0], false),
+            (["age", "weight"], [40.0, 70.0], [20.0, 15.0], false),
+            (["age", "height"], [40.0, 171.0], [20.0, 10.0], true),
+            (["age", "height"], [40.0, 170.0], [20.0, 11.0], true),
+        ] {
+            let (new, graph) = (values(&names), spread(&means, &deviations));
+            assert_eq!(is_rescaled([(&old_graph, &old), (&graph, &new)]), rescaled, "{names:?}");
+        }
+        assert!(summary(&old, &old, true).contains("means and deviations are other ones"));
     }
 }

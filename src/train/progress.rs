@@ -1,6 +1,6 @@
 //! The progress bar and the table of epochs on a terminal.
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 
 use super::observer::{EpochReport, Observer, StepReport};
 use crate::output::say;
@@ -15,7 +15,9 @@ pub struct Progress {
 impl Progress {
     /// A bar on standard error; nothing but the table where that is no terminal.
     pub fn new() -> Self {
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        // A run that ends early leaves no bar behind.
+        let bar =
+            ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_finish(ProgressFinish::AndClear);
         let template = "{prefix} {bar:30} {pos}/{len} steps  {msg}  {eta} left";
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
@@ -37,7 +39,8 @@ impl Default for Progress {
 
 impl Observer for Progress {
     fn step(&mut self, report: &StepReport) {
-        if report.step == 1 {
+        // A run that goes on within an epoch has no first step.
+        if report.step == 1 || self.bar.length().is_none() {
             self.bar.set_length(report.steps);
             self.bar.reset();
         }

@@ -3,7 +3,7 @@
 use super::{Calibrated, MIN_EXAMPLES, Outcome, Part};
 use crate::{
     onnx::calibrate::Calibration,
-    train::metrics::{ScoreTable, top_calibration_error},
+    train::metrics::{ScoreTable, only_label, top_calibration_error},
 };
 
 /// The largest inverse temperature, and the inverse of the smallest.
@@ -54,9 +54,7 @@ struct Row {
 
 impl Row {
     fn new(logits: &[f32], truth: &[bool]) -> Option<Self> {
-        let label = truth.iter().position(|&truth| truth)?;
-        let only = !truth[label + 1..].contains(&true);
-        only.then(|| Self { logits: logits.iter().copied().map(f64::from).collect(), truth: label })
+        Some(Self { truth: only_label(truth)?, logits: logits.iter().copied().map(f64::from).collect() })
     }
 
     /// Minus the logarithm of the true label's score, where logits are multiplied by `scale`.

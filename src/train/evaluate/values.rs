@@ -3,7 +3,7 @@
 use super::{Named, each, recorded, shown};
 use crate::train::{
     dataset::{Example, Target},
-    metrics::{mean_absolute_error, r_squared, root_mean_squared_error},
+    metrics::{mean, mean_absolute_error, r_squared, root_mean_squared_error},
 };
 
 /// RMSE and R² are shown, MAE and those of each value are recorded. Those over all values are plain means of the
@@ -13,8 +13,9 @@ pub(super) fn judge_values(outputs: &[f32], examples: &[Example], names: &[Strin
         (0..names.len()).map(|place| column(outputs, examples, place, names.len())).collect();
     let of = |metric: fn(&[(f64, f64)]) -> Option<f64>| columns.iter().map(|column| metric(column)).collect::<Vec<_>>();
     let (squared, absolute, explained) = (of(root_mean_squared_error), of(mean_absolute_error), of(r_squared));
-    let metrics = shown([("rmse", mean(&squared)), ("r2", mean(&explained))]);
-    let mut details = recorded([("mae", mean(&absolute))]);
+    let mean_of = |values: &[Option<f64>]| mean(values.iter().flatten().copied());
+    let metrics = shown([("rmse", mean_of(&squared)), ("r2", mean_of(&explained))]);
+    let mut details = recorded([("mae", mean_of(&absolute))]);
     for (metric, values) in [("rmse", squared), ("mae", absolute), ("r2", explained)] {
         details.extend(each(metric, names.iter(), values.into_iter()));
     }
@@ -28,9 +29,4 @@ fn column(outputs: &[f32], examples: &[Example], place: usize, values: usize) ->
         Target::Labels(_) | Target::Points(_) => None,
     };
     outputs.chunks_exact(values.max(1)).zip(examples).filter_map(known).collect()
-}
-
-fn mean(values: &[Option<f64>]) -> Option<f64> {
-    let known: Vec<f64> = values.iter().flatten().copied().collect();
-    (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
 }

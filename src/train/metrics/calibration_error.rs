@@ -3,7 +3,7 @@
 //! Guo et al. 2017, arXiv:1706.04599: pictures are binned by score, 15 bins of equal width, each open at its lower
 //! end; ECE is the mean over pictures of |mean score − share of right ones| of their bin.
 
-use super::{ScoreTable, mean, only_label};
+use super::{ScoreTable, best_label, mean, only_label};
 
 /// Bins of equal width.
 const BINS: usize = 15;
@@ -36,13 +36,8 @@ pub fn label_calibration_errors(table: &ScoreTable) -> (Vec<Option<f64>>, Option
 pub fn top_calibration_error(table: &ScoreTable) -> Option<f64> {
     calibration_error(table.rows().filter_map(|(scores, truth)| {
         let label = only_label(truth)?;
-        let (mut best, mut highest) = (0, f32::NEG_INFINITY);
-        for (place, &score) in scores.iter().enumerate() {
-            if score > highest {
-                (best, highest) = (place, score);
-            }
-        }
-        Some((highest, best == label))
+        let best = best_label(scores);
+        Some((best.map_or(f32::NEG_INFINITY, |best| scores[best]), best == Some(label)))
     }))
 }
 

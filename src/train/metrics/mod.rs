@@ -125,13 +125,13 @@ fn distance(a: (f64, f64), b: (f64, f64)) -> f64 {
 }
 
 /// The place of the only true label; `None` where none or several are true.
-fn only_label(truth: &[bool]) -> Option<usize> {
+pub(super) fn only_label(truth: &[bool]) -> Option<usize> {
     let first = truth.iter().position(|&truth| truth)?;
     (!truth[first + 1..].contains(&true)).then_some(first)
 }
 
 /// `None` where there is nothing to average.
-fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+pub(super) fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
     let (sum, count) = values.fold((0.0, 0_u64), |(sum, count), value| (sum + value, count + 1));
     (count > 0).then(|| sum / count as f64)
 }

@@ -160,8 +160,7 @@ impl Rows {
                     let column: Vec<(f64, f64)> = places.iter().filter_map(|&place| rows[place][value]).collect();
                     metrics::mean_absolute_error(&column)
                 };
-                let errors: Vec<f64> = (0..rows.first().map_or(0, Vec::len)).filter_map(of).collect();
-                (!errors.is_empty()).then(|| errors.iter().sum::<f64>() / errors.len() as f64)
+                metrics::mean((0..rows.first().map_or(0, Vec::len)).filter_map(of))
             }
         }
     }

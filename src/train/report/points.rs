@@ -4,10 +4,10 @@ use super::{
     Plot,
     axis::{Axis, Scale, number},
     chart::{Chart, Series},
-    samples::{Samples, mean},
+    samples::Samples,
     svg::{Anchor, Drawing, shorten},
 };
-use crate::model::Task;
+use crate::{model::Task, train::metrics::mean};
 
 /// Bars below each other in one drawing.
 const ROWS: usize = 24;

@@ -13,7 +13,7 @@ use crate::{
     train::{
         dataset::{Example, Target},
         evaluate::point_sample,
-        metrics::{PointSample, best_label},
+        metrics::{PointSample, best_label, mean},
         objective::standards,
         random::{Purpose, draws},
     },
@@ -268,10 +268,4 @@ fn draw_points(marks: &mut Drawing, sample: &PointSample, scale: f64) {
 /// The radius of a point where there are so many in a picture.
 pub(super) fn radius(count: usize) -> f64 {
     if count > 20 { 1.6 } else { 3.5 }
-}
-
-/// `None` where there is nothing to average.
-pub(super) fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let (sum, count) = values.fold((0.0, 0_u64), |(sum, count), value| (sum + value, count + 1));
-    (count > 0).then(|| sum / count as f64)
 }

@@ -23,10 +23,11 @@ use crate::{
     store::{Pictures, Store, StoreError},
 };
 
-/// How long a stop waits for answers that are to be remembered, and are not written yet.
-const LAST_ROWS: Duration = Duration::from_secs(5);
+/// How long a stop waits for the database with what it has yet to be told: answers that are to be remembered, and, before that,
+/// tasks of jobs that go back.
+const LAST_WORD: Duration = Duration::from_secs(5);
 /// The same where the stop's time is already used up.
-const LAST_ROWS_IN_OVERTIME: Duration = Duration::from_secs(2);
+const LAST_WORD_IN_OVERTIME: Duration = Duration::from_secs(2);
 
 /// A server that is ready to run.
 #[derive(Debug)]
@@ -152,7 +153,7 @@ impl Application {
         };
         // Work on jobs holds the models' queues, too.
         if let Some(working) = working {
-            working.finish().await;
+            working.finish(if in_time { LAST_WORD } else { LAST_WORD_IN_OVERTIME }).await;
         }
         // Requests that still run hold their models' queues, so the threads cannot be waited for.
         if in_time {
@@ -170,7 +171,7 @@ impl Application {
             tracing::warn!("stopped with requests or loads unfinished: they took longer than the stop timeout");
         }
         if let Some(recording) = recording {
-            recording.finish(if in_time { LAST_ROWS } else { LAST_ROWS_IN_OVERTIME }).await;
+            recording.finish(if in_time { LAST_WORD } else { LAST_WORD_IN_OVERTIME }).await;
         }
         if let Some(store) = &store {
             store.close().await;

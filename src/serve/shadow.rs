@@ -89,9 +89,10 @@ impl Report {
         let ours = by_name(&ours.in_force.task, &ours.output.values);
         let theirs = by_name(&theirs.in_force.task, &theirs.output.values);
         let mut sums = self.sums();
-        if sums.against != Some(default.version) {
-            *sums = Sums { against: Some(default.version), due: sums.due, ..Sums::default() };
+        if sums.against.is_some_and(|against| against != default.version) {
+            *sums = Sums { due: sums.due, ..Sums::default() };
         }
+        sums.against = Some(default.version);
         sums.pictures += 1;
         let pictures = sums.pictures as f64;
         let (mut named, mut largest, mut total, mut count) = (0.0, 0.0_f64, 0.0, 0.0);

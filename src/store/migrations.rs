@@ -46,7 +46,7 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
     ),
     (
         6,
-        "forgotten pictures",
+        "forgotten_pictures",
         include_str!("../../migrations/sqlite/0006_forgotten_pictures.sql"),
         include_str!("../../migrations/postgres/0006_forgotten_pictures.sql"),
     ),

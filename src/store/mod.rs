@@ -101,9 +101,12 @@ pub fn now_ms() -> i64 {
     ms_of(SystemTime::now())
 }
 
-/// A time of a table as text, to the second: `2026-05-04T12:00:00Z`.
+/// The end of the year 9999, the last that RFC 3339 can write.
+pub const LAST_MS: i64 = 253_402_300_799_999;
+
+/// A time of a table as text, to the second: `2026-05-04T12:00:00Z`. Times before 1970 and after 9999 are the nearest between.
 pub fn timestamp(ms: i64) -> String {
-    let since = Duration::from_millis(u64::try_from(ms).unwrap_or_default());
+    let since = Duration::from_millis(u64::try_from(ms.min(LAST_MS)).unwrap_or_default());
     humantime::format_rfc3339_seconds(SystemTime::UNIX_EPOCH + since).to_string()
 }
 

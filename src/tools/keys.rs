@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use super::DatabaseArgs;
 use crate::{
     serve::{ApiKey, Rate},
-    store::{Store, keys::KeyRow, ms_of, now_ms, timestamp},
+    store::{LAST_MS, Store, keys::KeyRow, ms_of, now_ms, timestamp},
 };
 
 /// The flags of `tagpoint keys`.
@@ -74,8 +74,8 @@ async fn add(args: &AddArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let secret = secret()?;
     let scopes: Vec<&str> = args.scope.iter().map(|scope| scope.trim()).collect();
     let key = ApiKey::new(&args.name, &scopes, &secret).map_err(anyhow::Error::msg)?;
-    let expires = args.expires_in.map(|duration| SystemTime::now().checked_add(*duration));
-    let expires = expires.map(|time| time.context("it would expire too far from now")).transpose()?;
+    let expires = args.expires_in.map(|duration| SystemTime::now().checked_add(*duration).map(ms_of));
+    let expires = expires.map(|time| time.filter(|&ms| ms <= LAST_MS).context("it would expire too far from now"));
     let row = KeyRow {
         id: uuid::Uuid::now_v7().to_string(),
         name: args.name.clone(),
@@ -83,7 +83,7 @@ async fn add(args: &AddArgs, out: &mut impl Write) -> anyhow::Result<()> {
         scopes: key.scopes.iter().map(|scope| scope.name()).collect::<Vec<_>>().join("+"),
         rate: args.rate.map(|rate| rate.to_string()),
         created_ms: now_ms(),
-        expires_ms: expires.map(ms_of),
+        expires_ms: expires.transpose()?,
         last_used_ms: None,
         revoked_ms: None,
     };

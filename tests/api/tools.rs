@@ -100,8 +100,8 @@ async fn bench_with_status(app: &App, path: &str, more: &[&str]) -> (Value, Opti
     let arguments: Vec<String> = fixed.iter().chain(more).map(|text| (*text).to_owned()).collect();
     let run = move || tagpoint(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
     let output = tokio::task::spawn_blocking(run).await.unwrap();
-    let measured = serde_json::from_str::<Value>(text(&output.stdout));
-    (measured.unwrap_or_else(|_| panic!("{}", text(&output.stderr))), output.status.code())
+    let errors = text(&output.stderr);
+    (serde_json::from_str(text(&output.stdout)).expect(errors), output.status.code())
 }
 
 /// What it measures where something is answered.

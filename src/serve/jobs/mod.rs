@@ -17,9 +17,11 @@ mod write;
 
 use std::{fs::File, sync::Arc, time::Duration};
 
+use futures_util::future::join_all;
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
     task::JoinHandle,
+    time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -140,13 +142,14 @@ impl Jobs {
 }
 
 impl Working {
-    /// Gives back what is not done, so that others need not wait for the leases to run out.
-    pub(super) async fn finish(self) {
+    /// Gives back what is not done, so that others need not wait for the leases to run out, which those do that are not given
+    /// back within `patience`.
+    pub(super) async fn finish(mut self, patience: Duration) {
         self.stopping.cancel();
         self.forget.abort();
-        for task in self.tasks {
-            // One that panicked has given nothing back; its lease runs out.
-            let _ = task.await;
+        // One that panicked has given nothing back either.
+        if timeout(patience, join_all(&mut self.tasks)).await.is_err() {
+            self.tasks.iter().for_each(JoinHandle::abort);
         }
     }
 }

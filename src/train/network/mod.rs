@@ -61,6 +61,10 @@ pub fn clear_parameters(graph: &mut GraphProto) {
     }
 }
 
+/// The mask of a Dropout node, from its name, its input's shape and its ratio p: 0 or 1 / (1 − p) for each element; or why
+/// there is none.
+pub type Dropout<'a> = dyn Fn(&str, &[i64], f64) -> Result<Tensor, String> + 'a;
+
 /// How batch norm and dropout behave. Neither mode switches gradients on or off: that is the caller's.
 #[derive(Clone, Copy)]
 pub enum Mode<'a> {
@@ -68,9 +72,8 @@ pub enum Mode<'a> {
     Evaluate,
     /// As trained: batch norm uses the batch's statistics and updates the running ones.
     Train {
-        /// The mask of a Dropout node, from its name, its input's shape and its ratio p: 0 or 1 / (1 − p) for each
-        /// element; or why there is none. It is the caller's, so that no global generator decides.
-        dropout: &'a dyn Fn(&str, &[i64], f64) -> Result<Tensor, String>,
+        /// It is the caller's, so that no global generator decides.
+        dropout: &'a Dropout<'a>,
     },
 }
 

@@ -118,6 +118,9 @@ async fn a_key_expires_and_its_rate_is_its_own(database: TestDatabase) {
     assert!(body["detail"].as_str().unwrap().contains("expired"), "{body}");
     // The keys were read again meanwhile, and the account is the same.
     assert_eq!((asked(&app, &slow).await, asked(&app, &slow).await), (StatusCode::OK, StatusCode::TOO_MANY_REQUESTS));
+    // Behind the year 9999, which RFC 3339 cannot write.
+    let late = refused(&database, &["add", "late", "--expires-in", "9000years"]).await;
+    assert!(late.contains("too far from now"), "{late}");
     let list = said(&database, &["list"]).await;
     assert!(list.contains("expired") && list.contains("0.001/2"), "{list}");
 }

@@ -317,8 +317,8 @@ async fn a_server_whose_stop_runs_out_of_time_writes_what_it_has_too(database: T
 async fn a_database_that_hangs_does_not_hold_a_stop_that_is_out_of_time(database: TestDatabase) {
     let mut held = None;
     let took = stop_in_overtime(&database, async || held = database.get_stuck().await).await;
-    // Two seconds for the rows, two to close the connections.
-    assert!(took < Duration::from_secs(8), "{took:?}");
+    // Two seconds for tasks of jobs, two for the rows, two to close the connections.
+    assert!(took < Duration::from_secs(9), "{took:?}");
     drop(held);
 }
 

@@ -234,7 +234,7 @@ async fn what_a_version_with_other_labels_was_corrected_to_is_left_out_and_said(
     let folder = tempfile::tempdir().unwrap();
     let kept = folder.path().join("kept").to_str().unwrap().to_owned();
     let (store, pictures) = (Store::open(&database.setting()).await.unwrap().unwrap(), Pictures::open(&kept).unwrap());
-    let Task::MultiLabel { labels } = models::colour_task() else { panic!("colours are labels") };
+    let labels = models::colour_task().labels().to_vec();
     let [first, second, turned] = [
         labels[..2].to_vec(),
         labels.clone(),

@@ -26,18 +26,18 @@ pub struct Cut {
 /// A graph that ends with something else than a classifier whose weight is a constant of two dimensions.
 pub fn find_cut(graph: &GraphProto) -> Result<Cut, OnnxError> {
     let names = Names::of(graph);
-    let classifier = names.classifier(graph)?;
-    let channels = names.classifier_inputs(classifier)?;
+    let (mut place, classifier) = names.classifier(graph)?;
+    let channels = names.classifier_inputs(place, classifier)?;
     let input = classifier.input.first().cloned().unwrap_or_default();
     let mut tensor = input.as_str();
-    while let Some(node) = names.producers.get(tensor) {
+    while let Some((at, node)) = names.producer(tensor, place) {
         let before = node.input.first().map_or("", String::as_str);
         match node.op_type() {
-            "Flatten" | "Reshape" | "Dropout" | "Identity" | "Squeeze" => tensor = before,
+            "Flatten" | "Reshape" | "Dropout" | "Identity" | "Squeeze" => (tensor, place) = (before, at),
             "GlobalAveragePool" | "GlobalMaxPool" => {
                 return Ok(Cut { features: before.to_owned(), channels, pools: true });
             }
-            "ReduceMean" | "ReduceMax" if names.is_over_height_and_width(node) => {
+            "ReduceMean" | "ReduceMax" if names.is_over_height_and_width(at, node) => {
                 return Ok(Cut { features: before.to_owned(), channels, pools: true });
             }
             _ => break,
@@ -48,19 +48,29 @@ pub fn find_cut(graph: &GraphProto) -> Result<Cut, OnnxError> {
 
 /// What each name of a graph stands for.
 struct Names<'a> {
-    producers: HashMap<&'a str, &'a NodeProto>,
+    /// With their places in the graph.
+    producers: HashMap<&'a str, (usize, &'a NodeProto)>,
     initializers: HashMap<&'a str, &'a TensorProto>,
 }
 
 impl<'a> Names<'a> {
     fn of(graph: &'a GraphProto) -> Self {
-        let outputs = graph.node.iter().flat_map(|node| node.output.iter().map(move |output| (output.as_str(), node)));
+        let nodes = graph.node.iter().enumerate();
+        let outputs =
+            nodes.flat_map(|(place, node)| node.output.iter().map(move |name| (name.as_str(), (place, node))));
         let initializers = graph.initializer.iter().map(|tensor| (tensor.name(), tensor));
         Self { producers: outputs.collect(), initializers: initializers.collect() }
     }
 
-    /// The Gemm or MatMul from which only element-wise and shape operators lead to the first output.
-    fn classifier(&self, graph: &'a GraphProto) -> Result<&'a NodeProto, OnnxError> {
+    /// The node that makes a tensor for the node at `reader`, with its place. It stands before that one, as in every valid graph:
+    /// whoever follows producers comes to an end in a graph that reads its own outputs, too.
+    fn producer(&self, tensor: &str, reader: usize) -> Option<(usize, &'a NodeProto)> {
+        self.producers.get(tensor).copied().filter(|&(place, _)| place < reader)
+    }
+
+    /// The Gemm or MatMul from which only element-wise and shape operators lead to the first output, with its place.
+    fn classifier(&self, graph: &'a GraphProto) -> Result<(usize, &'a NodeProto), OnnxError> {
+        let mut reader = graph.node.len();
         let mut tensor = graph.output.first().map_or("", |output| output.name());
         let refused = |what: &str| {
             OnnxError::Graph(format!(
@@ -68,67 +78,79 @@ impl<'a> Names<'a> {
             ))
         };
         loop {
-            let Some(&node) = self.producers.get(tensor) else {
+            let Some((place, node)) = self.producer(tensor, reader) else {
                 return Err(refused("the graph has, before its first output"));
             };
             let before = match node.op_type() {
-                "Gemm" | "MatMul" => return Ok(node),
+                "Gemm" | "MatMul" => return Ok((place, node)),
                 "Softmax" | "LogSoftmax" | "Sigmoid" | "Identity" | "Cast" | "Reshape" | "Flatten" | "Squeeze" => {
                     node.input.first()
                 }
                 // A bias or a scale.
-                "Add" | "Sub" | "Mul" | "Div" => node.input.iter().find(|input| self.constant_dims(input).is_none()),
+                "Add" | "Sub" | "Mul" | "Div" => {
+                    node.input.iter().find(|input| self.constant_dims(input, place).is_none())
+                }
                 other => {
                     return Err(refused(&format!("the graph ends with a node {other} ({:?})", node.name())));
                 }
             };
-            tensor = before.map_or("", String::as_str);
+            (tensor, reader) = (before.map_or("", String::as_str), place);
         }
     }
 
-    fn classifier_inputs(&self, classifier: &NodeProto) -> Result<i64, OnnxError> {
+    fn classifier_inputs(&self, place: usize, classifier: &NodeProto) -> Result<i64, OnnxError> {
         let wrong = || {
             let name = classifier.output.first().map_or("", String::as_str);
             OnnxError::Graph(format!("the classifier {name:?} has no constant weight of two dimensions"))
         };
-        let dims = classifier.input.get(1).and_then(|weight| self.constant_dims(weight)).ok_or_else(wrong)?;
+        let dims = classifier.input.get(1).and_then(|weight| self.constant_dims(weight, place)).ok_or_else(wrong)?;
         let &[rows, columns] = dims.as_slice() else { return Err(wrong()) };
         let transposed = classifier.attribute.iter().any(|it| it.name() == "transB" && it.i() != 0);
         Ok(if transposed { columns } else { rows })
     }
 
     /// The shape of a tensor that is an initializer, perhaps transposed.
-    fn constant_dims(&self, name: &str) -> Option<Vec<i64>> {
-        if let Some(tensor) = self.initializers.get(name) {
-            return Some(tensor.dims.clone());
-        }
-        let node = self.producers.get(name)?;
-        let before = node.input.first();
-        match node.op_type() {
-            "Identity" | "Cast" => self.constant_dims(before?),
-            "Transpose" => self.constant_dims(before?).map(|dims| dims.into_iter().rev().collect()),
-            _ => None,
+    fn constant_dims(&self, name: &str, mut reader: usize) -> Option<Vec<i64>> {
+        let (mut tensor, mut is_transposed) = (name, false);
+        loop {
+            if let Some(constant) = self.initializers.get(tensor) {
+                let mut dims = constant.dims.clone();
+                if is_transposed {
+                    dims.reverse();
+                }
+                return Some(dims);
+            }
+            let (place, node) = self.producer(tensor, reader)?;
+            match node.op_type() {
+                "Identity" | "Cast" => {}
+                "Transpose" => is_transposed = !is_transposed,
+                _ => return None,
+            }
+            (tensor, reader) = (node.input.first()?, place);
         }
     }
 
     /// Whether a reduction is over the last two of four axes.
-    fn is_over_height_and_width(&self, node: &NodeProto) -> bool {
+    fn is_over_height_and_width(&self, place: usize, node: &NodeProto) -> bool {
         let attribute = node.attribute.iter().find(|it| it.name() == "axes").map(|it| it.ints.clone());
-        let axes = attribute.or_else(|| self.constant_ints(node.input.get(1)?));
+        let axes = attribute.or_else(|| self.constant_ints(node.input.get(1)?, place));
         let mut axes: Vec<i64> = axes.unwrap_or_default().iter().map(|axis| axis.rem_euclid(4)).collect();
         axes.sort_unstable();
         axes == [2, 3]
     }
 
     /// The integers of a constant, through nodes that change its shape alone.
-    fn constant_ints(&self, name: &str) -> Option<Vec<i64>> {
-        if let Some(tensor) = self.initializers.get(name) {
-            return tensor.to_i64().ok();
-        }
-        let node = self.producers.get(name)?;
-        match node.op_type() {
-            "Identity" | "Reshape" | "Squeeze" | "Unsqueeze" | "Cast" => self.constant_ints(node.input.first()?),
-            _ => None,
+    fn constant_ints(&self, name: &str, mut reader: usize) -> Option<Vec<i64>> {
+        let mut tensor = name;
+        loop {
+            if let Some(constant) = self.initializers.get(tensor) {
+                return constant.to_i64().ok();
+            }
+            let (place, node) = self.producer(tensor, reader)?;
+            if !matches!(node.op_type(), "Identity" | "Reshape" | "Squeeze" | "Unsqueeze" | "Cast") {
+                return None;
+            }
+            (tensor, reader) = (node.input.first()?, place);
         }
     }
 }
@@ -200,6 +222,25 @@ mod tests {
             builder.node("MatMul", "logits", &[&mean, "weight"], vec![])
         });
         assert_eq!(cut.unwrap().features, "mean");
+    }
+
+    #[test]
+    fn a_graph_that_reads_its_own_outputs_is_no_search_without_an_end() {
+        let cut = cut_of(|builder| {
+            builder.node("Flatten", "flat", &["flat"], vec![]);
+            builder.node("MatMul", "logits", &["flat", "weight"], vec![])
+        });
+        assert_eq!(cut.unwrap().features, "flat");
+        let cut = cut_of(|builder| {
+            builder.node("Transpose", "turned", &["turned"], vec![]);
+            builder.node("MatMul", "logits", &["x", "turned"], vec![])
+        });
+        assert!(cut.unwrap_err().to_string().contains("no constant weight"));
+        let cut = cut_of(|builder| {
+            builder.node("Cast", "a", &["b"], vec![]);
+            builder.node("Add", "b", &["x", "a"], vec![])
+        });
+        assert!(cut.unwrap_err().to_string().contains("no Gemm or MatMul"));
     }
 
     #[test]

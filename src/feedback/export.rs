@@ -111,17 +111,8 @@ fn trainers_name(task: &Task) -> &'static str {
 /// Whether the model that answered says the same of a picture as this task: in any order, with any thresholds.
 fn has_the_names_of(task: &Task, row: &CorrectedRow) -> Result<bool, FeedbackError> {
     let theirs: Task = serde_json::from_str(&row.task).map_err(|error| row_error(&error))?;
-    Ok(theirs.kind() == task.kind() && names(&theirs) == names(task))
-}
-
-fn names(task: &Task) -> BTreeSet<&str> {
-    match task {
-        Task::MultiLabel { labels } | Task::SingleLabel { labels } => {
-            labels.iter().map(|label| label.name.as_str()).collect()
-        }
-        Task::Points(points) => points.names.iter().map(String::as_str).collect(),
-        Task::Values(values) => values.names.iter().map(String::as_str).collect(),
-    }
+    let [ours, named] = [task, &theirs].map(|task| task.names().into_iter().collect::<BTreeSet<_>>());
+    Ok(theirs.kind() == task.kind() && named == ours)
 }
 
 fn header(task: &Task) -> Result<Vec<String>, FeedbackError> {

@@ -213,6 +213,17 @@ impl Task {
         }
     }
 
+    /// The names of labels, points or values, in the order of the outputs.
+    pub fn names(&self) -> Vec<&str> {
+        match self {
+            Self::MultiLabel { labels } | Self::SingleLabel { labels } => {
+                labels.iter().map(|label| label.name.as_str()).collect()
+            }
+            Self::Points(points) => points.names.iter().map(String::as_str).collect(),
+            Self::Values(values) => values.names.iter().map(String::as_str).collect(),
+        }
+    }
+
     /// The name of the graph's output in our own models.
     pub fn output_name(&self) -> &'static str {
         match self {

@@ -174,11 +174,7 @@ impl Pipeline {
                 }
                 Ok(outcome)
             }
-            Err(Stop::Expired) => {
-                let reason = if terms.is_hurried { Rejected::Timeout } else { Rejected::Deadline };
-                model.metrics.rejected(model, reason);
-                Err(Error::DeadlineExceeded(model.name.clone()))
-            }
+            Err(Stop::Expired) => Err(too_late(model, terms)),
             Err(Stop::Failed(error)) => Err(error),
         }
     }
@@ -272,6 +268,12 @@ pub(super) fn check_place(model: &ServedModel) -> Result<(), Error> {
 }
 
 /// The error of a queue that takes no picture, which is counted.
+/// What is answered where the time of a request is over, which is counted.
+pub(super) fn too_late(model: &ServedModel, terms: Terms) -> Error {
+    model.metrics.rejected(model, if terms.is_hurried { Rejected::Timeout } else { Rejected::Deadline });
+    Error::DeadlineExceeded(model.name.clone())
+}
+
 fn no_place(model: &ServedModel, reason: NoPlace) -> Error {
     match reason {
         NoPlace::Full { limit, taken, retry_after } => {

@@ -10,7 +10,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::helpers::{App, models, pictures, program::Program};
+use crate::helpers::{App, models, pictures, program::Program, stores::s3_variables};
 
 /// Sends a request's head and waits until the server asks for the body: then it has accepted the request.
 pub async fn begin_request(app: &App, body_len: usize) -> TcpStream {
@@ -95,13 +95,7 @@ async fn a_download_that_hangs_does_not_keep_the_server_from_stopping() {
     let endpoint = format!("http://{}", store_that_hangs().await);
     let cache = tempfile::tempdir().unwrap();
     let arguments = ["--models", "s3://bucket/models", "--model-cache", cache.path().to_str().unwrap()];
-    let variables = [
-        ("AWS_ENDPOINT", endpoint.as_str()),
-        ("AWS_ALLOW_HTTP", "true"),
-        ("AWS_ACCESS_KEY_ID", "key"),
-        ("AWS_SECRET_ACCESS_KEY", "secret"),
-        ("AWS_REGION", "us-east-1"),
-    ];
+    let variables = s3_variables(&endpoint);
     let program = Program::serve(&arguments, &variables);
     let begun = Instant::now();
     while !program.log().contains("downloading") {

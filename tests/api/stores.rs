@@ -12,7 +12,11 @@ use reqwest::Client;
 use serde_json::Value;
 use tagpoint::model::ModelFile;
 
-use crate::helpers::{client, models, pictures, program::Program, stores::Store};
+use crate::helpers::{
+    client, models, pictures,
+    program::Program,
+    stores::{Store, s3_variables},
+};
 
 /// A server over a store, with a cache of its own.
 struct Served {
@@ -86,13 +90,7 @@ async fn models_of_an_s3_bucket_are_served_promoted_replaced_and_taken_away_as_t
     let s3 = Store::s3(&[]);
     s3.make_bucket("bucket").await;
     let endpoint = s3.url("");
-    let variables = [
-        ("AWS_ENDPOINT", endpoint.as_str()),
-        ("AWS_ALLOW_HTTP", "true"),
-        ("AWS_ACCESS_KEY_ID", "key"),
-        ("AWS_SECRET_ACCESS_KEY", "secret"),
-        ("AWS_REGION", "us-east-1"),
-    ];
+    let variables = s3_variables(&endpoint);
     let bucket = AmazonS3Builder::new().with_bucket_name("bucket").with_endpoint(&endpoint).with_allow_http(true);
     let bucket = bucket.with_access_key_id("key").with_secret_access_key("secret").with_region("us-east-1");
     let bucket = bucket.build().unwrap();

@@ -13,7 +13,7 @@ use axum::{
 use reqwest::Client;
 use serde_json::{Value, json};
 
-use crate::helpers::{client, models, pictures, program::Program, put};
+use crate::helpers::{client, models, pictures, program::Program, put, stores::s3_variables};
 
 /// A server that speaks S3 as far as is needed here, keeps nothing, and notes what it is asked for. It refuses objects, and never
 /// answers for a part.
@@ -66,13 +66,7 @@ async fn answer(request: Request, notes: Arc<Mutex<Vec<String>>>) -> Response {
 /// The program over that store, with these arguments.
 async fn serve(store: &Refusing, folder: &std::path::Path, arguments: &[&str]) -> (Program, Client) {
     put(&folder.join("models"), "colours", &models::colours());
-    let variables = [
-        ("AWS_ENDPOINT", store.url.as_str()),
-        ("AWS_ALLOW_HTTP", "true"),
-        ("AWS_ACCESS_KEY_ID", "key"),
-        ("AWS_SECRET_ACCESS_KEY", "secret"),
-        ("AWS_REGION", "us-east-1"),
-    ];
+    let variables = s3_variables(&store.url);
     let (models, database) = (folder.join("models"), folder.join("test.db"));
     let own = ["--models", models.to_str().unwrap(), "--database", database.to_str().unwrap(), "--job-lease-s", "1"];
     let (program, client) = (Program::serve(&[&own, arguments].concat(), &variables), client());

@@ -13,9 +13,8 @@ use crate::{
     error::Error,
     serve::{
         decode::Decoder,
-        metrics::Rejected,
         models::ServedModel,
-        pipeline::Input,
+        pipeline::{Input, too_late},
         queue::{Hold, Terms},
     },
 };
@@ -56,10 +55,7 @@ async fn draw(
 ) -> Result<Vec<u8>, Error> {
     let work = decoder.annotate(bytes, answer, hold);
     let Some(deadline) = terms.deadline else { return work.await };
-    tokio::time::timeout_at(deadline.into(), work).await.unwrap_or_else(|_| {
-        model.metrics.rejected(model, Rejected::Deadline);
-        Err(Error::DeadlineExceeded(model.name.clone()))
-    })
+    tokio::time::timeout_at(deadline.into(), work).await.unwrap_or_else(|_| Err(too_late(model, terms)))
 }
 
 #[cfg(test)]

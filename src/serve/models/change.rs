@@ -27,15 +27,7 @@ impl Models {
         name: String,
         version: ModelVersion,
     ) -> Result<Changed, Error> {
-        self.change(async move |models| {
-            models.load_version(&name, version).await?;
-            models.modify(&name, |entry| {
-                entry.put_away.remove(&version);
-                entry.kept.insert(version);
-            });
-            Ok(Changed::default())
-        })
-        .await
+        self.bring(name, version, true).await
     }
 
     /// Loads a version that may be put away. It stays as long as it would have if nobody had put it away.
@@ -44,10 +36,17 @@ impl Models {
         name: String,
         version: ModelVersion,
     ) -> Result<Changed, Error> {
+        self.bring(name, version, false).await
+    }
+
+    async fn bring(self: &Arc<Self>, name: String, version: ModelVersion, is_to_stay: bool) -> Result<Changed, Error> {
         self.change(async move |models| {
             models.load_version(&name, version).await?;
             models.modify(&name, |entry| {
                 entry.put_away.remove(&version);
+                if is_to_stay {
+                    entry.kept.insert(version);
+                }
             });
             Ok(Changed::default())
         })

@@ -82,7 +82,7 @@ fn standards<'a>(graph: &GraphProto, task: &'a Task) -> BTreeMap<&'a str, (f32, 
         tensor.and_then(|tensor| tensor.to_f32().ok()).unwrap_or_default()
     };
     let standards = constants(MEANS).into_iter().zip(constants(DEVIATIONS));
-    names(task).into_iter().zip(standards).collect()
+    task.names().into_iter().zip(standards).collect()
 }
 
 fn other_architecture<'a>(manifest: Option<&'a Manifest>, name: &str) -> Option<&'a str> {
@@ -102,7 +102,7 @@ fn take_rows(graph: &mut GraphProto, task: &Task, old: &Task, last: &[f32]) -> R
     let layer = graph.initializer.iter_mut().find(|tensor| tensor.name() == LAST_LAYER);
     let layer = layer.ok_or("the new head has no last layer")?;
     let mut values = layer.to_f32().map_err(|error| error.to_string())?;
-    let (new_names, old_names) = (names(task), names(old));
+    let (new_names, old_names) = (task.names(), old.names());
     let width = values.len() / new_names.len().max(1);
     if last.len() != width * old_names.len() {
         let found = last.len();
@@ -119,7 +119,7 @@ fn take_rows(graph: &mut GraphProto, task: &Task, old: &Task, last: &[f32]) -> R
 
 /// Such as `3 labels kept, 1 new: dog; 1 dropped: bus`.
 fn summary(task: &Task, old: &Task, rescaled: bool) -> String {
-    let (new_names, old_names) = (names(task), names(old));
+    let (new_names, old_names) = (task.names(), old.names());
     let lacking = |names: &[&str], others: &[&str]| -> Vec<String> {
         names.iter().filter(|name| !others.contains(name)).map(|name| (*name).to_owned()).collect()
     };
@@ -151,17 +151,6 @@ fn ranges(task: &Task) -> &[crate::model::YRange] {
         Task::MultiLabel { .. } | Task::SingleLabel { .. } => &[],
         Task::Points(points) => std::slice::from_ref(&points.y_range),
         Task::Values(values) => &values.y_ranges,
-    }
-}
-
-/// The names of a task's outputs in their order: of labels, points or values.
-fn names(task: &Task) -> Vec<&str> {
-    match task {
-        Task::MultiLabel { labels } | Task::SingleLabel { labels } => {
-            labels.iter().map(|label| label.name.as_str()).collect()
-        }
-        Task::Points(points) => points.names.iter().map(String::as_str).collect(),
-        Task::Values(values) => values.names.iter().map(String::as_str).collect(),
     }
 }
 

@@ -20,6 +20,17 @@ impl Drop for Store {
     }
 }
 
+/// What a program has in its environment to ask the S3 of this address.
+pub fn s3_variables(endpoint: &str) -> [(&str, &str); 5] {
+    [
+        ("AWS_ENDPOINT", endpoint),
+        ("AWS_ALLOW_HTTP", "true"),
+        ("AWS_ACCESS_KEY_ID", "key"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("AWS_REGION", "us-east-1"),
+    ]
+}
+
 /// What scripts/test-environment installs.
 fn installed(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(".deps").join(path)

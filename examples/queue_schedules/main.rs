@@ -32,11 +32,12 @@ const DRAWN: usize = 3000;
 fn main() {
     let times = std::env::var("TAGPOINT_SCHEDULES").map_or(1, |times| times.parse().unwrap());
     let drawn = DRAWN * times;
-    let scenarios: [(&str, fn()); 7] = [
+    let scenarios: [(&str, fn()); 8] = [
         ("each_client_gets_its_own_answer", scenarios::each_client_gets_its_own_answer),
         ("pictures_wait_for_company_and_a_delay_ends", scenarios::pictures_wait_for_company),
         ("a_batch_that_fails_is_answered_picture_by_picture", scenarios::a_batch_fails),
         ("clients_that_go_away_give_their_places_back", scenarios::clients_go_away),
+        ("of_requests_that_meet_one_is_answered", scenarios::requests_of_several_pictures_meet),
         ("a_picture_past_its_deadline_is_answered_once", scenarios::deadlines_pass),
         ("a_queue_that_closes_answers_what_it_has", scenarios::the_queue_closes),
         ("workers_that_end_leave_nobody_waiting", scenarios::workers_end),

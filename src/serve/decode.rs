@@ -83,7 +83,7 @@ impl Decoder {
     ///
     /// # Errors
     /// `Picture`; `Internal` where the drawing failed.
-    pub(super) async fn annotate(&self, bytes: Bytes, answer: Answer, hold: Option<Hold>) -> Result<Vec<u8>, Error> {
+    pub(super) async fn annotate(&self, bytes: Bytes, answer: Answer, hold: Hold) -> Result<Vec<u8>, Error> {
         let (limits, span) = (self.limits, tracing::info_span!("annotate", bytes = bytes.len()));
         let measured = bytes.clone();
         let measure = move || answer::annotate_memory(&measured, &limits);

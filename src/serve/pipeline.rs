@@ -89,7 +89,8 @@ impl Pipeline {
     /// # Errors
     /// `QueueFull`, `DeadlineExceeded`, `Unhealthy`, `Picture` or `Internal`.
     pub(super) async fn run(&self, model: &Arc<ServedModel>, input: Input, terms: Terms) -> Result<Outcome, Error> {
-        self.run_unless(&AtomicBool::new(false), model, model.queue.reserve(), input, terms).await
+        let place = take(model, model.queue.reserve())?;
+        self.run_unless(&AtomicBool::new(false), model, place, input, terms).await
     }
 
     /// The same for a picture with which something is to be done once it is answered: its place is taken until then.
@@ -101,32 +102,34 @@ impl Pipeline {
         model: &Arc<ServedModel>,
         input: Input,
         terms: Terms,
-    ) -> Result<(Outcome, Option<Hold>), Error> {
-        let place = model.queue.reserve();
-        let hold = place.as_ref().ok().map(Place::hold);
+    ) -> Result<(Outcome, Hold), Error> {
+        let place = take(model, model.queue.reserve())?;
+        let hold = place.hold();
         let outcome = self.run_unless(&AtomicBool::new(false), model, place, input, terms).await?;
         Ok((outcome, hold))
     }
 
-    /// Runs all pictures of a request. If one fails, the others are taken out of the queue, and their places are free.
+    /// Runs all pictures of a request, or none where the queue has no place for all of them. If one fails, the others are taken
+    /// out of the queue, and their places are free.
     ///
     /// # Errors
-    /// As [`Pipeline::run`], with the place of the first picture that failed.
+    /// As [`Pipeline::run`], with the index of the first picture that failed.
     pub(super) async fn run_all(
         &self,
         model: &Arc<ServedModel>,
         inputs: Vec<Input>,
         terms: Terms,
     ) -> Result<Vec<Outcome>, (usize, Error)> {
+        let places = take(model, model.queue.reserve_all(inputs.len())).map_err(|error| (0, error))?;
         let given_up = AtomicBool::new(false);
-        let run = async |(place, input)| {
-            let outcome = self.run_unless(&given_up, model, model.queue.reserve(), input, terms).await;
+        let run = async |(index, (place, input))| {
+            let outcome = self.run_unless(&given_up, model, place, input, terms).await;
             outcome.map_err(|error| {
                 given_up.store(true, Relaxed);
-                (place, error)
+                (index, error)
             })
         };
-        try_join_all(inputs.into_iter().enumerate().map(run)).await
+        try_join_all(std::iter::zip(places, inputs).enumerate().map(run)).await
     }
 
     /// Runs one picture, which is dropped for another reason than its client's going away where `given_up` is set.
@@ -134,7 +137,7 @@ impl Pipeline {
         &self,
         given_up: &AtomicBool,
         model: &Arc<ServedModel>,
-        place: Result<Place, NoPlace>,
+        place: Place,
         input: Input,
         terms: Terms,
     ) -> Result<Outcome, Error> {
@@ -142,10 +145,7 @@ impl Pipeline {
         let client = Client { model, answered: false, given_up };
         let for_shadow = self.models.shadow_of(model).map(|shadow| (shadow, input.clone()));
         let to_record = self.recorder.as_ref().and_then(|recorder| Some((recorder, recorder.sample()?, input.clone())));
-        let work = async {
-            let place = place.map_err(|reason| Stop::Failed(no_place(model, reason)))?;
-            self.run_placed(model, place, input, terms).await
-        };
+        let work = self.run_placed(model, place, input, terms);
         let result = match terms.deadline {
             Some(deadline) => tokio::time::timeout_at(deadline.into(), work).await.unwrap_or(Err(Stop::Expired)),
             None => work.await,
@@ -267,13 +267,21 @@ pub(super) fn check_place(model: &ServedModel) -> Result<(), Error> {
     model.queue.check().map_err(|reason| no_place(model, reason))
 }
 
-/// The error of a queue that takes no picture, which is counted.
 /// What is answered where the time of a request is over, which is counted.
 pub(super) fn too_late(model: &ServedModel, terms: Terms) -> Error {
     model.metrics.rejected(model, if terms.is_hurried { Rejected::Timeout } else { Rejected::Deadline });
     Error::DeadlineExceeded(model.name.clone())
 }
 
+/// What a request was given of the queue; where that is nothing, the request has failed.
+fn take<T>(model: &ServedModel, given: Result<T, NoPlace>) -> Result<T, Error> {
+    given.map_err(|reason| {
+        model.statistics.failed(Duration::ZERO);
+        no_place(model, reason)
+    })
+}
+
+/// The error of a queue that takes no picture, which is counted.
 fn no_place(model: &ServedModel, reason: NoPlace) -> Error {
     match reason {
         NoPlace::Full { limit, taken, retry_after } => {

@@ -175,10 +175,10 @@ async fn a_picture_that_fails_is_no_client_that_went_away() {
     assert!(!page.contains("client_gone"), "{page}");
 }
 
-/// A request for `slow` with four pictures of its own size.
-fn slow_request() -> (Vec<u8>, String) {
-    let pixels = 4 * 64 * 64 * 3;
-    let json = json!({"inputs": [{"name": "image", "shape": [4, 64, 64, 3], "datatype": "UINT8",
+/// A request for `slow` with so many pictures of its own size.
+fn slow_request(pictures: usize) -> (Vec<u8>, String) {
+    let pixels = pictures * 64 * 64 * 3;
+    let json = json!({"inputs": [{"name": "image", "shape": [pictures, 64, 64, 3], "datatype": "UINT8",
         "parameters": {"binary_data_size": pixels}}]});
     let json = json.to_string();
     let length = json.len().to_string();
@@ -192,7 +192,7 @@ async fn a_full_queue_is_a_503_that_says_when_to_come_again() {
         settings.max_batch = 1;
     })
     .await;
-    let (body, length) = slow_request();
+    let (body, length) = slow_request(4);
     let headers = [(HEADER_LENGTH, length.as_str())];
     let ask = |_| post(&app, "/v2/models/slow/infer", body.clone(), &headers);
     let responses = futures_util::future::join_all((0..12).map(ask)).await;
@@ -203,6 +203,11 @@ async fn a_full_queue_is_a_503_that_says_when_to_come_again() {
         let text = failed(response, 503).await;
         assert!(text.contains("already wait for model \"slow\""), "{text}");
     }
+    // These would find no place for all of them, however often they came.
+    let (body, length) = slow_request(5);
+    let too_many = post(&app, "/v2/models/slow/infer", body, &[(HEADER_LENGTH, &length)]).await;
+    let text = failed(too_many, 400).await;
+    assert!(text.contains("has 5 pictures; a request may have 4"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -251,7 +256,7 @@ async fn every_documented_status_under_v2_occurs() {
     ] {
         late.insert((operation.to_owned(), status_without_body(&hasty, "POST", path, 1000).await));
     }
-    let (body, length) = slow_request();
+    let (body, length) = slow_request(4);
     let hurried =
         String::from_utf8_lossy(&body[..length.parse().unwrap()]).replacen('{', r#"{"parameters":{"timeout":1},"#, 1);
     let hurried_length = hurried.len().to_string();

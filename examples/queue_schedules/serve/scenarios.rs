@@ -1,6 +1,8 @@
 //! What clients and workers do to a queue. Each scenario ends with every client answered and every place free.
 
 use std::{
+    iter::zip,
+    ops::Range,
     sync::Arc,
     task::{Context, Waker},
     time::Duration,
@@ -137,6 +139,25 @@ pub fn clients_go_away() {
     leaving.join().unwrap();
     drop(hold);
     end(queue, workers);
+}
+
+pub fn requests_of_several_pictures_meet() {
+    let (queue, workers) = open(RULE, 1);
+    let queue = Arc::new(queue);
+    // Two requests of three pictures each, and four places.
+    let request = |pixels: Range<u8>| {
+        let queue = Arc::clone(&queue);
+        thread::spawn(move || {
+            let places = queue.reserve_all(pixels.len()).ok()?;
+            let put = |(place, pixel): (Place, u8)| place.put(vec![pixel], Terms::default());
+            let tickets: Vec<Ticket> = zip(places, pixels.clone()).map(put).collect();
+            Some(zip(tickets.into_iter().map(|ticket| block_on(ticket.output())), pixels).collect::<Vec<_>>())
+        })
+    };
+    let answers = [0..3, 3..6].map(request).map(|request| request.join().unwrap());
+    assert!(answers.iter().any(Option::is_some), "each was refused for the places of the other");
+    answers.into_iter().flatten().flatten().for_each(|(answer, pixel)| is_own(answer, pixel));
+    end(Arc::into_inner(queue).unwrap(), workers);
 }
 
 pub fn deadlines_pass() {

@@ -48,7 +48,7 @@ pub(super) async fn answer(
 async fn draw(
     decoder: &Decoder,
     model: &ServedModel,
-    hold: Option<Hold>,
+    hold: Hold,
     bytes: Bytes,
     answer: Answer,
     terms: Terms,
@@ -86,7 +86,7 @@ mod tests {
         let deadline = Some(Instant::now() + Duration::from_millis(50));
         let terms = Terms { deadline, ..Terms::default() };
         let answer = Answer::Values { values: Vec::new() };
-        let drawing = draw(&decoder, &model, Some(hold), picture.clone(), answer.clone(), terms);
+        let drawing = draw(&decoder, &model, hold, picture.clone(), answer.clone(), terms);
         let refused = async { matches!(model.queue.reserve(), Err(NoPlace::Full { .. })) };
         let (drawn, refused) = tokio::join!(drawing, refused);
         assert!(matches!(drawn, Err(Error::DeadlineExceeded(_))));
@@ -94,7 +94,7 @@ mod tests {
         let hold = model.queue.reserve().unwrap().hold();
         release.send(()).unwrap();
         assert!(busy.await.unwrap().unwrap());
-        assert!(draw(&decoder, &model, Some(hold), picture, answer, Terms::default()).await.is_ok());
+        assert!(draw(&decoder, &model, hold, picture, answer, Terms::default()).await.is_ok());
         assert!(model.queue.reserve().is_ok());
     }
 }

@@ -32,7 +32,7 @@ pub(super) async fn infer(app: &App, model: &Arc<ServedModel>, request: InferReq
     let manifest = &model.manifest;
     let size = manifest.input.resize.size;
     let frame = [size.height as usize, size.width as usize, 3];
-    let rule = InputRule { name: &manifest.input.name, frame, max_pictures: app.settings.max_pictures };
+    let rule = InputRule { name: &manifest.input.name, frame, max_pictures: app.settings.max_pictures_together() };
     let pictures = rule.pictures(request.inputs)?;
     let encoded = matches!(pictures, Pictures::Encoded(_));
     let plan = Plan::new(manifest, &request.outputs, request.binary_by_default, encoded)?;

@@ -62,7 +62,7 @@ pub(super) fn metadata(app: &App, model: &ServedModel) -> Result<ModelMetadataRe
 /// A model's configuration.
 pub(super) fn config(model: &ServedModel, settings: &Settings) -> ModelConfig {
     let manifest = &model.manifest;
-    let most = settings.max_pictures.min(settings.queue_limit);
+    let most = settings.max_pictures_together();
     ModelConfig {
         name: model.name.clone(),
         platform: PLATFORM.to_owned(),

@@ -91,19 +91,33 @@ impl Queue {
 
     /// Takes a place, at once or not at all.
     pub(super) fn reserve(&self) -> Result<Place, NoPlace> {
-        self.reserve_below(self.0.rule.queue_limit)
+        self.take(1, self.0.rule.queue_limit)?;
+        Ok(self.taken())
+    }
+
+    /// Takes a place for each of `count` pictures, all at once or none: requests that took theirs one by one could hold each
+    /// other up until all of them fail.
+    pub(super) fn reserve_all(&self, count: usize) -> Result<Vec<Place>, NoPlace> {
+        self.take(count, self.0.rule.queue_limit)?;
+        Ok((0..count).map(|_| self.taken()).collect())
     }
 
     /// Takes a place for a picture that nobody waits for: only where half of the places, or all of one, are free.
     pub(super) fn reserve_spare(&self) -> Result<Place, NoPlace> {
-        self.reserve_below(self.0.rule.queue_limit.div_ceil(2))
+        self.take(1, self.0.rule.queue_limit.div_ceil(2))?;
+        Ok(self.taken())
     }
 
-    fn reserve_below(&self, limit: usize) -> Result<Place, NoPlace> {
+    /// Counts `count` places more as taken, where they are no more than `limit` then.
+    fn take(&self, count: usize, limit: usize) -> Result<(), NoPlace> {
         self.open()?;
-        let one_more = |taken: usize| (taken < limit).then_some(taken + 1);
-        self.0.places.fetch_update(Relaxed, Relaxed, one_more).map_err(|taken| self.full(taken))?;
-        Ok(Place::new(Arc::clone(&self.0)))
+        let with_them = |taken: usize| taken.checked_add(count).filter(|taken| *taken <= limit);
+        self.0.places.fetch_update(Relaxed, Relaxed, with_them).map(|_| ()).map_err(|taken| self.full(taken))
+    }
+
+    /// A place that is counted already.
+    fn taken(&self) -> Place {
+        Place::new(Arc::clone(&self.0))
     }
 
     /// Whether there is a place now: lets a request be refused before its body is read.

@@ -77,6 +77,18 @@ async fn a_picture_keeps_its_place_while_it_runs() {
 }
 
 #[tokio::test]
+async fn pictures_of_one_request_take_their_places_together_or_not_at_all() {
+    let (queue, _worker) = open(BatchRule { queue_limit: 4, ..RULE });
+    let three = queue.reserve_all(3).unwrap();
+    assert_eq!((three.len(), queue.len()), (3, 3));
+    assert_eq!(queue.reserve_all(2).err().map(|reason| matches!(reason, NoPlace::Full { taken: 3, .. })), Some(true));
+    assert!(queue.reserve().is_ok(), "those that were refused hold nothing");
+    drop(three);
+    assert_eq!(queue.reserve_all(4).map(|places| places.len()), Ok(4));
+    assert!(queue.reserve_all(usize::MAX).is_err());
+}
+
+#[tokio::test]
 async fn a_place_that_is_held_is_taken_until_it_is_let_go() {
     let (queue, worker) = open(BatchRule { queue_limit: 1, ..RULE });
     let Ok(place) = queue.reserve() else { panic!("the queue is empty") };

@@ -187,6 +187,11 @@ pub struct Resolved {
 }
 
 impl Settings {
+    /// The most pictures of a request whose pictures take their places in the queue together.
+    pub fn max_pictures_together(&self) -> usize {
+        self.max_pictures.min(self.queue_limit)
+    }
+
     /// Reads the configuration file, if one is named, and checks everything.
     ///
     /// # Errors

@@ -173,6 +173,8 @@ impl Connections {
             }
         };
         tokio::select! {
+            // First, so that a client that has read meanwhile is not hung up on where both are looked at late.
+            biased;
             ended = ended => if let Err(error) = ended {
                 tracing::debug!(%error, "a connection broke off");
             },

@@ -135,6 +135,7 @@ mod tests {
             }
         };
         tokio::select! {
+            biased;
             () = taking => {}
             () = told.unheard(LIMIT) => panic!("it was hung up on while it read"),
         }

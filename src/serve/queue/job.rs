@@ -55,7 +55,7 @@ pub(super) struct Job {
     pub(super) reply: oneshot::Sender<Result<Output, Failure>>,
     /// The request's span, which the batch's span follows from.
     pub(super) span: Span,
-    /// Free again once the picture is answered.
+    /// Free again as the picture is answered.
     pub(super) place: Place,
 }
 

@@ -101,8 +101,11 @@ impl Worker {
         for (job, values) in batch.into_iter().zip(outputs) {
             let waited = started.saturating_duration_since(job.queued);
             let output = Output { values: values.to_vec(), batch_size, waited, inference };
+            let Job { reply, place, .. } = job;
+            // Before the answer: the client may send its next picture at once.
+            drop(place);
             // A client that went while the batch ran wants no answer.
-            let _ = job.reply.send(Ok(output));
+            let _ = reply.send(Ok(output));
         }
     }
 

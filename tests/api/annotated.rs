@@ -59,13 +59,23 @@ async fn a_picture_has_its_place_in_the_queue_until_it_is_drawn() {
     .await;
     // Takes a while to decode, for its answer and once more to be drawn.
     let large = pictures::plain(5000, 5000, [255, 0, 0]);
-    let drawing = tokio::spawn(app.predict("colours/predict?annotated=png", &large).send());
-    while !app.get("/metrics").await.text().await.unwrap().contains("picture_postprocess_seconds_count 1\n") {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
     let small = pictures::plain(4, 4, [255, 0, 0]);
-    problem(app.predict("colours/predict", &small).send().await.unwrap(), 503, "queue-full").await;
-    assert_eq!(drawing.await.unwrap().unwrap().status(), 200);
+    for round in 1.. {
+        let drawing = tokio::spawn(app.predict("colours/predict?annotated=png", &large).send());
+        // Small ones that were answered count, too.
+        let answered = format!("picture_postprocess_seconds_count {}\n", 2 * round - 1);
+        while !app.get("/metrics").await.text().await.unwrap().contains(&answered) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let response = app.predict("colours/predict", &small).send().await.unwrap();
+        assert_eq!(drawing.await.unwrap().unwrap().status(), 200);
+        if response.status() == 503 {
+            problem(response, 503, "queue-full").await;
+            break;
+        }
+        // On a busy machine it may come when all is drawn.
+        assert!(round < 5, "the place was free while the picture was drawn");
+    }
     app.answer("colours/predict", &small).await;
 }
 

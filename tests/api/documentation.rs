@@ -336,7 +336,7 @@ async fn every_documented_status_occurs() {
     let mut seen = Seen::default();
     let picture = pictures::plain(4, 4, [1, 1, 1]);
 
-    let app = App::start_loading(&[("slow", &models::slow(40)), ("colours", &models::colours())], |_| {}).await;
+    let app = App::start_loading(&[("slow", &models::slow(200)), ("colours", &models::colours())], |_| {}).await;
     seen.add("readyz", &app.get("/readyz").await);
     app.models.loaded().await;
     for path in ["/readyz", "/healthz", "/metrics", "/openapi.json", "/v1/models", "/v1/models?x=1"] {

@@ -49,6 +49,7 @@ async fn answers(program: &Program, client: &Client) -> String {
 async fn a_server_killed_while_versions_change_answers_by_the_last_choice_that_was_acknowledged() {
     let folder = two_versions();
     let (arguments, client) = (arguments(folder.path()), client());
+    let mut any_acknowledged = false;
     for round in 0..6_u64 {
         let program = Program::serve(&borrowed(&arguments), &[]);
         program.until_ready(&client).await;
@@ -75,8 +76,12 @@ async fn a_server_killed_while_versions_change_answers_by_the_last_choice_that_w
         assert!(acknowledged.is_empty() || answering == acknowledged || answering == asked, "{answering}");
         let names = std::fs::read_dir(folder.path().join("models/colours")).unwrap();
         let whole = names.filter(|entry| !entry.as_ref().unwrap().file_name().to_string_lossy().ends_with(".tmp"));
-        assert_eq!(whole.count(), 3, "two versions and the choice");
+        // Two versions and, once there was one, the choice.
+        any_acknowledged |= !acknowledged.is_empty();
+        let whole = whole.count();
+        assert!(whole == 3 || !any_acknowledged && whole == 2, "{whole}");
     }
+    assert!(any_acknowledged);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

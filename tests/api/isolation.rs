@@ -13,6 +13,7 @@ use proptest::{
     test_runner::{Config, TestRunner},
 };
 use serde_json::Value;
+use tagpoint::infer::{Precision, PrecisionChoice};
 use tokio::runtime::Runtime;
 
 use crate::helpers::{App, models, pictures};
@@ -139,6 +140,8 @@ impl Served {
 
     /// The settings of batches: pictures come into them in the order of the form.
     fn adjust(settings: &mut tagpoint::serve::Settings, batch: usize) {
+        // The faster one may be another for each of them.
+        settings.precision = PrecisionChoice::Only(Precision::Float32);
         settings.max_batch = batch;
         settings.max_delay = Duration::from_secs(600);
         settings.decode_threads = 1;

@@ -22,7 +22,7 @@ fn allow(origins: &[&Origin]) -> impl FnOnce(&mut Settings) {
             ports,
             networks: vec!["127.0.0.0/8".parse().unwrap()],
             max_bytes: 10_000,
-            timeout: Duration::from_millis(500),
+            timeout: Duration::from_secs(30),
             ..FetchRules::default()
         });
     }
@@ -91,16 +91,23 @@ async fn a_url_that_gives_no_picture_says_whose_fault_it_is() {
     let large = Origin::picture(vec![0; 10_001]).await;
     let silent = Origin::saying("").await;
     let slow = Origin::silent().await;
-    let app = App::start_with(&[("colours", &models::colours())], allow(&[&missing, &large, &silent, &slow])).await;
+    let app = App::start_with(&[("colours", &models::colours())], allow(&[&missing, &large, &silent])).await;
     let by_url = async |url: String| post(&app, &json!({ "url": url })).await;
     let body = problem(by_url(missing.url()).await, 502, "url-host").await;
     assert!(body["detail"].as_str().unwrap().contains("404"), "{body}");
     problem(by_url(silent.url()).await, 502, "url-host").await;
-    problem(by_url(slow.url()).await, 504, "url-timeout").await;
     problem(by_url(large.url()).await, 413, "picture-too-large").await;
     problem(by_url("http://127.0.0.1:1/".to_owned()).await, 400, "url-refused").await;
     problem(by_url("file:///etc/passwd".to_owned()).await, 400, "url-refused").await;
     problem(by_url("what".to_owned()).await, 400, "url-refused").await;
+    let hurried = App::start_with(&[("colours", &models::colours())], |settings| {
+        allow(&[&slow])(settings);
+        if let Some(rules) = &mut settings.fetch {
+            rules.timeout = Duration::from_millis(500);
+        }
+    })
+    .await;
+    problem(post(&hurried, &json!({"url": slow.url()})).await, 504, "url-timeout").await;
 }
 
 #[tokio::test]

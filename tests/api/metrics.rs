@@ -65,7 +65,7 @@ async fn sound_pictures_without_an_answer_are_counted_by_reason() {
     })
     .await;
     let picture = pictures::pattern(64, 1);
-    let late = app.predict("slow/predict?timeout=0.0001", &picture).send().await.unwrap();
+    let late = app.predict("slow/predict?timeout=0.000001", &picture).send().await.unwrap();
     assert_eq!(late.status(), 504);
     let mut clients = tokio::task::JoinSet::new();
     for _ in 0..32 {
@@ -91,7 +91,7 @@ async fn sound_pictures_without_an_answer_are_counted_by_reason() {
         if self::page(&app).await.contains(&gone) {
             break;
         }
-        assert!(begun.elapsed() < std::time::Duration::from_secs(10), "nobody who has gone is counted");
+        assert!(begun.elapsed() < std::time::Duration::from_secs(60), "nobody who has gone is counted");
     }
 }
 

@@ -53,7 +53,7 @@ async fn the_highest_version_is_served() {
 
 #[tokio::test]
 async fn while_models_load_the_server_answers_that_it_is_not_ready() {
-    let app = App::start_loading(&[("slow", &models::slow(40))], |_| {}).await;
+    let app = App::start_loading(&[("slow", &models::slow(200))], |_| {}).await;
     problem(app.get("/readyz").await, 503, "not-ready").await;
     let response = app.predict("slow/predict", &pictures::plain(4, 4, [0, 0, 0])).send().await.unwrap();
     assert_eq!(response.headers()["retry-after"], "1");

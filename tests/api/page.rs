@@ -28,7 +28,10 @@ async fn look(apps: &[&App], script: &str) {
     let screenshots = root().join("target/page");
     fs::create_dir_all(&screenshots).unwrap();
     for (name, colour) in [("colour", [160, 150, 40]), ("red", [255, 0, 0]), ("black", [0, 0, 0])] {
-        fs::write(screenshots.join(format!("{name}.png")), pictures::plain(64, 48, colour)).unwrap();
+        // Other tests may be reading it.
+        let file = tempfile::NamedTempFile::new_in(&screenshots).unwrap();
+        fs::write(&file, pictures::plain(64, 48, colour)).unwrap();
+        file.persist(screenshots.join(format!("{name}.png"))).unwrap();
     }
     let script = format!("tests/page/{script}");
     let urls: Vec<String> = apps.iter().map(|app| app.url("")).collect();

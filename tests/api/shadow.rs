@@ -87,13 +87,19 @@ async fn a_picture_that_there_is_no_memory_for_is_not_shown() {
 async fn trials_leave_half_of_the_decoding_threads_to_clients() {
     let app = on_trial(|settings| settings.decode_threads = 2).await;
     let large = pictures::plain(6000, 6000, [255, 0, 0]);
-    let (one, two) = tokio::join!(app.answer("colours/predict", &large), app.answer("colours/predict", &large));
-    // Both are to be decoded for version 2 now, which takes as long again.
-    let small = app.answer("colours/predict", &pictures::plain(4, 4, [255, 0, 0])).await;
     let of = |answer: &Value, stage: &str| answer["timings_ms"][stage].as_f64().unwrap();
-    let decoding = of(&one, "decode").min(of(&two, "decode"));
-    assert!(of(&small, "queue") < decoding / 4.0, "{} of {decoding} ms", of(&small, "queue"));
-    assert_eq!(report_after(&app, 3).await["pictures"], 3);
+    // Where all threads were taken, the small one would wait for as long every time.
+    for round in 1.. {
+        let (one, two) = tokio::join!(app.answer("colours/predict", &large), app.answer("colours/predict", &large));
+        // Both are to be decoded for version 2 now, which takes as long again.
+        let small = app.answer("colours/predict", &pictures::plain(4, 4, [255, 0, 0])).await;
+        let decoding = of(&one, "decode").min(of(&two, "decode"));
+        assert_eq!(report_after(&app, 3 * round).await["pictures"], 3 * round);
+        if of(&small, "queue") < decoding / 4.0 {
+            break;
+        }
+        assert!(round < 5, "{} of {decoding} ms", of(&small, "queue"));
+    }
 }
 
 #[tokio::test]

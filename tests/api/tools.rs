@@ -114,7 +114,7 @@ async fn bench(app: &App, path: &str, more: &[&str]) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bench_counts_answers_by_status() {
     let app = App::start(&[("colours", &models::colours())]).await;
-    let few = ["--seconds", "0.3", "--connections", "3"];
+    let few = ["--seconds", "2", "--connections", "3"];
     let summary = bench(&app, "/v1/models/colours/predict", &few).await;
     assert!(summary["answered_per_second"].as_f64().unwrap() > 0.0, "{summary}");
     assert_eq!(summary["statuses"].as_object().unwrap().keys().collect::<Vec<_>>(), ["200"]);
@@ -125,8 +125,10 @@ async fn bench_counts_answers_by_status() {
 
 #[test]
 fn bench_of_a_closed_port_fails_and_asks_a_few_times_only() {
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let url = format!("http://{closed}/");
+    // Nobody else gets a port that is taken, and nobody listens on this one.
+    let closed = tokio::net::TcpSocket::new_v4().unwrap();
+    closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = format!("http://{}/", closed.local_addr().unwrap());
     let output =
         tagpoint(&["bench", &url, "Cargo.toml", "--seconds", "0.5", "--warm-up", "0", "--connections", "2", "--json"]);
     assert_eq!(output.status.code(), Some(1));
@@ -179,7 +181,7 @@ fn tune_writes_settings_that_the_server_reads() {
     std::fs::write(&picture, pictures::plain(4, 4, [255, 0, 0])).unwrap();
     let (models, picture, written) =
         (folder.path().to_str().unwrap(), picture.to_str().unwrap(), written.to_str().unwrap());
-    let tune = |model: &str| tagpoint(&["tune", model, picture, "--models", models, "--seconds", "0.2", "-o", written]);
+    let tune = |model: &str| tagpoint(&["tune", model, picture, "--models", models, "--seconds", "1", "-o", written]);
     let output = tune("colours");
     assert!(output.status.success(), "{}", text(&output.stderr));
     let cores = std::thread::available_parallelism().unwrap().get();
@@ -210,7 +212,7 @@ fn tune_measures_without_the_keys_tls_and_database_of_the_settings() {
     std::fs::write(path("red.png"), pictures::plain(4, 4, [255, 0, 0])).unwrap();
     let (models, picture, database) = (path(""), path("red.png"), path("tagpoint.db"));
     let (certificate, key) = (path("absent-certificate.pem"), path("absent-key.pem"));
-    let measured = ["tune", "colours", &picture, "--models", &models, "--seconds", "0.1"];
+    let measured = ["tune", "colours", &picture, "--models", &models, "--seconds", "1"];
     let edge = ["--keys", "web:predict:a-key-of-some-length", "--tls-cert", &certificate, "--tls-key", &key];
     let recorded = ["--database", &database, "--record-share", "1"];
     let output = tagpoint(&[&measured[..], &edge, &recorded].concat());

@@ -34,7 +34,7 @@ export async function test(body) {
 /** A page that may neither fail, nor break its policy, nor ask another host. `refusals` are statuses that a test is after. */
 export async function open(browser, looks, refusals = []) {
     const context = await browser.newContext({ ...looks, permissions: ["clipboard-read", "clipboard-write", "camera"] });
-    context.setDefaultTimeout(20_000);
+    context.setDefaultTimeout(120_000);
     const page = await context.newPage();
     const wrong = [];
     const asked = [];

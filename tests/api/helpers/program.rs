@@ -42,6 +42,10 @@ impl Program {
             .args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json"])
             .args(arguments)
             .env_remove("RUST_LOG")
+            // Without --database it is in a folder of its own, and not the user's.
+            .env_remove("STATE_DIRECTORY")
+            .env_remove("TAGPOINT_DATABASE")
+            .env("XDG_STATE_HOME", folder.path())
             .envs(variables.iter().copied())
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(&log).unwrap())

@@ -4,6 +4,10 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU16, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -34,6 +38,18 @@ pub fn s3_variables(endpoint: &str) -> [(&str, &str); 5] {
 /// What scripts/test-environment installs.
 fn installed(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(".deps").join(path)
+}
+
+/// An address that nobody listens on. Its port is below those that the system gives to who asks for any, so that no other test
+/// gets it before the store has started.
+fn free_address() -> SocketAddr {
+    static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| AtomicU16::new(20_000 + (std::process::id() % 10_000) as u16));
+    loop {
+        let address = SocketAddr::from(([127, 0, 0, 1], NEXT.fetch_add(1, Relaxed)));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
 }
 
 impl Store {
@@ -70,8 +86,7 @@ impl Store {
 
     /// Starts a server, with the arguments that name its port.
     fn start(mut command: Command, named: impl FnOnce(String) -> Vec<String>) -> Self {
-        // The port is free when it is asked for; nothing else on this machine is likely to take it at once.
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = free_address();
         command.args(named(address.port().to_string())).stdout(Stdio::null()).stderr(Stdio::null());
         let hint = format!("{command:?}; scripts/test-environment installs it");
         let process = command.spawn().expect(&hint);

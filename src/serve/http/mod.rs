@@ -110,9 +110,12 @@ impl AppState {
         self.jobs.as_ref().ok_or(Error::NoDatabase)
     }
 
-    /// Takes a change of thresholds at once; other servers take it within two seconds.
-    async fn follow_thresholds(&self) -> Result<(), Error> {
-        self.pipeline.models.revisions().look(self.store()?).await.map_err(Error::Database)
+    /// Takes a change of thresholds at once; other servers take it within two seconds. So does this one where the database
+    /// cannot be asked just now: the change is made, and an error would have it made again.
+    async fn follow_thresholds(&self, store: &Store) {
+        if let Err(error) = self.pipeline.models.revisions().look(store).await {
+            tracing::warn!(%error, "changed thresholds are in force, and are taken as soon as the database can be asked");
+        }
     }
 }
 

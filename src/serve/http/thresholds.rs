@@ -115,19 +115,19 @@ pub(super) async fn refit_thresholds(
     key: Option<Extension<Key>>,
 ) -> Result<Json<RefittedThresholds>, Error> {
     let (version, dry_run) = parameters.refit()?;
-    let store = app.store()?.clone();
+    let store = app.store()?;
     let model = app.find(&name, version.as_deref())?;
     let row = model.as_row().map_err(Error::internal)?;
     let author = key.map(|Extension(key)| key.name);
     // Hundreds of samples are drawn of every label's corrections: not on a thread that others wait for.
-    let runtime = tokio::runtime::Handle::current();
+    let (runtime, fitting) = (tokio::runtime::Handle::current(), store.clone());
     let work = move || {
         let points = OperatingPoint::standard();
-        runtime.block_on(refit(&store, &row, &points, !dry_run, author.as_deref()))
+        runtime.block_on(refit(&fitting, &row, &points, !dry_run, author.as_deref()))
     };
     let fitted = tokio::task::spawn_blocking(work).await.map_err(Error::internal)?;
     let Refit { revision, pictures, labels } = fitted.map_err(refused)?;
-    app.follow_thresholds().await?;
+    app.follow_thresholds(store).await;
     let version = model.version.to_string();
     Ok(Json(RefittedThresholds { model: name, version, thresholds_revision: revision, pictures, labels }))
 }
@@ -159,7 +159,7 @@ pub(super) async fn roll_back_thresholds(
         Error::Conflict(format!("model {name:?} version {version} has the model file's own thresholds already"))
     };
     let thresholds_revision = rolled_back.ok_or_else(conflict)?;
-    app.follow_thresholds().await?;
+    app.follow_thresholds(store).await;
     Ok(Json(RolledBackThresholds { model: name, version: model.version.to_string(), thresholds_revision }))
 }
 

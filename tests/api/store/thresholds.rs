@@ -20,6 +20,7 @@ use crate::helpers::{App, database::TestDatabase, label_names, models, pictures,
 
 on_both_databases!(
     corrections_change_a_threshold_and_a_rollback_changes_it_back,
+    a_rollback_that_holds_is_answered_so_where_the_server_cannot_look_at_it_yet,
     the_program_refits_and_rolls_back_what_servers_answer_with,
     too_few_corrections_and_models_without_thresholds_are_said,
     corrections_become_a_data_set,
@@ -140,6 +141,31 @@ async fn corrections_change_a_threshold_and_a_rollback_changes_it_back(database:
             break;
         }
         assert!(began.elapsed().as_secs() < 60, "{found:?}");
+    }
+}
+
+async fn a_rollback_that_holds_is_answered_so_where_the_server_cannot_look_at_it_yet(database: TestDatabase) {
+    let app = server(&database, |_| {}).await;
+    teach(&app, &database).await;
+    assert_eq!(app.ask(Method::POST, "models/colours/thresholds/refit").await.status(), 200);
+    let mut connection = database.connect().await;
+    let mut rename = async |from: &str, to: &str| {
+        let sql = format!("ALTER TABLE threshold_revisions RENAME COLUMN {from} TO {to}");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+    };
+    // A look reads this column, and a rollback does not.
+    rename("thresholds", "away").await;
+    let response = app.ask(Method::POST, "models/colours/thresholds/rollback").await;
+    assert_eq!(response.status(), 200);
+    let back: Value = response.json().await.unwrap();
+    assert_eq!(back, json!({"model": "colours", "version": "1", "thresholds_revision": 0}));
+    // What held last holds until the server can look.
+    assert_eq!(app.answer("colours/predict", &red(DOUBTFUL)).await["thresholds_revision"], 1);
+    rename("away", "thresholds").await;
+    let began = std::time::Instant::now();
+    while app.answer("colours/predict", &red(DOUBTFUL)).await.get("thresholds_revision").is_some() {
+        assert!(began.elapsed().as_secs() < 30);
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
 }
 

@@ -23,7 +23,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use sqlx::AnyPool;
+use sqlx::{Any, AnyPool, Transaction};
 
 pub use address::{Database, PostgresUrl};
 pub use error::StoreError;
@@ -85,6 +85,17 @@ impl Store {
 
     fn sql(&self, statement: Statement) -> &'static str {
         statement.sql(self.dialect)
+    }
+
+    /// Begins a transaction.
+    ///
+    /// In a task of its own, which goes on where its answer is no longer waited for: SQLx counts a transaction on PostgreSQL
+    /// from the answer to `BEGIN` on. Dropped before it, the connection would go back to the pool within a transaction that
+    /// nobody ends, and what is written through it later would never be committed.
+    async fn begin(&self) -> Result<Transaction<'static, Any>, sqlx::Error> {
+        let pool = self.write.clone();
+        let begun = tokio::spawn(async move { pool.begin().await });
+        begun.await.map_err(|error| sqlx::Error::Protocol(error.to_string()))?
     }
 
     /// Waits for an answer of the database for so long, and no longer.

@@ -160,7 +160,7 @@ impl Store {
     pub async fn forget_predictions(&self, before_ms: i64, most: i64) -> Result<usize, StoreError> {
         let (forget, add) = (self.sql(statements::FORGET_PREDICTIONS), self.sql(statements::ADD_FORGOTTEN_PICTURES));
         self.within(async {
-            let mut transaction = self.write.begin().await?;
+            let mut transaction = self.begin().await?;
             let rows = sqlx::query(forget).bind(before_ms).bind(most).fetch_all(&mut *transaction).await?;
             let pictures = rows.iter().map(|row| row.try_get("picture")).collect::<Result<Vec<Option<String>>, _>>()?;
             let pictures: Vec<String> = pictures.into_iter().flatten().collect();

@@ -46,7 +46,7 @@ impl Store {
     ) -> Result<i64, StoreError> {
         let (add, put) = (self.sql(statements::ADD_THRESHOLDS), self.sql(statements::PUT_THRESHOLDS_IN_FORCE));
         self.within(async {
-            let mut transaction = self.write.begin().await?;
+            let mut transaction = self.begin().await?;
             let query = sqlx::query(add).bind(digest).bind(now_ms()).bind(author).bind(thresholds);
             let revision: i64 = query.fetch_one(&mut *transaction).await?.try_get("revision")?;
             sqlx::query(put).bind(digest).bind(revision).execute(&mut *transaction).await?;

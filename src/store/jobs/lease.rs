@@ -123,7 +123,7 @@ impl Store {
         };
         let (hold, finish) = (self.sql(statements::HOLD_JOB), self.sql(statements::FINISH_TASK));
         self.within(async {
-            let mut transaction = self.write.begin().await?;
+            let mut transaction = self.begin().await?;
             let held = sqlx::query(hold).bind(&lease.job).execute(&mut *transaction).await?.rows_affected() == 1;
             let query = sqlx::query(finish).bind(&lease.job).bind(lease.task).bind(&lease.holder);
             let query = query.bind(answered).bind(failed).bind(results);

@@ -65,7 +65,7 @@ impl Store {
         let batches = batches(&tasks)?;
         let (add_job, add_tasks) = (self.sql(statements::ADD_JOB), self.sql(statements::ADD_TASKS));
         self.within(async {
-            let mut transaction = self.write.begin().await?;
+            let mut transaction = self.begin().await?;
             let query = sqlx::query(add_job).bind(&job.id).bind(&job.author).bind(&job.model).bind(job.version);
             let query = query.bind(&job.selection).bind(&job.source).bind(&job.output).bind(&job.format);
             query.bind("queued").bind(listed.then_some(total)).execute(&mut *transaction).await?;
@@ -155,7 +155,7 @@ impl Store {
     pub async fn forget_job(&self, id: &str) -> Result<(), StoreError> {
         let (tasks, job) = (self.sql(statements::FORGET_TASKS), self.sql(statements::FORGET_JOB));
         self.within(async {
-            let mut transaction = self.write.begin().await?;
+            let mut transaction = self.begin().await?;
             sqlx::query(tasks).bind(id).execute(&mut *transaction).await?;
             sqlx::query(job).bind(id).execute(&mut *transaction).await?;
             transaction.commit().await

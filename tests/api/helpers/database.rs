@@ -36,6 +36,8 @@ enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Gate {
     Open,
+    /// What begins a transaction does not pass, nor anything behind it.
+    NoTransaction,
     /// Connections stay, and nothing passes.
     Stuck,
     /// Connections break, and none is taken.
@@ -118,7 +120,15 @@ impl TestDatabase {
         }
     }
 
-    /// Ends what `go_away` or `get_stuck` began.
+    /// From now on no transaction begins that a program asks PostgreSQL for; all else goes on.
+    pub fn hold_transactions(&self) {
+        match &self.kind {
+            Kind::Sqlite { .. } => panic!("SQLite is a part of the program"),
+            Kind::Postgres(gate) => _ = gate.send_replace(Gate::NoTransaction),
+        }
+    }
+
+    /// Ends what `go_away`, `get_stuck` or `hold_transactions` began.
     pub async fn come_back(&self) {
         match &self.kind {
             Kind::Sqlite { .. } => self.rename_tables("away_", "").await,
@@ -168,7 +178,9 @@ async fn pass(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin,
     let mut buffer = vec![0; 64 << 10];
     loop {
         let count = from.read(&mut buffer).await.unwrap_or_default();
-        if count == 0 || state.wait_for(|gate| *gate != Gate::Stuck).await.is_err() {
+        let begins = buffer[..count].windows(6).any(|text| text == b"BEGIN\0");
+        let passes = |gate: &Gate| *gate != Gate::Stuck && !(begins && *gate == Gate::NoTransaction);
+        if count == 0 || state.wait_for(passes).await.is_err() {
             return;
         }
         if to.write_all(&buffer[..count]).await.is_err() {

@@ -18,6 +18,7 @@ macro_rules! on_both_databases {
     };
 }
 
+mod connections;
 mod feedback;
 mod jobs;
 mod keys;

@@ -43,7 +43,7 @@ async fn server(database: &TestDatabase, share: f64) -> App {
     .await
 }
 
-async fn count(database: &TestDatabase, table: &str) -> i64 {
+pub async fn count(database: &TestDatabase, table: &str) -> i64 {
     let sql = sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"));
     let (count,): (i64,) = sqlx::query_as(sql).fetch_one(&mut database.connect().await).await.unwrap();
     count

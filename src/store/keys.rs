@@ -59,7 +59,7 @@ impl Store {
     /// # Errors
     /// A database that fails, or a row that is no key.
     pub async fn keys(&self) -> Result<Vec<KeyRow>, StoreError> {
-        let rows = self.within(sqlx::query(self.sql(statements::LIST_KEYS)).fetch_all(&self.read)).await?;
+        let rows = self.within(sqlx::query(self.sql(statements::LIST_KEYS)).fetch_all(&self.look)).await?;
         rows.iter().map(|row| key(row).map_err(|error| StoreError::row("key", error))).collect()
     }
 

@@ -30,7 +30,8 @@ pub use error::StoreError;
 pub use pictures::Pictures;
 use statements::Statement;
 
-/// The longest that one statement or transaction may take. A server that hangs must not hold its users.
+/// The longest that one statement or transaction may take. A server that hangs must not hold its users. PostgreSQL ends a
+/// statement after as long, so that one that nobody waits for any more does not keep its connection.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The longest that closing may take.
@@ -51,10 +52,12 @@ pub struct Store {
     dialect: Dialect,
     /// Where it is, for messages, without a password.
     place: String,
-    /// Connections that read. PostgreSQL's write too.
+    /// Connections that read what somebody asks for, which may take its time.
     read: AnyPool,
     /// Connections that write: one, for SQLite, so that nothing of this process waits for SQLite's lock.
     write: AnyPool,
+    /// The connection of what a server asks every second: neither readers nor writers keep it from its keys.
+    look: AnyPool,
 }
 
 impl Store {
@@ -77,6 +80,7 @@ impl Store {
     pub async fn close(&self) {
         let close = async {
             self.write.close().await;
+            self.look.close().await;
             self.read.close().await;
         };
         // A server that hangs is left to notice by itself.

@@ -7,18 +7,20 @@ use std::{
 };
 
 use sqlx::{
-    AnyConnection, Connection as _, Executor as _,
+    AnyConnection, AnyPool, AssertSqlSafe, Connection as _, Executor as _,
     any::{AnyConnectOptions, AnyPoolOptions},
 };
 
-use super::{Database, Dialect, PostgresUrl, Store, StoreError, migrations};
+use super::{Database, Dialect, PATIENCE, PostgresUrl, Store, StoreError, migrations};
 
 /// How long a call waits for a connection.
 const ACQUIRE: Duration = Duration::from_secs(5);
 /// How long the start waits for a server that is starting too.
 const START: Duration = Duration::from_secs(30);
-/// Connections of each process: reading SQLite, and PostgreSQL.
-const CONNECTIONS: u32 = 4;
+/// Connections of each process that read.
+const READING: u32 = 4;
+/// Connections of each process that write to PostgreSQL.
+const WRITING: u32 = 3;
 /// WAL: readers and the one writer do not wait for each other, and a crash loses nothing that was committed except,
 /// on a power cut, the last moments. Another process's write is waited for.
 const PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; \
@@ -33,17 +35,11 @@ impl Store {
     /// cannot be migrated; each says what to do.
     pub async fn open(database: &Database) -> Result<Option<Self>, StoreError> {
         sqlx::any::install_default_drivers();
-        let store = match database {
-            Database::None => return Ok(None),
-            Database::Sqlite(path) => Self::open_file(path).await?,
-            Database::Postgres(url) => Self::open_server(url).await?,
-        };
-        let migrated = tokio::time::timeout(START, migrations::run(&store.write, store.dialect)).await;
-        let failed = |reason: String| StoreError::Migration { place: store.place.clone(), reason };
-        migrated
-            .map_err(|_| failed(format!("it took more than {} s", START.as_secs())))?
-            .map_err(|error| failed(error.to_string()))?;
-        Ok(Some(store))
+        match database {
+            Database::None => Ok(None),
+            Database::Sqlite(path) => Self::open_file(path).await.map(Some),
+            Database::Postgres(url) => Self::open_server(url).await.map(Some),
+        }
     }
 
     async fn open_file(path: &Path) -> Result<Self, StoreError> {
@@ -58,8 +54,10 @@ impl Store {
                 .after_connect(|connection, _| Box::pin(async move { connection.execute(PRAGMAS).await.map(|_| ()) }));
             pool.connect_with(options.clone()).await.map_err(|error| StoreError::file(path, error))
         };
-        let (write, read) = (connect(1).await?, connect(CONNECTIONS).await?);
-        Ok(Self { dialect: Dialect::Sqlite, place: path.display().to_string(), read, write })
+        let (write, read, look) = (connect(1).await?, connect(READING).await?, connect(1).await?);
+        let (dialect, place) = (Dialect::Sqlite, path.display().to_string());
+        migrate(&write, dialect, &place).await?;
+        Ok(Self { dialect, place, read, write, look })
     }
 
     async fn open_server(url: &PostgresUrl) -> Result<Self, StoreError> {
@@ -80,10 +78,33 @@ impl Store {
                 Err(error) => return Err(unreachable(error)),
             }
         }
-        let pool = AnyPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(ACQUIRE);
-        let pool = pool.connect_lazy_with(options);
-        Ok(Self { dialect: Dialect::Postgres, place, read: pool.clone(), write: pool })
+        let pool = |connections| AnyPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE);
+        let dialect = Dialect::Postgres;
+        // A migration may take longer than other statements.
+        let migrating = pool(1).connect_lazy_with(options.clone());
+        migrate(&migrating, dialect, &place).await?;
+        migrating.close().await;
+        // Not as an option of the connection: poolers in between refuse those.
+        let limited = |connections| {
+            let pool = pool(connections).after_connect(|connection, _| {
+                Box::pin(async move {
+                    let sql = format!("SET statement_timeout = {}", PATIENCE.as_millis());
+                    connection.execute(AssertSqlSafe(sql)).await.map(|_| ())
+                })
+            });
+            pool.connect_lazy_with(options.clone())
+        };
+        Ok(Self { dialect, place, read: limited(READING), write: limited(WRITING), look: limited(1) })
     }
+}
+
+/// Brings the schema up to this program's.
+async fn migrate(pool: &AnyPool, dialect: Dialect, place: &str) -> Result<(), StoreError> {
+    let failed = |reason: String| StoreError::Migration { place: place.to_owned(), reason };
+    let migrated = tokio::time::timeout(START, migrations::run(pool, dialect)).await;
+    migrated
+        .map_err(|_| failed(format!("it took more than {} s", START.as_secs())))?
+        .map_err(|error| failed(error.to_string()))
 }
 
 async fn connect(options: &AnyConnectOptions) -> Result<AnyConnection, sqlx::Error> {

@@ -22,7 +22,7 @@ impl Store {
     /// # Errors
     /// A database that fails.
     pub async fn thresholds_in_force(&self) -> Result<Vec<InForceRow>, StoreError> {
-        let rows = self.within(sqlx::query(self.sql(statements::THRESHOLDS_IN_FORCE)).fetch_all(&self.read)).await?;
+        let rows = self.within(sqlx::query(self.sql(statements::THRESHOLDS_IN_FORCE)).fetch_all(&self.look)).await?;
         rows.iter().map(|row| in_force(row).map_err(|error| StoreError::row("revision", error))).collect()
     }
 

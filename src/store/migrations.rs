@@ -50,6 +50,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0006_forgotten_pictures.sql"),
         include_str!("../../migrations/postgres/0006_forgotten_pictures.sql"),
     ),
+    (
+        7,
+        "this_database",
+        include_str!("../../migrations/sqlite/0007_this_database.sql"),
+        include_str!("../../migrations/postgres/0007_this_database.sql"),
+    ),
 ];
 
 /// Times that processes that begin with one empty SQLite file may come in each other's way.

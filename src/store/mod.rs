@@ -52,6 +52,8 @@ pub struct Store {
     dialect: Dialect,
     /// Where it is, for messages, without a password.
     place: String,
+    /// What it is called among all databases, wherever it is.
+    id: String,
     /// Connections that read what somebody asks for, which may take its time.
     read: AnyPool,
     /// Connections that write: one, for SQLite, so that nothing of this process waits for SQLite's lock.
@@ -69,6 +71,11 @@ impl Store {
     /// The connections that read, for tests that look at the tables themselves.
     pub fn pool(&self) -> &AnyPool {
         &self.read
+    }
+
+    /// What it is called among all databases: drawn when it was made, and the same by whatever address it is reached.
+    pub fn id(&self) -> &str {
+        &self.id
     }
 
     /// Where it is, without a password.

@@ -7,11 +7,12 @@ use std::{
 };
 
 use sqlx::{
-    AnyConnection, AnyPool, AssertSqlSafe, Connection as _, Executor as _,
+    AnyConnection, AnyPool, AssertSqlSafe, Connection as _, Executor as _, Row as _,
     any::{AnyConnectOptions, AnyPoolOptions},
+    migrate::MigrateError,
 };
 
-use super::{Database, Dialect, PATIENCE, PostgresUrl, Store, StoreError, migrations};
+use super::{Database, Dialect, PATIENCE, PostgresUrl, Store, StoreError, migrations, statements};
 
 /// How long a call waits for a connection.
 const ACQUIRE: Duration = Duration::from_secs(5);
@@ -56,8 +57,8 @@ impl Store {
         };
         let (write, read, look) = (connect(1).await?, connect(READING).await?, connect(1).await?);
         let (dialect, place) = (Dialect::Sqlite, path.display().to_string());
-        migrate(&write, dialect, &place).await?;
-        Ok(Self { dialect, place, read, write, look })
+        let id = migrate(&write, dialect, &place).await?;
+        Ok(Self { dialect, place, id, read, write, look })
     }
 
     async fn open_server(url: &PostgresUrl) -> Result<Self, StoreError> {
@@ -82,7 +83,7 @@ impl Store {
         let dialect = Dialect::Postgres;
         // A migration may take longer than other statements.
         let migrating = pool(1).connect_lazy_with(options.clone());
-        migrate(&migrating, dialect, &place).await?;
+        let id = migrate(&migrating, dialect, &place).await?;
         migrating.close().await;
         // Not as an option of the connection: poolers in between refuse those.
         let limited = |connections| {
@@ -94,15 +95,20 @@ impl Store {
             });
             pool.connect_lazy_with(options.clone())
         };
-        Ok(Self { dialect, place, read: limited(READING), write: limited(WRITING), look: limited(1) })
+        Ok(Self { dialect, place, id, read: limited(READING), write: limited(WRITING), look: limited(1) })
     }
 }
 
-/// Brings the schema up to this program's.
-async fn migrate(pool: &AnyPool, dialect: Dialect, place: &str) -> Result<(), StoreError> {
+/// Brings the schema up to this program's, and gives the database's id.
+async fn migrate(pool: &AnyPool, dialect: Dialect, place: &str) -> Result<String, StoreError> {
     let failed = |reason: String| StoreError::Migration { place: place.to_owned(), reason };
-    let migrated = tokio::time::timeout(START, migrations::run(pool, dialect)).await;
+    let migrated = tokio::time::timeout(START, async {
+        migrations::run(pool, dialect).await?;
+        let row = sqlx::query(statements::THIS_DATABASE.sql(dialect)).fetch_one(pool).await?;
+        Ok::<String, MigrateError>(row.try_get("id")?)
+    });
     migrated
+        .await
         .map_err(|_| failed(format!("it took more than {} s", START.as_secs())))?
         .map_err(|error| failed(error.to_string()))
 }

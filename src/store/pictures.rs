@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use futures_util::{StreamExt as _, stream::BoxStream};
 use object_store::{ObjectStore, ObjectStoreExt as _, local::LocalFileSystem, path::Path};
 
 use super::StoreError;
@@ -85,6 +86,33 @@ impl Pictures {
             }
         })
         .await
+    }
+
+    /// The folders in a folder, by their last names.
+    ///
+    /// # Errors
+    /// A store that fails, or takes too long.
+    pub async fn folders(&self, folder: &str) -> Result<Vec<String>, StoreError> {
+        let path = self.at(folder);
+        let found = self.within(self.store.list_with_delimiter(Some(&path))).await?;
+        Ok(found.common_prefixes.iter().filter_map(Path::filename).map(str::to_owned).collect())
+    }
+
+    /// The names of all that lies below a folder, in no order.
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub fn names(&self, folder: &str) -> BoxStream<'static, Result<String, StoreError>> {
+        let (place, prefix) = (self.place.clone(), self.prefix.clone());
+        let listed = self.store.list(Some(&self.at(folder)));
+        let named = listed.map(move |object| match object {
+            Ok(object) => {
+                let parts: Vec<_> = object.location.prefix_match(&prefix).into_iter().flatten().collect();
+                Ok(parts.iter().map(AsRef::as_ref).collect::<Vec<&str>>().join("/"))
+            }
+            Err(error) => Err(StoreError::Pictures { place: place.clone(), reason: error.to_string() }),
+        });
+        named.boxed()
     }
 
     fn at(&self, name: &str) -> Path {

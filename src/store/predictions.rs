@@ -188,8 +188,18 @@ impl Store {
     pub async fn forgotten_pictures(&self, after: &str, most: i64) -> Result<Vec<String>, StoreError> {
         let query = sqlx::query(self.sql(statements::FORGOTTEN_PICTURES)).bind(after).bind(most);
         let rows = self.within(query.fetch_all(&self.read)).await?;
-        let read = |row: &AnyRow| row.try_get("picture");
-        rows.iter().map(|row| read(row).map_err(|error| StoreError::row("picture", error))).collect()
+        rows.iter().map(picture).collect()
+    }
+
+    /// Where the pictures of some predictions are kept, for those that are there and have one.
+    ///
+    /// # Errors
+    /// A database that fails.
+    pub async fn pictures_of(&self, predictions: &[String]) -> Result<Vec<String>, StoreError> {
+        let json = serde_json::to_string(predictions).map_err(|error| StoreError::row("picture", error))?;
+        let query = sqlx::query(self.sql(statements::PICTURES_OF)).bind(json);
+        let rows = self.within(query.fetch_all(&self.read)).await?;
+        rows.iter().map(picture).collect()
     }
 
     /// Forgotten pictures are deleted, and nothing is left of them.
@@ -201,4 +211,8 @@ impl Store {
         let query = sqlx::query(self.sql(statements::END_FORGOTTEN_PICTURES)).bind(json);
         self.within(query.execute(&self.write)).await.map(|_| ())
     }
+}
+
+fn picture(row: &AnyRow) -> Result<String, StoreError> {
+    row.try_get("picture").map_err(|error| StoreError::row("picture", error))
 }

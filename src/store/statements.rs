@@ -41,6 +41,8 @@ macro_rules! statements {
 }
 
 statements! {
+    THIS_DATABASE = "SELECT id FROM this_database";
+
     ADD_KEY = "INSERT INTO api_keys (id, name, digest, scopes, rate, created_ms, expires_ms)
         VALUES ($1, $2, $3, $4, $5, $6, $7)";
     LIST_KEYS = "SELECT id, name, digest, scopes, rate, created_ms, expires_ms, last_used_ms, revoked_ms
@@ -96,6 +98,12 @@ statements! {
     FORGOTTEN_PICTURES = "SELECT picture FROM forgotten_pictures WHERE picture > $1 ORDER BY picture LIMIT $2";
     END_FORGOTTEN_PICTURES = "DELETE FROM forgotten_pictures WHERE picture IN (SELECT value FROM json_each($1))",
         "DELETE FROM forgotten_pictures WHERE picture IN (SELECT json_array_elements_text($1::text::json))";
+
+    /// Those that some predictions ($1: JSON array of ids) have.
+    PICTURES_OF = "SELECT picture FROM predictions
+        WHERE id IN (SELECT value FROM json_each($1)) AND picture IS NOT NULL",
+        "SELECT picture FROM predictions
+        WHERE id IN (SELECT json_array_elements_text($1::text::json)) AND picture IS NOT NULL";
 
     PREDICTED_BY = "SELECT p.model, p.version, m.task, p.picture FROM predictions p JOIN models m ON m.digest = p.digest
         WHERE p.id = $1";

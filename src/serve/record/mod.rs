@@ -2,7 +2,8 @@
 //!
 //! A request hands its answer over and goes on: [`Recorder::record`] never waits. [`prepare`] computes digests and keeps
 //! pictures, [`write`] writes rows in batches, [`forget`] deletes what is too old. Whatever is slow or gone, the channels
-//! between them fill up to their limits, and what does not fit is dropped and counted.
+//! between them fill up to their limits, and what does not fit is dropped and counted. No picture outlives its row for good: it
+//! is kept only where the row has a place, deleted where the row is dropped, and looked for where a server was killed in between.
 
 mod forget;
 mod prepare;
@@ -29,7 +30,7 @@ use super::{
 };
 use crate::{
     model::{Digest, Manifest, ModelVersion},
-    store::{Pictures, Store, now_ms},
+    store::{Pictures, Store, now_ms, timestamp},
 };
 use prepare::Prepare;
 use write::{Entry, Write};
@@ -38,6 +39,8 @@ use write::{Entry, Write};
 const WAITING: usize = 1024;
 /// Rows that wait for the database.
 const ROWS: usize = 10_000;
+/// Pictures that are kept or deleted at a time: that waits for the network.
+const TOGETHER: usize = 16;
 
 /// Where requests hand their answers over. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -93,8 +96,13 @@ impl Recording {
     pub(super) fn start(settings: &RecordSettings, store: Store, pictures: Option<Pictures>, metrics: Metrics) -> Self {
         let (answers, answered) = mpsc::channel(WAITING);
         let (rows, entries) = mpsc::channel(ROWS);
-        let prepare = Prepare { pictures: pictures.clone(), rows: rows.clone(), metrics: metrics.clone() };
-        let write = Write::new(store.clone(), metrics.clone());
+        let prepare = Prepare {
+            pictures: pictures.clone(),
+            database: store.id().to_owned(),
+            rows: rows.clone(),
+            metrics: metrics.clone(),
+        };
+        let write = Write::new(store.clone(), pictures.clone(), metrics.clone());
         let recorder = Recorder {
             share: settings.share,
             channels: Arc::new(RwLock::new(Some(Channels { answers, rows }))),
@@ -184,12 +192,18 @@ async fn gather<T>(channel: &mut mpsc::Receiver<T>, most: usize, pause: Duration
     Some(gathered)
 }
 
+/// The day of a time, as it is in pictures' names: `2026-05-04`.
+fn day(ms: i64) -> String {
+    timestamp(ms).chars().take(10).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+    use futures_util::TryStreamExt as _;
 
     use super::*;
-    use crate::{picture::PictureSize, serve::queue::Output};
+    use crate::{picture::PictureSize, serve::queue::Output, store::Database};
 
     /// An answer to a picture of so many bytes.
     fn hand_over(recorder: &Recorder, bytes: usize) {
@@ -235,5 +249,62 @@ mod tests {
             recorder.record_shadow(Uuid::now_v7(), ModelVersion(1), &[0.5], 0.0);
             assert_eq!(lost(), expected);
         }
+    }
+
+    /// The rows of three pictures, where so many may wait.
+    async fn prepared(places: usize, pictures: &Pictures, metrics: &Metrics) -> mpsc::Receiver<Entry> {
+        let (answers, answered) = mpsc::channel(3);
+        let (rows, entries) = mpsc::channel(places);
+        let prepare = Prepare {
+            pictures: Some(pictures.clone()),
+            database: "database".to_owned(),
+            rows: rows.clone(),
+            metrics: metrics.clone(),
+        };
+        let recorder = Recorder {
+            share: 1.0,
+            channels: Arc::new(RwLock::new(Some(Channels { answers, rows }))),
+            copies: Copies::of_kib(3),
+            metrics: metrics.clone(),
+        };
+        for _ in 0..3 {
+            hand_over(&recorder, 10);
+        }
+        // The channels end.
+        drop(recorder);
+        prepare.run(answered).await;
+        entries
+    }
+
+    async fn kept(pictures: &Pictures) -> Vec<String> {
+        pictures.names("database").try_collect().await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_picture_is_kept_only_where_its_row_has_a_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let pictures = Pictures::open(folder.path().to_str().unwrap()).unwrap();
+        let metrics = Metrics::default();
+        let mut entries = prepared(1, &pictures, &metrics).await;
+        let Some(Entry::Prediction(row, _)) = entries.recv().await else { panic!("no row") };
+        assert!(entries.recv().await.is_none());
+        assert_eq!(kept(&pictures).await, [row.picture.unwrap()]);
+        assert_eq!(metrics.lost_so_far(Lost::TooMany), 2);
+    }
+
+    #[tokio::test]
+    async fn the_pictures_of_rows_that_the_database_does_not_take_are_deleted() {
+        let folder = tempfile::tempdir().unwrap();
+        let pictures = Pictures::open(folder.path().join("pictures").to_str().unwrap()).unwrap();
+        let store = Store::open(&Database::Sqlite(folder.path().join("test.db"))).await.unwrap().unwrap();
+        store.close().await;
+        let metrics = Metrics::default();
+        let entries = prepared(3, &pictures, &metrics).await;
+        assert_eq!(kept(&pictures).await.len(), 3);
+        let mut write = Write::new(store, Some(pictures.clone()), metrics.clone());
+        write.persistence = Duration::ZERO;
+        write.run(entries).await;
+        assert_eq!(kept(&pictures).await, Vec::<String>::new());
+        assert_eq!(metrics.lost_so_far(Lost::Database), 3);
     }
 }

@@ -1,4 +1,5 @@
-//! An answer becomes a row: the picture's digest is computed, and the picture is kept where that is wanted.
+//! An answer becomes a row: the picture's digest is computed, and the picture is kept where that is wanted and the row has a
+//! place among those that wait.
 
 use std::time::Duration;
 
@@ -6,7 +7,7 @@ use futures_util::{StreamExt as _, stream};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::{Answered, Entry, WAITING, gather, row};
+use super::{Answered, Entry, TOGETHER, WAITING, day, gather, row};
 use crate::{
     model::Digest,
     picture,
@@ -14,17 +15,17 @@ use crate::{
         metrics::{Lost, Metrics},
         pipeline::Input,
     },
-    store::{Pictures, timestamp},
+    store::Pictures,
 };
 
-/// Answers that are worked on at a time: uploads wait for the network.
-const TOGETHER: usize = 16;
 /// How long the first of a batch waits for company.
 const GATHER: Duration = Duration::from_millis(50);
 
 pub(super) struct Prepare {
     /// None where pictures are not kept.
     pub(super) pictures: Option<Pictures>,
+    /// The database's id.
+    pub(super) database: String,
     /// To [`super::write`].
     pub(super) rows: mpsc::Sender<Entry>,
     pub(super) metrics: Metrics,
@@ -45,22 +46,24 @@ impl Prepare {
     }
 
     async fn prepare(&self, answered: &Answered, digest: Digest) {
+        // The place first: a picture whose row has none would be nobody's.
+        let Ok(place) = self.rows.try_reserve() else { return self.metrics.lost(Lost::TooMany, 1) };
         let picture = self.keep(answered).await;
         let row = row::prediction(answered, digest, picture);
-        if self.rows.try_send(Entry::Prediction(Box::new(row), answered.model.clone())).is_err() {
-            self.metrics.lost(Lost::TooMany, 1);
-        }
+        place.send(Entry::Prediction(Box::new(row), answered.model.clone()));
     }
 
     /// Keeps the picture, where that is wanted, and gives its name. The prediction is remembered without it, too.
     async fn keep(&self, answered: &Answered) -> Option<String> {
         let (Some(pictures), Input::Encoded(bytes)) = (&self.pictures, &answered.input) else { return None };
-        let name = name(answered.id, answered.created_ms, bytes);
+        let name = name(&self.database, answered.id, answered.created_ms, bytes);
         match pictures.put(&name, bytes.clone()).await {
             Ok(()) => Some(name),
             Err(error) => {
                 tracing::warn!(%error, "a picture is not kept");
                 self.metrics.lost(Lost::Picture, 1);
+                // The store may have it nevertheless. Where this fails too, `forget` finds it.
+                let _ = pictures.delete(&name).await;
                 None
             }
         }
@@ -84,9 +87,7 @@ async fn digests(batch: Vec<Answered>, metrics: Metrics) -> Vec<(Digest, Answere
     })
 }
 
-/// The day, the prediction's id, and the format's usual ending.
-fn name(id: Uuid, created_ms: i64, bytes: &[u8]) -> String {
-    let time = timestamp(created_ms);
-    let day = time.get(..10).unwrap_or_default();
-    format!("{day}/{id}.{}", picture::usual_ending(bytes))
+/// The database's id, the day, the prediction's id, and the format's usual ending.
+fn name(database: &str, id: Uuid, created_ms: i64, bytes: &[u8]) -> String {
+    format!("{database}/{}/{id}.{}", day(created_ms), picture::usual_ending(bytes))
 }

@@ -1,18 +1,19 @@
 //! Rows go to the database in batches. One that it does not take is tried again for a while, during which rows wait in
-//! the channel; then it is dropped and counted.
+//! the channel; then it is dropped and counted, and its pictures are deleted.
 
 use std::{
     collections::BTreeSet,
     time::{Duration, Instant},
 };
 
+use futures_util::{StreamExt as _, stream};
 use tokio::sync::mpsc;
 
-use super::{AnsweringModel, gather};
+use super::{AnsweringModel, TOGETHER, gather};
 use crate::{
     serve::metrics::{Lost, Metrics},
     store::{
-        Store, StoreError,
+        Pictures, Store, StoreError,
         predictions::{ModelRow, PredictionRow, ShadowRow},
     },
 };
@@ -23,6 +24,8 @@ const BATCH: usize = 500;
 const GATHER: Duration = Duration::from_millis(200);
 /// How long a batch is tried.
 const PERSISTENCE: Duration = Duration::from_secs(60);
+/// How long rows wait for a dropped batch's pictures to be deleted.
+const CLEANING: Duration = Duration::from_secs(20);
 
 /// What is to be written.
 #[derive(Debug)]
@@ -33,7 +36,11 @@ pub(super) enum Entry {
 
 pub(super) struct Write {
     store: Store,
+    /// None where pictures are not kept.
+    pictures: Option<Pictures>,
     metrics: Metrics,
+    /// How long a batch is tried.
+    pub(super) persistence: Duration,
     /// Model files that the database knows.
     known: BTreeSet<String>,
     /// Whether the last attempt failed.
@@ -48,8 +55,8 @@ struct Batch {
 }
 
 impl Write {
-    pub(super) fn new(store: Store, metrics: Metrics) -> Self {
-        Self { store, metrics, known: BTreeSet::new(), away: false }
+    pub(super) fn new(store: Store, pictures: Option<Pictures>, metrics: Metrics) -> Self {
+        Self { store, pictures, metrics, persistence: PERSISTENCE, known: BTreeSet::new(), away: false }
     }
 
     /// Runs until the channel ends.
@@ -59,17 +66,16 @@ impl Write {
         }
     }
 
-    async fn write(&mut self, batch: Batch) {
+    async fn write(&mut self, mut batch: Batch) {
         let (began, mut pause) = (Instant::now(), Duration::from_millis(250));
-        let count = batch.predictions.len() as u64;
-        while let Err(error) = self.try_write(&batch).await {
+        while let Err(error) = self.try_write(&mut batch).await {
             if !self.away {
                 tracing::error!(%error, "predictions cannot be written; they wait, and are dropped where too many do");
                 self.away = true;
             }
-            if began.elapsed() > PERSISTENCE {
-                self.metrics.lost(Lost::Database, count);
-                return;
+            if began.elapsed() >= self.persistence {
+                self.metrics.lost(Lost::Database, batch.predictions.len() as u64);
+                return self.delete_pictures(batch.predictions).await;
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(5));
@@ -77,10 +83,21 @@ impl Write {
         if std::mem::take(&mut self.away) {
             tracing::info!("predictions are written again");
         }
-        self.metrics.recorded(count);
     }
 
-    async fn try_write(&mut self, batch: &Batch) -> Result<(), StoreError> {
+    /// Deletes the pictures of predictions that are dropped. What cannot be deleted now, `forget` finds. Where the database took
+    /// a row without saying so, its picture is one that is gone.
+    async fn delete_pictures(&self, predictions: Vec<PredictionRow>) {
+        let Some(pictures) = &self.pictures else { return };
+        let names = predictions.into_iter().filter_map(|row| row.picture);
+        let deleted = stream::iter(names).for_each_concurrent(TOGETHER, async |name| {
+            let _ = pictures.delete(&name).await;
+        });
+        let _ = tokio::time::timeout(CLEANING, deleted).await;
+    }
+
+    /// Predictions that are written are no longer of the batch: nothing takes them back.
+    async fn try_write(&mut self, batch: &mut Batch) -> Result<(), StoreError> {
         for model in &batch.models {
             let digest = model.digest.to_string();
             if self.known.contains(&digest) {
@@ -92,6 +109,7 @@ impl Write {
             self.known.insert(digest);
         }
         self.store.add_predictions(&batch.predictions).await?;
+        self.metrics.recorded(batch.predictions.drain(..).len() as u64);
         self.store.add_shadow_outputs(&batch.shadows).await
     }
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use sqlx::Connection as _;
 use tagpoint::{
     model::Digest,
-    store::{Dialect, Store, now_ms, predictions::PredictionRow},
+    store::{Dialect, Pictures, Store, now_ms, predictions::PredictionRow},
 };
 
 use crate::{
@@ -22,6 +22,7 @@ on_both_databases!(
     an_answer_is_remembered_with_all_that_it_came_from,
     a_picture_is_kept_where_that_is_wanted_and_forgotten_with_its_prediction,
     a_picture_that_cannot_be_deleted_holds_up_no_other,
+    a_picture_whose_prediction_was_never_written_is_deleted_once_it_is_old,
     a_prediction_that_is_being_corrected_is_not_forgotten,
     a_share_is_a_share,
     no_answer_fails_or_waits_while_the_database_is_away_and_the_rows_come_later,
@@ -198,6 +199,23 @@ async fn a_picture_that_cannot_be_deleted_holds_up_no_other(database: TestDataba
     std::fs::remove_dir_all(&files[0]).unwrap();
     let _app = with_pictures(&database, kept.path(), 30).await;
     until(async || count(&database, "forgotten_pictures").await == 0).await;
+}
+
+async fn a_picture_whose_prediction_was_never_written_is_deleted_once_it_is_old(database: TestDatabase) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&database.setting()).await.unwrap().unwrap();
+    let kept = Pictures::open(folder.path().to_str().unwrap()).unwrap();
+    let ids = ["0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f23", "0199e3a0-5b1c-7d3e-8f4a-2b6c8d0e1f24"];
+    let names = ids.map(|id| format!("{}/2020-01-01/{id}.png", store.id()));
+    for name in &names {
+        kept.put(name, pictures::plain(4, 4, RED).into()).await.unwrap();
+    }
+    // The other one's prediction is there for good: somebody has corrected it.
+    store.add_predictions(&[PredictionRow { picture: Some(names[1].clone()), ..row(ids[1]) }]).await.unwrap();
+    store.add_feedback(ids[1], None, "{}").await.unwrap();
+    let _app = with_pictures(&database, folder.path(), 30).await;
+    until(async || kept.find(&names[0]).await.unwrap().is_none()).await;
+    assert!(kept.find(&names[1]).await.unwrap().is_some());
 }
 
 async fn a_prediction_that_is_being_corrected_is_not_forgotten(database: TestDatabase) {

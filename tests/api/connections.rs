@@ -9,7 +9,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::helpers::{App, models, pictures, problem};
+use crate::helpers::{App, grpc, models, pictures, problem};
 
 /// Writes a new certificate for localhost, with its key, and gives its PEM.
 fn certify(files: &TlsFiles) -> String {
@@ -227,4 +227,40 @@ async fn a_body_is_admitted_before_it_is_read() {
     app.answer("colours/predict", &picture).await;
     let response = app.predict("colours/predict", &[0; 5000]).send().await.unwrap();
     problem(response, 413, "body-too-large").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_waits_for_much_memory_holds_up_none_that_need_little() {
+    let app = App::start_with(&[("colours", &models::colours())], |settings| {
+        (settings.body_budget, settings.max_body) = (2 << 20, 2 << 20);
+    })
+    .await;
+    let begin = async |length: usize| {
+        let mut stream = TcpStream::connect(app.address).await.unwrap();
+        let head = format!(
+            "POST /v1/models/colours/predict HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\
+             expect: 100-continue\r\nconnection: close\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream
+    };
+    // Once it is asked for its body it has its memory, and leaves 512 KiB.
+    let mut first = begin(3 << 19).await;
+    first.read_exact(&mut [0; 25]).await.unwrap();
+    let mut second = begin(1 << 20).await;
+    // A moment, in which it comes to wait; it does so for a second.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let picture = pictures::noise(180, 180, 1);
+    assert!((90_000..110_000).contains(&picture.len()));
+    let chunks: Vec<_> = picture.chunks(10_000).map(|chunk| Ok::<_, std::io::Error>(chunk.to_vec())).collect();
+    let body = reqwest::Body::wrap_stream(futures_util::stream::iter(chunks));
+    let chunked = app.client.post(app.url("/v1/models/colours/predict")).body(body).send();
+    let mut sender = grpc::connect(app.address).await;
+    let call = grpc::call(app.address, "ModelInfer", grpc::whole(grpc::infer("colours", &picture)));
+    let (chunked, call) = tokio::join!(chunked, sender.send_request(call));
+    assert_eq!(grpc::status(call.unwrap()).await, "0");
+    assert_eq!(chunked.unwrap().status(), 200);
+    let mut answer = String::new();
+    second.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("urn:tagpoint:problem:body-budget"), "{answer}");
 }

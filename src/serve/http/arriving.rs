@@ -2,11 +2,13 @@
 //!
 //! Memory is held for a body of known length from before its first byte, so a client that sends it a byte at a time would
 //! keep others waiting. Such a body has to arrive at the pace that brings it whole within the time that a request may take;
-//! a sixth of that time is free, as networks have their moods. A body of unknown length takes memory as it comes.
+//! a sixth of that time is free, as networks have their moods. A body of unknown length takes memory as it comes. The first of
+//! it waits a short while for that, as other requests do. What follows does not: it would keep what it has from those who
+//! wait, of whom another may be what it waits for.
 
 use std::{
     pin::Pin,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -19,7 +21,10 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-use super::Budget;
+use super::{
+    Budget,
+    budget::{PATIENCE, PAUSE},
+};
 
 /// How fast a body has to arrive.
 #[derive(Clone, Copy, Debug)]
@@ -44,8 +49,12 @@ pub(super) enum GivenUp {
 
 /// What a body is held to while it arrives.
 pub(super) trait Watch {
-    /// So many bytes more have come: whether there is memory for them.
-    fn add(&mut self, bytes: usize) -> bool;
+    /// So many bytes more have come.
+    fn add(&mut self, bytes: usize);
+    /// Takes memory for all that has come, if it is there.
+    fn hold(&mut self) -> bool;
+    /// Whether it may wait for memory: it has none yet.
+    fn may_wait(&self) -> bool;
     /// When more has to be there; none where nothing is waited for. It only ever becomes later.
     fn due(&self) -> Option<Instant>;
     /// What is said of it then.
@@ -58,7 +67,9 @@ pub(super) trait Watch {
 pub(super) struct Arriving<W> {
     body: Body,
     watch: W,
-    /// The next time to look at what is due.
+    /// What has come and waits for memory, and until when.
+    waiting: Option<(Frame<Bytes>, Instant)>,
+    /// The next time to look at what is due, or for memory.
     clock: Pin<Box<Sleep>>,
 }
 
@@ -99,7 +110,11 @@ impl Fate {
 
     /// Holds memory for so many bytes in all, if it is there.
     fn hold(&self, budget: &Budget, bytes: u64) -> bool {
-        budget.grow(&mut self.held.lock().unwrap_or_else(PoisonError::into_inner), bytes)
+        budget.grow(&mut self.held(), bytes)
+    }
+
+    fn held(&self) -> MutexGuard<'_, Option<OwnedSemaphorePermit>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -111,9 +126,16 @@ impl Whole {
 }
 
 impl Watch for Whole {
-    fn add(&mut self, bytes: usize) -> bool {
+    fn add(&mut self, bytes: usize) {
         self.received += bytes as u64;
+    }
+
+    fn hold(&mut self) -> bool {
         self.budget.as_ref().is_none_or(|budget| self.fate.hold(budget, self.received))
+    }
+
+    fn may_wait(&self) -> bool {
+        self.fate.held().is_none()
     }
 
     fn due(&self) -> Option<Instant> {
@@ -132,7 +154,7 @@ impl Watch for Whole {
 impl<W: Watch> Arriving<W> {
     pub(super) fn new(body: Body, watch: W) -> Self {
         let clock = Box::pin(sleep_until(watch.due().unwrap_or_else(Instant::now)));
-        Self { body, watch, clock }
+        Self { body, watch, waiting: None, clock }
     }
 
     fn give_up(&self, why: GivenUp) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
@@ -158,28 +180,51 @@ impl<W: Watch + Unpin> HttpBody for Arriving<W> {
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
-            let late = ready!(self.poll_late(cx));
-            return self.give_up(late);
+        let (frame, until) = match self.waiting.take() {
+            Some(waiting) => waiting,
+            None => {
+                let Poll::Ready(next) = Pin::new(&mut self.body).poll_frame(cx) else {
+                    let late = ready!(self.poll_late(cx));
+                    return self.give_up(late);
+                };
+                let frame = match next {
+                    Some(Ok(frame)) if frame.data_ref().is_some_and(|data| !data.is_empty()) => frame,
+                    nothing => return Poll::Ready(nothing),
+                };
+                self.watch.add(frame.data_ref().map_or(0, Bytes::len));
+                (frame, Instant::now() + PATIENCE)
+            }
         };
-        let bytes = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()).map_or(0, Bytes::len);
-        let fits = bytes == 0 || self.watch.add(bytes);
-        if fits { Poll::Ready(frame) } else { self.give_up(GivenUp::NoMemory) }
+        if self.watch.hold() {
+            return Poll::Ready(Some(Ok(frame)));
+        }
+        if !self.watch.may_wait() || until <= Instant::now() {
+            return self.give_up(GivenUp::NoMemory);
+        }
+        self.waiting = Some((frame, until));
+        self.clock.as_mut().reset(Instant::now() + PAUSE);
+        ready!(self.clock.as_mut().poll(cx));
+        // It is to look again.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.waiting.is_none() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        match &self.waiting {
+            Some(_) => SizeHint::default(),
+            None => self.body.size_hint(),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use http_body_util::{BodyExt as _, StreamBody};
-    use tokio::sync::mpsc;
+    use tokio::{sync::mpsc, time::timeout};
 
     use super::*;
 
@@ -221,20 +266,49 @@ mod tests {
         assert!((LIMIT..2 * LIMIT).contains(&took), "{took:?}");
     }
 
+    /// A body of unknown length that has come as a whole, in pieces of so many bytes.
+    fn come(pieces: &[usize], budget: &Budget) -> (Arriving<Whole>, Arc<Fate>) {
+        let frames: Vec<_> =
+            pieces.iter().map(|&bytes| Ok::<_, axum::Error>(Frame::data(Bytes::from(vec![0; bytes])))).collect();
+        let (body, fate) = (Body::new(StreamBody::new(futures_util::stream::iter(frames))), Arc::new(Fate::default()));
+        let whole = Whole::new(Pace::new(60 * PATIENCE, None), Some(budget.clone()), Arc::clone(&fate));
+        (Arriving::new(body, whole), fate)
+    }
+
     #[tokio::test]
     async fn memory_is_taken_as_it_comes_and_kept_until_the_fate_is_looked_at() {
         let budget = Budget::new(2048);
-        let body = || Body::from(vec![0; 1500]);
-        let fate = Arc::new(Fate::default());
-        let pace = Pace::new(LIMIT, None);
-        Arriving::new(body(), Whole::new(pace, Some(budget.clone()), Arc::clone(&fate))).collect().await.unwrap();
-        let second = Arc::new(Fate::default());
-        assert!(
-            Arriving::new(body(), Whole::new(pace, Some(budget.clone()), Arc::clone(&second))).collect().await.is_err()
-        );
-        assert_eq!(second.given_up(), Some(GivenUp::NoMemory));
-        drop(fate);
-        let third = Arriving::new(body(), Whole::new(pace, Some(budget), Arc::default()));
-        assert_eq!(third.collect().await.unwrap().to_bytes().len(), 1500);
+        let (first, kept) = come(&[1500], &budget);
+        first.collect().await.unwrap();
+        let (second, fate) = come(&[1500], &budget);
+        assert!(second.collect().await.is_err());
+        assert_eq!(fate.given_up(), Some(GivenUp::NoMemory));
+        drop(kept);
+        assert_eq!(come(&[1500], &budget).0.collect().await.unwrap().to_bytes().len(), 1500);
+    }
+
+    #[tokio::test]
+    async fn the_first_of_a_body_waits_for_memory_and_nothing_of_it_is_lost() {
+        let budget = Budget::new(2048);
+        let (first, kept) = come(&[1500], &budget);
+        first.collect().await.unwrap();
+        let (second, fate) = come(&[1000, 500], &budget);
+        let mut second = std::pin::pin!(second.collect());
+        assert!(timeout(Duration::ZERO, &mut second).await.is_err(), "there is no memory");
+        drop(kept);
+        assert_eq!(second.await.unwrap().to_bytes().len(), 1500);
+        assert_eq!(fate.given_up(), None);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_has_memory_does_not_wait_for_more() {
+        let budget = Budget::new(2048);
+        let (first, _kept) = come(&[1000], &budget);
+        first.collect().await.unwrap();
+        let (second, fate) = come(&[1000, 500], &budget);
+        // At the first look: two bodies that wait for each other's memory would wait in vain.
+        let outcome = timeout(Duration::ZERO, second.collect()).await;
+        assert!(outcome.is_ok_and(|outcome| outcome.is_err()));
+        assert_eq!(fate.given_up(), Some(GivenUp::NoMemory));
     }
 }

@@ -12,8 +12,8 @@ use axum::{
 };
 use http::header;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout,
+    sync::{Mutex, OwnedSemaphorePermit, Semaphore},
+    time::{sleep, timeout},
 };
 
 use super::{
@@ -25,21 +25,27 @@ use super::{
 use crate::{error::Error, serve::oip::grpc};
 
 /// How long a request waits for others to be answered.
-const PATIENCE: Duration = Duration::from_secs(1);
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
+/// Between two looks for memory, for whoever waits for it.
+pub(super) const PAUSE: Duration = Duration::from_millis(10);
 /// Bytes of a permit: a body takes at least one.
 const UNIT: usize = 1024;
 
 /// Bytes that the bodies of all requests may take together. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(in crate::serve) struct Budget {
-    /// One permit for each KiB, held from before the body is read until its request is answered.
+    /// One permit for each KiB, held from before the body is read until its request is answered. They are taken all at once or
+    /// not at all: who waited in the semaphore for many would have all that are free meanwhile, and keep them from who needs few.
     free: Arc<Semaphore>,
+    /// Held by the first of the requests that wait for permits; the others wait for it, in order.
+    turn: Arc<Mutex<()>>,
     bytes: usize,
 }
 
 impl Budget {
     pub(in crate::serve) fn new(bytes: usize) -> Self {
-        Self { free: Arc::new(Semaphore::new(bytes.div_ceil(UNIT).min(Semaphore::MAX_PERMITS))), bytes }
+        let free = Semaphore::new(bytes.div_ceil(UNIT).min(Semaphore::MAX_PERMITS));
+        Self { free: Arc::new(free), turn: Arc::default(), bytes }
     }
 
     /// Takes so many bytes, or the whole budget where that is smaller, and waits a short while for them.
@@ -47,23 +53,38 @@ impl Budget {
     /// # Errors
     /// `BodyBudget` where others do not give back enough in time.
     pub(super) async fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Error> {
-        let units = bytes.min(self.bytes).div_ceil(UNIT);
-        let units = u32::try_from(units).unwrap_or(u32::MAX);
-        let taken = timeout(PATIENCE, Arc::clone(&self.free).acquire_many_owned(units)).await;
-        taken.map_err(|_| Error::BodyBudget { budget: self.bytes })?.map_err(Error::internal)
+        let taken = async {
+            let _turn = self.turn.lock().await;
+            loop {
+                match self.try_take(self.units(bytes)) {
+                    Some(taken) => break taken,
+                    None => sleep(PAUSE).await,
+                }
+            }
+        };
+        timeout(PATIENCE, taken).await.map_err(|_| Error::BodyBudget { budget: self.bytes })
     }
 
     /// Lets what is held grow to so many bytes in all; false where they are not free.
     pub(super) fn grow(&self, held: &mut Option<OwnedSemaphorePermit>, bytes: u64) -> bool {
-        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX).min(self.bytes);
-        let units = bytes.div_ceil(UNIT).saturating_sub(held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits));
-        let units = u32::try_from(units).unwrap_or(u32::MAX);
-        let Ok(more) = Arc::clone(&self.free).try_acquire_many_owned(units) else { return false };
+        let units = self.units(usize::try_from(bytes).unwrap_or(usize::MAX));
+        let missing = units.saturating_sub(held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits));
+        let Some(more) = self.try_take(missing) else { return false };
         match held {
             Some(held) => held.merge(more),
             none => *none = Some(more),
         }
         true
+    }
+
+    /// The permits for so many bytes.
+    fn units(&self, bytes: usize) -> usize {
+        bytes.min(self.bytes).div_ceil(UNIT)
+    }
+
+    fn try_take(&self, units: usize) -> Option<OwnedSemaphorePermit> {
+        let units = u32::try_from(units).unwrap_or(u32::MAX);
+        Arc::clone(&self.free).try_acquire_many_owned(units).ok()
     }
 
     /// What is said of a body that was given up.
@@ -161,5 +182,32 @@ mod tests {
         tokio::time::sleep(PATIENCE / 2).await;
         drop(first);
         assert!(waiting.await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_much_takes_nothing_from_who_needs_little() {
+        let budget = Budget::new(10 * UNIT);
+        let first = budget.take(6 * UNIT).await.unwrap();
+        let mut large = std::pin::pin!(budget.take(8 * UNIT));
+        assert!(timeout(Duration::ZERO, &mut large).await.is_err(), "there are not so many free");
+        let mut small = None;
+        assert!(budget.grow(&mut small, 4 * UNIT as u64));
+        drop((first, small));
+        assert_eq!(large.await.unwrap().num_permits(), 8);
+    }
+
+    #[tokio::test]
+    async fn those_who_wait_are_served_in_order() {
+        let budget = Budget::new(10 * UNIT);
+        let first = budget.take(6 * UNIT).await.unwrap();
+        let mut large = std::pin::pin!(budget.take(8 * UNIT));
+        assert!(timeout(Duration::ZERO, &mut large).await.is_err());
+        let mut small = std::pin::pin!(budget.take(UNIT));
+        assert!(
+            timeout(Duration::ZERO, &mut small).await.is_err(),
+            "small ones would keep a large one waiting for ever"
+        );
+        drop(first);
+        assert!(large.await.is_ok() && small.await.is_ok());
     }
 }

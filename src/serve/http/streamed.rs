@@ -51,11 +51,14 @@ impl Unanswered {
         self.lock().given_up.map(|why| self.budget.error(why))
     }
 
-    /// Whether there is memory for so many bytes more.
-    fn add(&self, bytes: usize) -> bool {
-        let State { received, since, held, .. } = &mut *self.lock();
+    fn add(&self, bytes: usize) {
+        let State { received, since, .. } = &mut *self.lock();
         *received += bytes as u64;
         since.get_or_insert_with(Instant::now);
+    }
+
+    fn hold(&self) -> bool {
+        let State { received, held, .. } = &mut *self.lock();
         self.budget.grow(held, self.packed.unwrap_or(*received))
     }
 
@@ -65,8 +68,16 @@ impl Unanswered {
 }
 
 impl Watch for Arc<Unanswered> {
-    fn add(&mut self, bytes: usize) -> bool {
-        Unanswered::add(self, bytes)
+    fn add(&mut self, bytes: usize) {
+        Unanswered::add(self, bytes);
+    }
+
+    fn hold(&mut self) -> bool {
+        Unanswered::hold(self)
+    }
+
+    fn may_wait(&self) -> bool {
+        self.lock().held.is_none()
     }
 
     /// Between two messages a stream may be silent for as long as it likes.
@@ -117,7 +128,8 @@ mod tests {
             unanswered.clear();
         }
         let other = Unanswered::new(unanswered.budget.clone(), LIMIT, None);
-        assert!(other.add(1024));
+        other.add(1024);
+        assert!(other.hold());
         send.send(2000).await.unwrap();
         send.send(2000).await.unwrap();
         assert!(body.frame().await.unwrap().is_ok() && body.frame().await.unwrap().is_err());
@@ -130,9 +142,10 @@ mod tests {
         send.send(1).await.unwrap();
         assert!(body.frame().await.unwrap().is_ok());
         let second = Unanswered::new(first.budget.clone(), LIMIT, Some(2048));
-        assert!(!second.add(1));
+        second.add(1);
+        assert!(!second.hold());
         first.clear();
-        assert!(second.add(1));
+        assert!(second.hold());
     }
 
     #[tokio::test]

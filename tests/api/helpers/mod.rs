@@ -3,6 +3,7 @@
 pub mod clients;
 pub mod database;
 pub mod graphs;
+pub mod grpc;
 pub mod models;
 pub mod origin;
 pub mod pictures;

@@ -8,11 +8,10 @@ use flate2::{
 };
 use futures_util::{StreamExt as _, stream};
 use http::{HeaderValue, Request, StatusCode};
-use http_body_util::{BodyExt as _, Full, StreamBody};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use http_body_util::{BodyExt as _, StreamBody};
 
 use super::{Target, good};
-use crate::helpers::problem;
+use crate::helpers::{grpc, problem};
 
 /// What one picture may have, and what it may take while it is decoded: 8 bytes a pixel, 3 as RGB, and as many to turn.
 const PIXELS: u32 = 4_000_000;
@@ -193,12 +192,12 @@ async fn packed_bodies_are_unpacked_up_to_their_limit() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn packed_grpc_messages_are_unpacked_up_to_their_limit() {
     let target = Target::start(&["--max-body-bytes", "8000000"]).await;
-    let mut sender = http2(&target).await;
+    let mut sender = grpc::connect(target.program.address).await;
     let packed = gzip_of_spaces(400);
     let frame = [&[1][..], &u32::try_from(packed.len()).unwrap().to_be_bytes(), &packed].concat();
     for _ in 0..8 {
-        let request = packed_call(&target, Full::new(bytes::Bytes::from(frame.clone())));
-        assert_eq!(grpc_status(sender.send_request(request).await.unwrap()).await, "8", "resource exhausted");
+        let request = packed_call(&target, grpc::whole(frame.clone()));
+        assert_eq!(grpc::status(sender.send_request(request).await.unwrap()).await, "8", "resource exhausted");
     }
     target.is_well().await;
     target.took_at_most(64.0);
@@ -210,58 +209,28 @@ async fn packed_grpc_messages_take_the_memory_of_what_they_may_become() {
     let target =
         Target::start(&["--max-body-bytes", "2000000", "--body-budget-bytes", "2000000", "--request-timeout-s", "36"])
             .await;
-    let mut sender = http2(&target).await;
+    let mut sender = grpc::connect(target.program.address).await;
     let call = || packed_call(&target, part_of_a_message(100));
     let first = tokio::spawn(sender.send_request(call()));
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let second = grpc_status(sender.send_request(call()).await.unwrap()).await;
+    let second = grpc::status(sender.send_request(call()).await.unwrap()).await;
     assert_eq!(second, "14", "unavailable: the first has all of it");
-    assert_eq!(grpc_status(first.await.unwrap().unwrap()).await, "4", "deadline exceeded");
+    assert_eq!(grpc::status(first.await.unwrap().unwrap()).await, "4", "deadline exceeded");
     target.is_well().await;
 }
 
-/// A connection over HTTP/2, to be asked with bodies of one kind.
-async fn http2<B>(target: &Target) -> hyper::client::conn::http2::SendRequest<B>
-where
-    B: hyper::body::Body<Data = bytes::Bytes, Error = std::convert::Infallible> + Send + Unpin + 'static,
-{
-    let io = TokioIo::new(target.connect().await);
-    let (sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
-    tokio::spawn(connection);
-    sender
-}
-
-/// A call of the inference service.
-fn grpc_call<B>(target: &Target, method: &str, body: B) -> Request<B> {
-    Request::post(target.program.url(&format!("/inference.GRPCInferenceService/{method}")))
-        .header("content-type", "application/grpc")
-        .header("te", "trailers")
-        .body(body)
-        .unwrap()
-}
-
-/// One whose messages are packed.
-fn packed_call<B>(target: &Target, body: B) -> Request<B> {
-    let mut call = grpc_call(target, "ModelInfer", body);
+/// A call whose messages are packed.
+fn packed_call(target: &Target, body: grpc::Body) -> Request<grpc::Body> {
+    let mut call = grpc::call(target.program.address, "ModelInfer", body);
     call.headers_mut().insert("grpc-encoding", HeaderValue::from_static("gzip"));
     call
 }
 
-/// The status of a gRPC answer, which comes with its head where there is nothing else.
-async fn grpc_status(response: http::Response<hyper::body::Incoming>) -> String {
-    let (head, body) = response.into_parts();
-    let trailers = body.collect().await.unwrap().trailers().cloned().unwrap_or_default();
-    let code = head.headers.get("grpc-status").or_else(|| trailers.get("grpc-status")).unwrap();
-    code.to_str().unwrap().to_owned()
-}
-
 /// The first of a message that never comes whole: so many bytes of a megabyte, and then nothing.
-fn part_of_a_message(
-    bytes: usize,
-) -> impl hyper::body::Body<Data = bytes::Bytes, Error = std::convert::Infallible> + Unpin {
+fn part_of_a_message(bytes: usize) -> grpc::Body {
     let frame = [&[0][..], &1_000_000_u32.to_be_bytes(), &vec![0; bytes]].concat();
     let frame = Ok(hyper::body::Frame::data(bytes::Bytes::from(frame)));
-    StreamBody::new(stream::iter([frame]).chain(stream::pending()))
+    StreamBody::new(stream::iter([frame]).chain(stream::pending())).boxed_unsync()
 }
 
 /// Each of many streams may have a message that waits for its end: together they have the memory for bodies and no more, and each
@@ -271,8 +240,8 @@ async fn streams_of_grpc_calls_share_the_memory_for_bodies() {
     let target =
         Target::start(&["--max-body-bytes", "2000000", "--body-budget-bytes", "2000000", "--request-timeout-s", "3"])
             .await;
-    let mut sender = http2(&target).await;
-    let call = |bytes| grpc_call(&target, "ModelStreamInfer", part_of_a_message(bytes));
+    let mut sender = grpc::connect(target.program.address).await;
+    let call = |bytes| grpc::call(target.program.address, "ModelStreamInfer", part_of_a_message(bytes));
     let mut answers = Vec::new();
     for _ in 0..4 {
         answers.push(tokio::spawn(sender.send_request(call(900_000))));
@@ -280,7 +249,7 @@ async fn streams_of_grpc_calls_share_the_memory_for_bodies() {
     }
     let mut statuses = Vec::new();
     for answer in answers {
-        statuses.push(grpc_status(answer.await.unwrap().unwrap()).await);
+        statuses.push(grpc::status(answer.await.unwrap().unwrap()).await);
     }
     statuses.sort();
     // Two had room, and then no time; two found no room.

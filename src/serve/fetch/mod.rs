@@ -44,7 +44,7 @@ impl Fetcher {
         crate::tls::use_ring();
         let rules = Arc::new(rules);
         let client = Client::builder()
-            .dns_resolver(resolve::Checked(Arc::clone(&rules)))
+            .dns_resolver(resolve::Checked::new(Arc::clone(&rules)))
             .redirect(Policy::none())
             .retry(reqwest::retry::never())
             .no_proxy()

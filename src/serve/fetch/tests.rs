@@ -130,7 +130,7 @@ async fn an_address_of_this_machine_is_refused_without_a_connection() {
 #[tokio::test]
 async fn a_name_is_refused_where_one_of_its_addresses_is() {
     let rules = Arc::new(rules(&[]));
-    let resolver = resolve::Checked(Arc::clone(&rules));
+    let resolver = resolve::Checked::new(Arc::clone(&rules));
     let found = reqwest::dns::Resolve::resolve(&resolver, "localhost".parse().unwrap()).await;
     // localhost is 127.0.0.1, which is allowed here, and on many machines ::1, which is not.
     let all: Vec<_> = tokio::net::lookup_host(("localhost", 0)).await.unwrap().map(|address| address.ip()).collect();

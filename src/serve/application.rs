@@ -2,7 +2,8 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use tokio::{net::TcpListener, sync::Notify, task::AbortHandle};
+use tokio::{net::TcpListener, task::AbortHandle};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     copies::Copies,
@@ -121,6 +122,8 @@ impl Application {
         let jobs = store.clone().map(|store| Jobs::new(store, Arc::clone(&self.settings), edge.fetcher.clone()));
         let jobs = jobs.transpose().map_err(std::io::Error::other)?;
         let working = jobs.as_ref().map(|jobs| jobs.start(&pipeline));
+        // Cancelled when the stop begins: streams end, and the wait for accepted requests has an end.
+        let stopping = CancellationToken::new();
         let router = http::router(Arc::new(AppState {
             pipeline,
             jobs,
@@ -132,18 +135,17 @@ impl Application {
             pictures,
             budget: http::Budget::new(self.settings.body_budget),
             settings: Arc::clone(&self.settings),
+            stopping: stopping.clone(),
         }));
 
-        // Told once when the stop begins, so that the wait for accepted requests has an end.
-        let stopping = Arc::new(Notify::new());
-        let told = Arc::clone(&stopping);
+        let told = stopping.clone();
         let signal = async move {
             shutdown.await;
             tracing::info!("stopping: no new requests, finishing those accepted");
-            told.notify_one();
+            told.cancel();
         };
         let overtime = async {
-            stopping.notified().await;
+            stopping.cancelled().await;
             tokio::time::sleep(self.settings.stop_timeout).await;
         };
         tokio::pin!(overtime);

@@ -37,6 +37,7 @@ mod sdk;
 mod shadow;
 mod store;
 mod stores;
+mod streams;
 mod tools;
 mod traces;
 mod unread;

@@ -13,9 +13,9 @@ use super::{AppState, page};
 use crate::{
     error::Error,
     serve::{
-        keys::{Admitted, Denied, Scope},
+        keys::{Admitted, Denied, GivenKey, Keyring, Scope},
         listen::Peer,
-        oip::grpc::PREFIX as GRPC,
+        oip::grpc::{self, PREFIX as GRPC},
     },
 };
 
@@ -25,6 +25,14 @@ pub(super) struct Key {
     pub(super) name: String,
     /// Whether it has the scope `admin`.
     pub(super) is_admin: bool,
+}
+
+/// What a stream of calls was let in by, for its messages: each has to be let in as well.
+#[derive(Clone, Copy)]
+pub(in crate::serve) struct Pass {
+    key: Option<GivenKey>,
+    scope: Scope,
+    from: IpAddr,
 }
 
 /// What is said while the database's keys cannot be asked for, and have not been for too long.
@@ -37,7 +45,8 @@ pub(super) fn check(app: &AppState, request: &mut Request) -> Result<(), Error> 
         return Ok(());
     };
     let from = request.extensions().get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
-    let admitted = app.keys.admit(key(request.headers()), scope, from).map_err(|denied| {
+    let pass = Pass { key: key(request.headers()).map(GivenKey::of), scope, from };
+    let admitted = app.keys.admit(pass.key, scope, from).map_err(|denied| {
         if matches!(denied, Denied::UnknownKey | Denied::WrongKeys(_)) {
             Span::current().record("client", field::display(from));
         }
@@ -47,7 +56,22 @@ pub(super) fn check(app: &AppState, request: &mut Request) -> Result<(), Error> 
         Span::current().record("key", &name);
         request.extensions_mut().insert(Key { name, is_admin });
     }
+    if grpc::is_stream(request.uri().path()) {
+        request.extensions_mut().insert(pass);
+    }
     Ok(())
+}
+
+impl Pass {
+    /// Lets the first message in: the call itself was counted in its place, but the key may have gone since.
+    pub(in crate::serve) fn admit_first(&self, keys: &Keyring) -> Result<(), Error> {
+        keys.check(self.key, self.scope, self.from).map_err(|denied| refusal(denied, self.scope))
+    }
+
+    /// Lets a further message in, and counts it as a request.
+    pub(in crate::serve) fn admit(&self, keys: &Keyring) -> Result<(), Error> {
+        keys.admit(self.key, self.scope, self.from).map(|_| ()).map_err(|denied| refusal(denied, self.scope))
+    }
 }
 
 /// The scope that an address needs; none where it is open to all. What is not named here needs a key.

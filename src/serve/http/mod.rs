@@ -39,11 +39,13 @@ use axum::{
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse as _, Response},
 };
+use tokio_util::sync::CancellationToken;
 use tower::ServiceBuilder;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use document::openapi_document;
 
+pub(super) use access::Pass;
 pub(super) use budget::Budget;
 pub(super) use streamed::Unanswered;
 
@@ -82,6 +84,8 @@ pub(super) struct AppState {
     /// None where pictures are not kept.
     pub(super) pictures: Option<Pictures>,
     pub(super) settings: Arc<Settings>,
+    /// Cancelled when the stop begins: streams, which may go on for hours, end.
+    pub(super) stopping: CancellationToken,
 }
 
 impl AppState {

@@ -76,6 +76,10 @@ struct Holder {
     stored: Option<Stored>,
 }
 
+/// What a request gives for a key: its SHA-256, by which it is known. Not to be shown, as it would let a weak key be guessed.
+#[derive(Clone, Copy)]
+pub(super) struct GivenKey([u8; 32]);
+
 /// A key that lets a request in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Admitted {
@@ -175,12 +179,41 @@ impl Keyring {
     ///
     /// # Errors
     /// See [`Denied`].
-    pub(super) fn admit(&self, given: Option<&[u8]>, scope: Scope, from: IpAddr) -> Result<Option<Admitted>, Denied> {
+    pub(super) fn admit(
+        &self,
+        given: Option<GivenKey>,
+        scope: Scope,
+        from: IpAddr,
+    ) -> Result<Option<Admitted>, Denied> {
         let holders = self.holders();
+        let Some(holder) = self.find(&holders, given, scope, from)? else { return Ok(None) };
+        let name = || holder.key.name.clone();
+        if let Some(limiter) = &holder.limiter {
+            limiter.take().map_err(|wait| Denied::Rate(name(), wait))?;
+        }
+        Ok(Some(Admitted { name: name(), is_admin: holder.key.scopes.contains(&Scope::Admin) }))
+    }
+
+    /// Whether what was let in would be let in now, which is not counted.
+    ///
+    /// # Errors
+    /// See [`Denied`]; never `Rate`.
+    pub(super) fn check(&self, given: Option<GivenKey>, scope: Scope, from: IpAddr) -> Result<(), Denied> {
+        self.find(&self.holders(), given, scope, from).map(|_| ())
+    }
+
+    /// The holder of a key that opens a scope; none where no key is needed.
+    fn find<'a>(
+        &self,
+        holders: &'a Holders,
+        given: Option<GivenKey>,
+        scope: Scope,
+        from: IpAddr,
+    ) -> Result<Option<&'a Holder>, Denied> {
         if !holders.needed {
             return Ok(None);
         }
-        let given: [u8; 32] = Sha256::digest(given.ok_or(Denied::NoKey)?).into();
+        let GivenKey(given) = given.ok_or(Denied::NoKey)?;
         // Every key is compared, whole: the time says nothing about which one it was, or how far it fitted.
         let mut found = None;
         for holder in &holders.keys {
@@ -202,14 +235,16 @@ impl Keyring {
             }
             stored.used(now);
         }
-        let name = || holder.key.name.clone();
         if !holder.key.scopes.contains(&scope) {
-            return Err(Denied::Scope(name()));
+            return Err(Denied::Scope(holder.key.name.clone()));
         }
-        if let Some(limiter) = &holder.limiter {
-            limiter.take().map_err(|wait| Denied::Rate(name(), wait))?;
-        }
-        Ok(Some(Admitted { name: name(), is_admin: holder.key.scopes.contains(&Scope::Admin) }))
+        Ok(Some(holder))
+    }
+}
+
+impl GivenKey {
+    pub(super) fn of(key: &[u8]) -> Self {
+        Self(Sha256::digest(key).into())
     }
 }
 
@@ -223,6 +258,10 @@ mod tests {
 
     const KEY: &str = "a-key-of-some-length";
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    fn given(key: &str) -> Option<GivenKey> {
+        Some(GivenKey::of(key.as_bytes()))
+    }
 
     fn ring(list: &str, rate: Option<Rate>) -> Keyring {
         Keyring::new(parse_list(list).unwrap(), rate, Some("0.01/2".parse().unwrap()))
@@ -238,10 +277,10 @@ mod tests {
     #[test]
     fn a_key_opens_what_its_scopes_say() {
         let ring = ring(&format!("web:predict:{KEY} ops:predict+admin:another-key-of-length"), None);
-        assert_eq!(ring.admit(Some(KEY.as_bytes()), Scope::Predict, HERE), Ok(admitted("web", false)));
-        assert_eq!(ring.admit(Some(KEY.as_bytes()), Scope::Admin, HERE), Err(Denied::Scope("web".to_owned())));
-        assert_eq!(ring.admit(Some(b"another-key-of-length"), Scope::Admin, HERE), Ok(admitted("ops", true)));
-        assert_eq!(ring.admit(Some(b"a-key-of-some-lengt"), Scope::Predict, HERE), Err(Denied::UnknownKey));
+        assert_eq!(ring.admit(given(KEY), Scope::Predict, HERE), Ok(admitted("web", false)));
+        assert_eq!(ring.admit(given(KEY), Scope::Admin, HERE), Err(Denied::Scope("web".to_owned())));
+        assert_eq!(ring.admit(given("another-key-of-length"), Scope::Admin, HERE), Ok(admitted("ops", true)));
+        assert_eq!(ring.admit(given("a-key-of-some-lengt"), Scope::Predict, HERE), Err(Denied::UnknownKey));
         assert_eq!(ring.admit(None, Scope::Predict, HERE), Err(Denied::NoKey));
     }
 
@@ -249,12 +288,12 @@ mod tests {
     fn after_too_many_wrong_keys_the_next_is_told_to_wait_and_a_right_one_is_let_in() {
         let ring = ring(&format!("web:predict:{KEY}"), None);
         for _ in 0..2 {
-            assert_eq!(ring.admit(Some(b"wrong"), Scope::Predict, HERE), Err(Denied::UnknownKey));
+            assert_eq!(ring.admit(given("wrong"), Scope::Predict, HERE), Err(Denied::UnknownKey));
         }
-        let denied = ring.admit(Some(b"wrong"), Scope::Predict, HERE);
+        let denied = ring.admit(given("wrong"), Scope::Predict, HERE);
         assert!(matches!(denied, Err(Denied::WrongKeys(wait)) if wait > Duration::from_secs(90)), "{denied:?}");
         assert_eq!(ring.admit(None, Scope::Predict, HERE), Err(Denied::NoKey));
-        assert_eq!(ring.admit(Some(KEY.as_bytes()), Scope::Predict, HERE), Ok(admitted("web", false)));
+        assert_eq!(ring.admit(given(KEY), Scope::Predict, HERE), Ok(admitted("web", false)));
     }
 
     #[test]
@@ -263,17 +302,30 @@ mod tests {
         let ring = ring("", Some("0.001".parse::<Rate>().unwrap()));
         let file = format!("[[key]]\nname = \"web\"\nscopes = [\"predict\"]\nkey = \"{KEY}\"\n");
         ring.replace_by_file(path, &file).unwrap();
-        assert!(ring.admit(Some(KEY.as_bytes()), Scope::Predict, HERE).is_ok());
+        assert!(ring.admit(given(KEY), Scope::Predict, HERE).is_ok());
         let more = format!("{file}[[key]]\nname = \"b\"\nscopes = [\"predict\"]\nkey = \"b-key-of-some-length\"\n");
         ring.replace_by_file(path, &more).unwrap();
-        match ring.admit(Some(KEY.as_bytes()), Scope::Predict, HERE) {
+        match ring.admit(given(KEY), Scope::Predict, HERE) {
             Err(Denied::Rate(name, wait)) => assert!(name == "web" && wait > Duration::from_secs(900), "{wait:?}"),
             other => panic!("{other:?}"),
         }
-        assert!(ring.admit(Some(b"b-key-of-some-length"), Scope::Predict, HERE).is_ok());
+        assert!(ring.admit(given("b-key-of-some-length"), Scope::Predict, HERE).is_ok());
         // Another rate of its own begins anew.
         ring.replace_by_file(path, &format!("{file}requests_per_second = 5\nburst = 2\n")).unwrap();
-        assert!(ring.admit(Some(KEY.as_bytes()), Scope::Predict, HERE).is_ok());
+        assert!(ring.admit(given(KEY), Scope::Predict, HERE).is_ok());
+    }
+
+    #[test]
+    fn what_was_let_in_is_looked_at_again_without_being_counted() {
+        let ring = ring(&format!("web:predict:{KEY}"), Some("0.001".parse().unwrap()));
+        assert!(ring.admit(given(KEY), Scope::Predict, HERE).is_ok());
+        for _ in 0..3 {
+            assert_eq!(ring.check(given(KEY), Scope::Predict, HERE), Ok(()));
+        }
+        assert!(matches!(ring.admit(given(KEY), Scope::Predict, HERE), Err(Denied::Rate(..))));
+        assert_eq!(ring.check(given(KEY), Scope::Admin, HERE), Err(Denied::Scope("web".to_owned())));
+        assert_eq!(ring.check(None, Scope::Predict, HERE), Err(Denied::NoKey));
+        assert_eq!(ring.check(given("another-key-of-length"), Scope::Predict, HERE), Err(Denied::UnknownKey));
     }
 
     #[test]
@@ -285,7 +337,7 @@ mod tests {
         {
             let error = ring.replace_by_file(Path::new("keys.toml"), broken).unwrap_err();
             assert!(error.starts_with("keys.toml: "), "{error}");
-            assert!(ring.admit(Some(KEY.as_bytes()), Scope::Predict, HERE).is_ok());
+            assert!(ring.admit(given(KEY), Scope::Predict, HERE).is_ok());
         }
     }
 }

@@ -29,7 +29,7 @@ use crate::{
 /// The service.
 #[derive(Clone, Debug)]
 pub(in crate::serve) struct Service {
-    app: App,
+    pub(super) app: App,
 }
 
 impl Service {
@@ -148,8 +148,7 @@ impl GrpcInferenceService for Service {
         &self,
         request: Request<Streaming<ModelInferRequest>>,
     ) -> Result<Response<Self::ModelStreamInferStream>, Status> {
-        let (id, unanswered) = (id_of(&request), request.extensions().get().cloned());
-        Ok(Response::new(Box::pin(answers(self.clone(), request.into_inner(), id, unanswered))))
+        Ok(Response::new(Box::pin(answers(self.clone(), request))))
     }
 
     async fn repository_index(

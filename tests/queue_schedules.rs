@@ -12,5 +12,5 @@ fn no_order_of_steps_loses_a_wake_up_or_an_answer_or_gives_one_to_somebody_else(
     let output = Command::new(program).env("SHUTTLE_SILENCE_WARNINGS", "1").output().unwrap();
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{out}\n{err}");
-    assert_eq!(out.matches(" ... ok").count(), 10, "{out}");
+    assert_eq!(out.matches(" ... ok").count(), 11, "{out}");
 }

@@ -32,8 +32,9 @@ const DRAWN: usize = 3000;
 fn main() {
     let times = std::env::var("TAGPOINT_SCHEDULES").map_or(1, |times| times.parse().unwrap());
     let drawn = DRAWN * times;
-    let scenarios: [(&str, fn()); 8] = [
+    let scenarios: [(&str, fn()); 9] = [
         ("each_client_gets_its_own_answer", scenarios::each_client_gets_its_own_answer),
+        ("an_answer_leaves_a_place_free", scenarios::a_client_asks_again_as_soon_as_it_is_answered),
         ("pictures_wait_for_company_and_a_delay_ends", scenarios::pictures_wait_for_company),
         ("a_batch_that_fails_is_answered_picture_by_picture", scenarios::a_batch_fails),
         ("clients_that_go_away_give_their_places_back", scenarios::clients_go_away),

@@ -1,7 +1,14 @@
 //! Pictures of different requests run together, wait in bounded numbers, and do not touch each other's answers.
 
-use serde_json::Value;
-use tokio::task::JoinSet;
+use std::time::{Duration, Instant};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    task::JoinSet,
+};
 
 use crate::helpers::{App, models, pictures, problem};
 
@@ -72,23 +79,95 @@ async fn a_full_queue_is_a_503_that_says_when_to_come_back() {
     app.answer("slow/predict", &pictures::pattern(64, 1)).await;
 }
 
-#[tokio::test]
-async fn pictures_of_a_form_that_find_the_queue_full_fail_in_their_places() {
+/// A JSON body of these pictures, as base64 and by name.
+fn json_of(pictures: &[(String, String)]) -> Value {
+    let images: Vec<Value> = pictures.iter().map(|(name, image)| json!({"name": name, "image": image})).collect();
+    json!({ "images": images })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_pictures_than_the_queue_has_places_are_all_answered_by_an_idle_server() {
     let app = App::start_with(&[("slow", &models::slow(1))], |settings| settings.queue_limit = 2).await;
     let picture = pictures::pattern(64, 1);
-    let parts: Vec<(&str, &[u8])> = (0..8).map(|_| ("picture.png", picture.as_slice())).collect();
-    let (status, body) = app.form("slow/predict", &parts).await;
-    assert_eq!(status, 200);
-    let results = body["results"].as_array().unwrap();
-    assert!(results[0].get("labels").is_some(), "{body}");
-    assert!(results.iter().any(|result| result["error"]["type"] == "urn:tagpoint:problem:queue-full"), "{body}");
+    let names: Vec<String> = (0..8).map(|i| format!("{i}.png")).collect();
+    let parts: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), picture.as_slice())).collect();
+    let form = app.form("slow/predict", &parts).await;
+    let images: Vec<_> = names.iter().map(|name| (name.clone(), BASE64.encode(&picture))).collect();
+    let list = app.client.post(app.url("/v1/models/slow/predict")).json(&json_of(&images)).send().await.unwrap();
+    let list = (list.status().as_u16(), list.json().await.unwrap());
+    for (status, body) in [form, list] {
+        assert_eq!(status, 200, "{body}");
+        let results = body["results"].as_array().unwrap();
+        let files: Vec<&str> = results.iter().map(|result| result["file"].as_str().unwrap()).collect();
+        assert_eq!(files, names);
+        assert!(results.iter().all(|result| result.get("labels").is_some()), "{body}");
+    }
+}
+
+/// A request that is let in, and whose body is still to come.
+async fn begin(app: &App, content_type: &str, length: usize) -> TcpStream {
+    let mut stream = TcpStream::connect(app.address).await.unwrap();
+    let head = format!(
+        "POST /v1/models/colours/predict HTTP/1.1\r\nhost: a\r\ncontent-type: {content_type}\r\n\
+         content-length: {length}\r\nexpect: 100-continue\r\nconnection: close\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut interim = [0; 25];
+    stream.read_exact(&mut interim).await.unwrap();
+    assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pictures_of_a_request_that_find_the_queue_full_of_others_fail_in_their_places() {
+    let app = App::start_with(&[("colours", &models::colours())], |settings| {
+        // Two pictures wait for a third, for which there is no place.
+        (settings.queue_limit, settings.max_batch, settings.max_delay) = (2, 3, Duration::from_secs(600));
+    })
+    .await;
+    let picture = pictures::plain(4, 4, [255, 0, 0]);
+    let part = |name: &str| {
+        let head = format!("--b\r\ncontent-disposition: form-data; name=\"p\"; filename=\"{name}\"\r\n\r\n");
+        [head.as_bytes(), &picture, b"\r\n"].concat()
+    };
+    let form = [part("a.png"), part("b.png"), b"--b--\r\n".to_vec()].concat();
+    let [whole, broken] = [BASE64.encode(&picture), "%".to_owned()];
+    let list = json_of(&[("a.png".to_owned(), whole.clone()), ("x".to_owned(), broken), ("b.png".to_owned(), whole)]);
+    let list = list.to_string().into_bytes();
+    // They are let in while there are places.
+    let by_form = begin(&app, "multipart/form-data; boundary=b", form.len()).await;
+    let by_list = begin(&app, "application/json", list.len()).await;
+    for _ in 0..2 {
+        tokio::spawn(app.predict("colours/predict", &picture).send());
+    }
+    let (begun, full) = (Instant::now(), "tagpoint_queue_length{model=\"colours\",version=\"1\"} 2\n");
+    while !app.get("/metrics").await.text().await.unwrap().contains(full) {
+        assert!(begun.elapsed() < Duration::from_secs(30), "the queue is never full");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    for (mut stream, body, expected) in [
+        (by_form, form, &[("a.png", "queue-full"), ("b.png", "queue-full")][..]),
+        (by_list, list, &[("a.png", "queue-full"), ("x", "body"), ("b.png", "queue-full")]),
+    ] {
+        stream.write_all(&body).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 503") && head.contains("retry-after: "), "{answer}");
+        let body: Value = serde_json::from_str(body).unwrap();
+        let failed = body["results"].as_array().unwrap().iter();
+        let failed: Vec<_> = failed.map(|result| (&result["file"], &result["error"]["type"])).collect();
+        let expected = expected.iter().map(|(file, kind)| (json!(file), json!(format!("urn:tagpoint:problem:{kind}"))));
+        let expected: Vec<_> = expected.collect();
+        assert_eq!(failed, expected.iter().map(|(file, kind)| (file, kind)).collect::<Vec<_>>());
+    }
 }
 
 #[tokio::test]
 async fn a_picture_that_the_model_cannot_digest_fails_alone() {
     let app = App::start_with(&[("no-white", &models::no_white())], |settings| {
         settings.max_batch = 3;
-        settings.max_delay = std::time::Duration::from_secs(600);
+        settings.max_delay = Duration::from_secs(600);
     })
     .await;
     let colours = [[51, 0, 102], [255; 3], [204, 153, 0]];
@@ -121,7 +200,7 @@ async fn instances_are_as_many_threads_that_give_the_same_answers_and_go_with_th
     .await;
     // A thread gives itself its name, once it runs.
     while threads("model-twofold") < 2 {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert_eq!(threads("model-twofold"), 2);
     let picture = pictures::pattern(64, 1);
@@ -132,9 +211,9 @@ async fn instances_are_as_many_threads_that_give_the_same_answers_and_go_with_th
     }
     app.change(reqwest::Method::POST, "models/twofold/unload").await;
     // Their work is over; the system takes a moment to forget them.
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     while threads("model-twofold") > 0 {
-        assert!(begun.elapsed() < std::time::Duration::from_secs(10), "the threads stay");
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        assert!(begun.elapsed() < Duration::from_secs(10), "the threads stay");
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -67,8 +67,8 @@ fn is_own(answer: Answer, pixel: u8) {
     assert!((1..=RULE.max_batch).contains(&output.batch_size));
 }
 
-/// Every place becomes free, and no more than there are; the workers end once the queue is gone. A client may have its
-/// answer a moment before its place is free.
+/// Every place becomes free, and no more than there are; the workers end once the queue is gone. A picture whose client went away
+/// may still run for a moment.
 fn end(queue: Queue, workers: Vec<JoinHandle<()>>) {
     let mut places = Vec::new();
     while places.len() < RULE.queue_limit {
@@ -101,6 +101,16 @@ pub fn each_client_gets_its_own_answer() {
         .collect();
     clients.into_iter().zip(0..).for_each(|(client, pixel)| is_own(client.join().unwrap(), pixel));
     end(queue, workers);
+}
+
+pub fn a_client_asks_again_as_soon_as_it_is_answered() {
+    let (queue, workers) = open(BatchRule { queue_limit: 1, ..RULE }, 1);
+    for pixel in 0..3 {
+        let place = queue.reserve().expect("its own place is free again");
+        is_own(block_on(place.put(vec![pixel], Terms::default()).output()), pixel);
+    }
+    drop(queue);
+    workers.into_iter().for_each(|worker| worker.join().unwrap());
 }
 
 pub fn pictures_wait_for_company() {

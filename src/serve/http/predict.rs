@@ -7,7 +7,7 @@ use axum::{
     extract::{Path, Request, State},
     response::{IntoResponse, Response},
 };
-use futures_util::future::join_all;
+use futures_util::{StreamExt as _, stream};
 use http::HeaderValue;
 use tracing::Span;
 
@@ -184,17 +184,21 @@ async fn answer_request(
             Ok(answered(PredictionBody::Picture(Box::new(Prediction { by, answer, request_id: id })), &timing))
         }
         Body::Several(pictures) => {
-            let results = join_all(pictures.into_iter().map(async |(file, bytes)| {
-                let answer = async { answer_picture(app, model, bytes?, &asked, started).await };
-                match answer.await {
-                    Ok(answer) => FormResult::Answered(AnsweredPicture { file, answer }),
-                    Err(error) => FormResult::Failed(FailedPicture {
-                        file,
-                        error: Problem::report(&error, request_id, &app.metrics),
-                    }),
-                }
-            }))
-            .await;
+            let answers: Vec<_> = pictures
+                .into_iter()
+                .map(async |(file, bytes)| {
+                    let answer = async { answer_picture(app, model, bytes?, &asked, started).await };
+                    match answer.await {
+                        Ok(answer) => FormResult::Answered(AnsweredPicture { file, answer }),
+                        Err(error) => FormResult::Failed(FailedPicture {
+                            file,
+                            error: Problem::report(&error, request_id, &app.metrics),
+                        }),
+                    }
+                })
+                .collect();
+            // No more at a time than have places in the queue, or the others would find it full even of an idle server.
+            let results: Vec<FormResult> = stream::iter(answers).buffered(app.settings.queue_limit).collect().await;
             if let Some(problem) = all_failed(&results) {
                 return Ok(problem.into_response());
             }

@@ -55,7 +55,7 @@ pub(super) struct Job {
     pub(super) reply: oneshot::Sender<Result<Output, Failure>>,
     /// The request's span, which the batch's span follows from.
     pub(super) span: Span,
-    /// Free again as the picture is answered.
+    /// Free again when the picture is answered.
     pub(super) place: Place,
 }
 
@@ -88,8 +88,11 @@ impl Job {
         self.deadline.is_some_and(|deadline| deadline <= now)
     }
 
-    pub(super) fn expire(self) {
+    /// Answers it. Its place is free before anybody hears of that: who has an answer may send the next picture at once.
+    pub(super) fn answer(self, answer: Result<Output, Failure>) {
+        let Self { reply, place, .. } = self;
+        drop(place);
         // A client that has gone by now wants no answer.
-        let _ = self.reply.send(Err(Failure::Expired));
+        let _ = reply.send(answer);
     }
 }

@@ -211,7 +211,7 @@ impl WorkerEnd {
             && let Some(mut job) = state.waiting.take_first()
         {
             if job.is_expired(now) {
-                job.expire();
+                job.answer(Err(Failure::Expired));
             } else {
                 job.place.runs();
                 batch.push(job);

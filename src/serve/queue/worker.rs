@@ -100,12 +100,7 @@ impl Worker {
         let outputs = values.chunks_exact(self.session.output_len());
         for (job, values) in batch.into_iter().zip(outputs) {
             let waited = started.saturating_duration_since(job.queued);
-            let output = Output { values: values.to_vec(), batch_size, waited, inference };
-            let Job { reply, place, .. } = job;
-            // Before the answer: the client may send its next picture at once.
-            drop(place);
-            // A client that went while the batch ran wants no answer.
-            let _ = reply.send(Ok(output));
+            job.answer(Ok(Output { values: values.to_vec(), batch_size, waited, inference }));
         }
     }
 
@@ -134,7 +129,7 @@ fn fail(batch: Vec<Job>, error: InferError) -> bool {
     tracing::error!(%error, "a picture failed in the model");
     let error = Arc::new(error);
     for job in batch {
-        let _ = job.reply.send(Err(Failure::Infer(Arc::clone(&error))));
+        job.answer(Err(Failure::Infer(Arc::clone(&error))));
     }
     true
 }

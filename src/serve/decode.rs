@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration, time::Instant};
 
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::sleep,
+};
 
 use super::queue::Hold;
 use crate::{
@@ -11,6 +14,9 @@ use crate::{
     error::Error,
     picture::{Detail, Limits, Picture, PictureError, PictureSize, ResizeRule},
 };
+
+/// Between two looks for memory, for pictures that nobody waits for.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Decodes pictures on blocking threads.
 #[derive(Clone, Debug)]
@@ -29,7 +35,8 @@ pub(super) struct Decoder {
 /// Memory for all pictures that are being decoded: a small file may become half a gigabyte of pixels.
 #[derive(Clone, Debug)]
 struct Memory {
-    /// One permit for each MiB, held while a picture is decoded. Pictures wait for them in order, small ones behind large ones.
+    /// One permit for each MiB, held while a picture is decoded. Pictures of requests wait for them in order, small ones behind
+    /// large ones; those that nobody waits for take them only where they are free.
     free: Arc<Semaphore>,
     mib: u32,
 }
@@ -124,12 +131,25 @@ impl Decoder {
         match self.on_a_thread(measure_and_work).await? {
             Ok(done) => Ok(done),
             Err((mib, work)) => {
-                let held = take(&self.memory.free, mib).await?;
+                let held = self.wait_for_memory(mib).await?;
                 let work = move || {
                     let _held = held;
                     work()
                 };
                 self.on_a_thread(work).await
+            }
+        }
+    }
+
+    async fn wait_for_memory(&self, mib: u32) -> Result<OwnedSemaphorePermit, Error> {
+        if !self.in_background {
+            return take(&self.memory.free, mib).await;
+        }
+        loop {
+            // In the order, it would hold what is free meanwhile, and requests would wait behind it.
+            match Arc::clone(&self.memory.free).try_acquire_many_owned(mib) {
+                Ok(held) => return Ok(held),
+                Err(_) => sleep(PAUSE).await,
             }
         }
     }
@@ -172,9 +192,9 @@ fn decode(bytes: &[u8], limits: &Limits, rule: &ResizeRule) -> Result<Decoded, E
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
+    use std::{pin::pin, sync::mpsc};
 
-    use tokio::{sync::oneshot, task::JoinHandle};
+    use tokio::{sync::oneshot, task::JoinHandle, time::timeout};
 
     use super::*;
     use crate::picture::ResizeMethod;
@@ -251,6 +271,30 @@ mod tests {
         });
         two.end().await;
         three.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn pictures_that_nobody_waits_for_take_no_memory_that_others_wait_for() {
+        let decoder = Decoder::new(4, 4 << 20, Limits::default());
+        let background = decoder.in_background();
+        let ((begin, begun), (end, ended)) = (oneshot::channel(), mpsc::channel());
+        let first = tokio::spawn({
+            let background = background.clone();
+            let work = move || {
+                begin.send(()).unwrap();
+                ended.recv().unwrap();
+                Ok(())
+            };
+            async move { background.run(|| Ok(3 << 20), work).await }
+        });
+        begun.await.unwrap();
+        let mut second = pin!(background.run(|| Ok(3 << 20), || Ok(())));
+        assert!(timeout(Duration::from_millis(300), &mut second).await.is_err(), "there is one MiB left");
+        let of_a_request = decoder.run(|| Ok(1 << 20), || Ok(()));
+        timeout(Duration::from_secs(60), of_a_request).await.expect("it waits behind the second").unwrap();
+        end.send(()).unwrap();
+        first.await.unwrap().unwrap();
+        second.await.unwrap();
     }
 
     #[tokio::test]

@@ -64,8 +64,10 @@ impl Worker {
 
     async fn lease(&self) -> Result<Option<Lease>, StoreError> {
         let catalog = self.pipeline.models.catalog();
-        let loaded: Vec<String> = catalog.served().map(|model| format!("{}/{}", model.name, model.version)).collect();
-        self.jobs.0.store.lease_task(&loaded, self.jobs.0.settings.jobs.lease).await
+        // Where requests keep a version's queue busy, the task's pictures would wait here while another server has time for them.
+        let idle = catalog.served().filter(|model| model.queue.has_spare());
+        let versions: Vec<String> = idle.map(|model| format!("{}/{}", model.name, model.version)).collect();
+        self.jobs.0.store.lease_task(&versions, self.jobs.0.settings.jobs.lease).await
     }
 
     async fn pause(&self, stopping: &CancellationToken) {

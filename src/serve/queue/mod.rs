@@ -104,8 +104,17 @@ impl Queue {
 
     /// Takes a place for a picture that nobody waits for: only where half of the places, or all of one, are free.
     pub(super) fn reserve_spare(&self) -> Result<Place, NoPlace> {
-        self.take(1, self.0.rule.queue_limit.div_ceil(2))?;
+        self.take(1, self.spare_limit())?;
         Ok(self.taken())
+    }
+
+    /// Whether there is such a place now.
+    pub(super) fn has_spare(&self) -> bool {
+        self.0.places.load(Relaxed) < self.spare_limit()
+    }
+
+    fn spare_limit(&self) -> usize {
+        self.0.rule.queue_limit.div_ceil(2)
     }
 
     /// Counts `count` places more as taken, where they are no more than `limit` then.

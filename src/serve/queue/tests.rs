@@ -89,6 +89,18 @@ async fn pictures_of_one_request_take_their_places_together_or_not_at_all() {
 }
 
 #[tokio::test]
+async fn pictures_that_nobody_waits_for_leave_half_of_the_places() {
+    let (queue, _worker) = open(BatchRule { queue_limit: 3, ..RULE });
+    let first = queue.reserve_spare().unwrap();
+    assert!(queue.has_spare());
+    let _second = queue.reserve().unwrap();
+    assert!(!queue.has_spare());
+    assert!(matches!(queue.reserve_spare(), Err(NoPlace::Full { limit: 3, taken: 2, .. })));
+    drop(first);
+    assert!(queue.has_spare() && queue.reserve_spare().is_ok());
+}
+
+#[tokio::test]
 async fn a_place_that_is_held_is_taken_until_it_is_let_go() {
     let (queue, worker) = open(BatchRule { queue_limit: 1, ..RULE });
     let Ok(place) = queue.reserve() else { panic!("the queue is empty") };

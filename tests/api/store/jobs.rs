@@ -38,6 +38,7 @@ on_both_databases!(
     a_job_is_its_keys_own_and_an_admins,
     what_makes_no_job_is_refused_with_the_reason,
     a_task_whose_server_is_not_heard_of_is_done_by_another_once,
+    a_server_that_requests_keep_busy_leaves_tasks_to_one_that_is_idle,
     the_program_lists_watches_and_cancels_jobs,
     old_jobs_are_forgotten_with_their_uploads,
 );
@@ -538,6 +539,33 @@ async fn a_task_whose_server_is_not_heard_of_is_done_by_another_once(database: T
     assert_eq!((row.state.name(), row.total, row.answered, row.failed), ("completed", Some(2), 2, 0));
     let lines = store.job_results(&job.id).try_concat().await.unwrap().concat();
     assert_eq!(lines, "\"again\"\n\"other\"\n");
+}
+
+async fn a_server_that_requests_keep_busy_leaves_tasks_to_one_that_is_idle(database: TestDatabase) {
+    let folder = tempfile::tempdir().unwrap();
+    let files = |settings: &mut Settings| settings.jobs.files = Some(folder.path().to_str().unwrap().to_owned());
+    let busy = server(&database, |settings| {
+        files(settings);
+        // A picture waits for more than there are places for, and has half of the places.
+        (settings.queue_limit, settings.max_batch, settings.max_delay) = (2, 3, Duration::from_secs(600));
+        settings.request_timeout = Duration::from_secs(600);
+    })
+    .await;
+    let waits = tokio::spawn(busy.predict("colours/predict", &pictures::plain(4, 4, BLUE)).send());
+    let (begun, half) = (Instant::now(), "tagpoint_queue_length{model=\"colours\",version=\"1\"} 1\n");
+    while !busy.get("/metrics").await.text().await.unwrap().contains(half) {
+        assert!(begun.elapsed() < Duration::from_secs(30), "it is not busy");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let body = zip(&[("a.png", pictures::plain(4, 4, RED)), ("b.png", pictures::plain(4, 4, RED))]);
+    let id = taken(post(&busy, "model=colours", "application/zip", body).await).await;
+    // It looks for tasks when a job is made, and every second.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let idle = server(&database, files).await;
+    let ended = end(&idle, &id).await;
+    assert_eq!(ended["state"], "completed", "{ended}");
+    assert_eq!(ended["pictures"], json!({"total": 2, "done": 2, "failed": 0}), "{ended}");
+    assert!(!waits.is_finished());
 }
 
 fn jobs(database: &TestDatabase, arguments: &[&str]) -> (bool, String) {

@@ -1,11 +1,11 @@
 //! The real program with its models in object stores: S3, Azure's and Google's.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use object_store::{
     ObjectStoreExt as _,
-    aws::AmazonS3Builder,
+    aws::{AmazonS3, AmazonS3Builder},
     azure::{AzureAccessKey, AzureAuthorizer, AzureCredential, MicrosoftAzureBuilder},
 };
 use reqwest::Client;
@@ -13,6 +13,7 @@ use serde_json::Value;
 use tagpoint::model::ModelFile;
 
 use crate::helpers::{
+    between::{Between, Objects},
     client, models, pictures,
     program::Program,
     stores::{Store, s3_variables},
@@ -35,8 +36,12 @@ impl Served {
         served
     }
 
-    fn with_cache(place: &str, variables: &[(&str, &str)], cache: &std::path::Path) -> Self {
-        let arguments = ["--models", place, "--model-cache", cache.to_str().unwrap(), "--watch-s", "0.2"];
+    fn with_cache(place: &str, variables: &[(&str, &str)], cache: &Path) -> Self {
+        Self::with(place, variables, cache, &["--watch-s", "0.2"])
+    }
+
+    fn with(place: &str, variables: &[(&str, &str)], cache: &Path, more: &[&str]) -> Self {
+        let arguments = [&["--models", place, "--model-cache", cache.to_str().unwrap()][..], more].concat();
         Self { program: Program::serve(&arguments, variables), client: client(), _cache: None }
     }
 
@@ -85,21 +90,30 @@ fn is(found: (String, f64), version: &str, logit: f64) {
     assert!(found.0 == version && (found.1 - sigmoid(logit)).abs() < 1e-5, "{found:?}, not {version} with {logit}");
 }
 
+/// The bucket of an S3, for writing.
+async fn bucket_of(s3: &Store) -> AmazonS3 {
+    s3.make_bucket("bucket").await;
+    let bucket = AmazonS3Builder::new().with_bucket_name("bucket").with_endpoint(s3.url("")).with_allow_http(true);
+    let bucket = bucket.with_access_key_id("key").with_secret_access_key("secret").with_region("us-east-1");
+    bucket.build().unwrap()
+}
+
+/// Writes a version of `colours` into a bucket.
+async fn put(bucket: &AmazonS3, version: u32, bytes: Vec<u8>) {
+    bucket.put(&object(version), bytes.into()).await.unwrap();
+}
+
+fn object(version: u32) -> object_store::path::Path {
+    format!("team/models/colours/{version}/model.onnx").into()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn models_of_an_s3_bucket_are_served_promoted_replaced_and_taken_away_as_the_bucket_changes() {
     let s3 = Store::s3(&[]);
-    s3.make_bucket("bucket").await;
+    let bucket = bucket_of(&s3).await;
     let endpoint = s3.url("");
     let variables = s3_variables(&endpoint);
-    let bucket = AmazonS3Builder::new().with_bucket_name("bucket").with_endpoint(&endpoint).with_allow_http(true);
-    let bucket = bucket.with_access_key_id("key").with_secret_access_key("secret").with_region("us-east-1");
-    let bucket = bucket.build().unwrap();
-    let object = |version: u32| format!("team/models/colours/{version}/model.onnx").into();
-    let put_bytes = async |version, bytes: Vec<u8>| {
-        bucket.put(&object(version), bytes.into()).await.unwrap();
-    };
-    let put = async |version, file: ModelFile| put_bytes(version, file.bytes).await;
-    put(1, models::colours()).await;
+    put(&bucket, 1, models::colours().bytes).await;
     let served = Served::start("s3://bucket/team/models", &variables).await;
     is(served.answers().await, "1", 4.0);
 
@@ -107,7 +121,7 @@ async fn models_of_an_s3_bucket_are_served_promoted_replaced_and_taken_away_as_t
     let (status, pinned) = served.change("models/colours/versions/1/promote").await;
     assert_eq!(status, 200, "{pinned}");
     assert!(pinned["note"].as_str().unwrap().contains("until the server stops"), "{pinned}");
-    put(2, models::shifted_colours(-5.0)).await;
+    put(&bucket, 2, models::shifted_colours(-5.0).bytes).await;
     served.wait_for("/v1/models/colours/versions/2", |version| version["state"] == "ready").await;
     is(served.answers().await, "1", 4.0);
     assert_eq!(served.change("models/colours/versions/2/promote").await.0, 200);
@@ -116,13 +130,13 @@ async fn models_of_an_s3_bucket_are_served_promoted_replaced_and_taken_away_as_t
     is(served.answers().await, "1", 4.0);
 
     // What was replaced in the bucket is taken when it is loaded anew.
-    put(2, models::shifted_colours(-6.0)).await;
+    put(&bucket, 2, models::shifted_colours(-6.0).bytes).await;
     assert_eq!(served.change("models/colours/versions/2/unload").await.0, 200);
     assert_eq!(served.change("models/colours/versions/2/promote").await.0, 200);
     is(served.answers().await, "2", 2.0);
 
     // What is no model is refused, and the one before goes on.
-    put_bytes(3, b"this is no model".to_vec()).await;
+    put(&bucket, 3, b"this is no model".to_vec()).await;
     served.wait_for("/v1/models/colours/versions/3", |version| version["state"] == "refused").await;
     let refusal = served.program.log().lines().any(|line| {
         line.contains("model refused") && line.contains("\"version\":\"3\"") && line.contains("not an ONNX file")
@@ -158,6 +172,38 @@ async fn models_of_an_s3_bucket_are_served_promoted_replaced_and_taken_away_as_t
     let late = Served::with_cache("s3://bucket/team/models", &variables, cache);
     let says_why = |ready: &Value| ready["detail"].as_str().is_some_and(|why| why.contains("s3://bucket/team/models"));
     late.wait_for("/readyz", says_why).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_gives_no_objects_for_a_while_leaves_no_server_unready_watching_or_not() {
+    let s3 = Store::s3(&[]);
+    let bucket = bucket_of(&s3).await;
+    put(&bucket, 1, models::colours().bytes).await;
+    put(&bucket, 2, b"this is no model".to_vec()).await;
+    let between = Between::start(s3.address, "/colours/1/", Objects::Refused).await;
+    let endpoint = between.url();
+    let (variables, cache) = (s3_variables(&endpoint), tempfile::tempdir().unwrap());
+    let servers = ["0", "0.2"].map(|watch| {
+        let more = ["--watch-s", watch, "--versions", "2"];
+        Served::with("s3://bucket/team/models", &variables, &cache.path().join(watch), &more)
+    });
+    let is_delayed = |version: &Value| {
+        version["state"] == "loading" && version["reason"].as_str().is_some_and(|why| why.contains("does not answer"))
+    };
+    for served in &servers {
+        served.wait_for("/v1/models/colours/versions/1", is_delayed).await;
+        let (status, body) = served.change("models/colours/versions/1/load").await;
+        assert!(status == 503 && body["type"] == "urn:tagpoint:problem:not-ready", "{body}");
+        assert_ne!(served.get("/readyz").await["status"], "ready");
+    }
+    between.set(Objects::Pass);
+    for served in &servers {
+        served.wait_for("/readyz", |ready| ready["status"] == "ready").await;
+        is(served.answers().await, "1", 4.0);
+        // What is no model was not opened again and again meanwhile.
+        let log = served.program.log();
+        assert_eq!(log.matches("model refused").count(), 1, "{log}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

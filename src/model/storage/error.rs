@@ -47,6 +47,14 @@ pub enum StorageError {
 }
 
 impl StorageError {
+    /// Whether the same may succeed another time, with nothing about the version changed.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::Store { .. } | Self::File { .. } => true,
+            Self::Address { .. } | Self::TooLarge { .. } => false,
+        }
+    }
+
     pub(super) fn address(place: &str, reason: impl Display) -> Self {
         Self::Address { place: place.to_owned(), reason: reason.to_string() }
     }
@@ -102,4 +110,18 @@ fn with_causes(error: &dyn std::error::Error) -> String {
     }
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if text.chars().count() > SHOWN { text.chars().take(SHOWN).chain(['…']).collect() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_that_is_too_large_stays_so_and_a_full_disk_or_a_silent_store_may_pass() {
+        let place = || "s3://bucket/scenes/1".to_owned();
+        assert!(!StorageError::TooLarge { place: place(), bytes: 2, limit: 1 }.may_pass());
+        let full = std::io::ErrorKind::StorageFull.into();
+        assert!(StorageError::file(Path::new("cache"), full).may_pass());
+        assert!(StorageError::Store { place: place(), reason: "the store does not answer".to_owned() }.may_pass());
+    }
 }

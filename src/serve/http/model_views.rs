@@ -52,7 +52,7 @@ struct VersionSummary {
     version: String,
     /// Whether it takes pictures.
     state: StateName,
-    /// Why it was refused, or does not work.
+    /// Why it was refused, does not work, or is not loaded yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     /// SHA-256 of the model file, once it is ready.
@@ -374,6 +374,7 @@ fn version_summary(version: ModelVersion, state: &LoadState) -> VersionSummary {
     let (name, reason, model) = match state {
         LoadState::Unloaded => (StateName::Unloaded, None, None),
         LoadState::Loading => (StateName::Loading, None, None),
+        LoadState::Delayed(reason) => (StateName::Loading, Some(reason.clone()), None),
         LoadState::Unloading => (StateName::Unloading, None, None),
         LoadState::Refused(reason) => (StateName::Refused, Some(reason.clone()), None),
         LoadState::Ready(model) => match model.health.ailment() {

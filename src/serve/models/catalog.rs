@@ -39,8 +39,10 @@ pub(in crate::serve) enum State {
     Loading,
     /// Opened, checked, and taking pictures.
     Ready(Arc<ServedModel>),
-    /// Not served, and why.
+    /// Not served, and why; opening it again would end the same.
     Refused(String),
+    /// Not in memory yet, for a reason that may pass: it is tried again.
+    Delayed(String),
     /// Takes no picture any more; those that it has are finished.
     Unloading,
 }
@@ -77,6 +79,9 @@ impl Catalog {
             None => Err(Error::unknown_version(name, version)),
             Some(State::Ready(served)) => Ok(Arc::clone(served)),
             Some(State::Loading) => Err(Error::NotReady(format!("model {name:?} version {version} is still loading"))),
+            Some(State::Delayed(reason)) => {
+                Err(Error::NotReady(format!("model {name:?} version {version} is not loaded yet: {reason}")))
+            }
             Some(State::Refused(reason)) => {
                 Err(Error::Refused { model: model(), version: version.0, reason: reason.clone() })
             }
@@ -96,6 +101,13 @@ impl Catalog {
             found.push("there is no model".to_owned());
         }
         found
+    }
+
+    /// Whether something is to be tried again: a version that is delayed, or a repository of which nothing has been seen.
+    pub(super) fn is_unfinished(&self) -> bool {
+        let unseen = self.repository_error.is_some() && self.models.is_empty();
+        let mut states = self.models.values().flat_map(|entry| entry.versions.values());
+        unseen || states.any(|state| matches!(state, State::Delayed(_)))
     }
 
     /// The versions to unload: the named one, or all of the model's.
@@ -148,6 +160,7 @@ impl Entry {
         match self.versions.get(&version) {
             Some(State::Ready(served)) => Some(format!("{what}: {}", served.ailment()?)),
             Some(State::Loading) => Some(format!("{what} is still loading")),
+            Some(State::Delayed(reason)) => Some(format!("{what} is not loaded yet: {reason}")),
             Some(State::Refused(reason)) => Some(format!("{what} is refused: {reason}")),
             None => Some(format!("{what} is promoted but is not there")),
             // Somebody wanted it so.
@@ -181,6 +194,25 @@ mod tests {
         assert!(matches!(catalog.find("scenes", None), Err(Error::NotReady(_))));
         assert!(matches!(catalog.find("faces", None), Err(Error::UnknownModel(_))));
         assert!(matches!(catalog.find("scenes", Some(ModelVersion(2))), Err(Error::UnknownVersion { .. })));
+    }
+
+    #[test]
+    fn what_is_delayed_hinders_and_is_tried_again_and_what_is_refused_only_hinders() {
+        let delayed = catalog(true, &[("scenes", &[State::Delayed("the disk is full".to_owned())])]);
+        assert_eq!(delayed.hindrances(), ["model \"scenes\" version 1 is not loaded yet: the disk is full"]);
+        assert!(matches!(delayed.find("scenes", None), Err(Error::NotReady(_))));
+        assert!(delayed.is_unfinished());
+        let refused = catalog(true, &[("scenes", &[State::Refused("it drifts".to_owned()), State::Unloaded])]);
+        assert!(matches!(refused.find("scenes", None), Err(Error::Refused { .. })));
+        assert!(!refused.is_unfinished());
+    }
+
+    #[test]
+    fn a_repository_that_cannot_be_read_is_tried_again_while_nothing_of_it_is_known() {
+        let unread = |models| Catalog { repository_error: Some("no answer".to_owned()), ..catalog(true, models) };
+        assert!(unread(&[]).is_unfinished());
+        assert!(!unread(&[("scenes", &[State::Unloaded])]).is_unfinished());
+        assert!(!catalog(true, &[]).is_unfinished());
     }
 
     #[test]

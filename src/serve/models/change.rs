@@ -5,10 +5,10 @@
 
 use std::{future::Future, sync::Arc};
 
-use super::{Entry, Models, Opening, ServedModel, ShadowChoice, State, catalog::Catalog, choice::Choice};
+use super::{Entry, Models, Opening, ServedModel, ShadowChoice, State, choice::Choice, follow::Scope, served::Refusal};
 use crate::{
     error::Error,
-    model::{ModelVersion, StoredVersion, VersionFolder},
+    model::{ModelVersion, StorageError, StoredVersion, VersionFolder},
 };
 
 const STOPPING: &str = "the server is stopping";
@@ -18,6 +18,29 @@ const STOPPING: &str = "the server is stopping";
 pub(in crate::serve) struct Changed {
     /// What went less well than it might.
     pub(in crate::serve) note: Option<String>,
+}
+
+/// Why a version was not opened.
+#[derive(Debug)]
+pub(super) enum NotOpened {
+    /// It is not what it should be, or does not run here: another try would end the same.
+    Refused(String),
+    /// What may pass: a store that does not answer, a full disk, a server that stops.
+    Delayed(String),
+}
+
+impl From<StorageError> for NotOpened {
+    fn from(error: StorageError) -> Self {
+        let reason = error.to_string();
+        if error.may_pass() { Self::Delayed(reason) } else { Self::Refused(reason) }
+    }
+}
+
+impl From<Refusal> for NotOpened {
+    fn from(refusal: Refusal) -> Self {
+        let reason = refusal.to_string();
+        if refusal.may_pass() { Self::Delayed(reason) } else { Self::Refused(reason) }
+    }
 }
 
 impl Models {
@@ -118,8 +141,13 @@ impl Models {
 
     /// Looks through the repository: loads what is new and wanted, unloads what is gone or no longer wanted.
     pub(in crate::serve) async fn rescan(self: &Arc<Self>) -> Result<Changed, Error> {
+        self.rescan_within(Scope::All).await
+    }
+
+    /// The same, opening what belongs to the scope alone.
+    pub(super) async fn rescan_within(self: &Arc<Self>, scope: Scope) -> Result<Changed, Error> {
         self.change(async move |models| {
-            models.scan().await.map_err(Error::NotReady)?;
+            models.scan(scope).await.map_err(Error::NotReady)?;
             Ok(Changed::default())
         })
         .await
@@ -170,48 +198,58 @@ impl Models {
 
     /// Loads a version unless it is there already.
     async fn load_version(&self, name: &str, version: ModelVersion) -> Result<(), Error> {
-        let is_ready = |catalog: &Catalog| {
-            catalog.models.get(name).and_then(|entry| entry.versions.get(&version)).is_some_and(State::is_ready)
-        };
-        if is_ready(&self.catalog.borrow()) {
+        let before = self.state(name, version);
+        if before.as_ref().is_some_and(State::is_ready) {
             return Ok(());
         }
         let stored = self.list().await.map_err(Error::NotReady)?;
         let stored = stored.into_iter().find(|stored| stored.name.as_str() == name && stored.version == version);
         match self.open(stored.ok_or_else(|| Error::unknown_version(name, version))?).await {
-            Some(reason) => Err(Error::Rejected { model: name.to_owned(), version: version.0, reason }),
-            None => Ok(()),
+            Ok(()) => Ok(()),
+            Err(NotOpened::Refused(reason)) => {
+                Err(Error::Rejected { model: name.to_owned(), version: version.0, reason })
+            }
+            Err(NotOpened::Delayed(reason)) => {
+                // Whoever asked may ask again. What is tried again without being asked was to be so before.
+                self.set_state(name, version, before.unwrap_or(State::Unloaded));
+                Err(Error::NotReady(format!("version {version} of model {name:?} cannot be loaded now: {reason}")))
+            }
         }
     }
 
-    /// Opens a version; gives the reason where it is refused.
-    pub(super) async fn open(&self, stored: StoredVersion) -> Option<String> {
+    /// Opens a version.
+    ///
+    /// # Errors
+    /// Why it is not opened. Where that is a delay, what becomes of the version's state is left to the caller.
+    pub(super) async fn open(&self, stored: StoredVersion) -> Result<(), NotOpened> {
         let (name, version) = (stored.name.to_string(), stored.version);
         self.set_state(&name, version, State::Loading);
         // A download may take an hour, and a stop waits for each change.
         let Some(local) = self.stopping.run_until_cancelled(self.repository.local(&stored)).await else {
-            self.set_state(&name, version, State::Unloaded);
-            return Some(STOPPING.to_owned());
+            return Err(NotOpened::Delayed(STOPPING.to_owned()));
         };
         let opened = match local {
             Ok(file) => self.open_file(VersionFolder { name: stored.name, version, file }).await,
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(error.into()),
         };
-        match opened {
+        match &opened {
             Ok(served) => {
                 tracing::info!(model = name, %version, digest = %served.digest, "model ready");
-                self.set_state(&name, version, State::Ready(Arc::new(served)));
-                None
+                self.set_state(&name, version, State::Ready(Arc::clone(served)));
             }
-            Err(reason) => {
+            Err(NotOpened::Refused(reason)) => {
                 tracing::error!(model = name, %version, reason, "model refused");
                 self.set_state(&name, version, State::Refused(reason.clone()));
-                Some(reason)
+            }
+            Err(NotOpened::Delayed(_)) if self.stopping.is_cancelled() => {}
+            Err(NotOpened::Delayed(reason)) => {
+                tracing::error!(model = name, %version, reason, "model cannot be loaded now");
             }
         }
+        opened.map(|_| ())
     }
 
-    async fn open_file(&self, folder: VersionFolder) -> Result<ServedModel, String> {
+    async fn open_file(&self, folder: VersionFolder) -> Result<Arc<ServedModel>, NotOpened> {
         let opening = Opening {
             runtime: self.runtime.clone(),
             settings: Arc::clone(&self.settings),
@@ -220,8 +258,8 @@ impl Models {
             all_threads: self.tasks.clone(),
         };
         let open = move || ServedModel::open(&folder, &opening);
-        let opened = tokio::task::spawn_blocking(open).await.map_err(|error| error.to_string())?;
-        opened.map_err(|refusal| refusal.to_string())
+        let opened = tokio::task::spawn_blocking(open).await;
+        Ok(Arc::new(opened.map_err(|error| NotOpened::Refused(error.to_string()))??))
     }
 
     /// Takes a version out of memory; false where requests still hold it after the stop timeout.
@@ -234,6 +272,10 @@ impl Models {
         self.set_state(name, version, State::Unloaded);
         tracing::info!(model = name, %version, freed, "model unloaded");
         freed
+    }
+
+    pub(super) fn state(&self, name: &str, version: ModelVersion) -> Option<State> {
+        self.catalog.borrow().models.get(name)?.versions.get(&version).cloned()
     }
 
     pub(super) fn set_state(&self, name: &str, version: ModelVersion, state: State) -> Option<State> {

@@ -1,20 +1,25 @@
-//! Following the repository: what is wanted of what lies there, at the start and whenever it has changed.
+//! Following the repository: what is wanted of what lies there, at the start and whenever it has changed. What cannot be
+//! loaded for a reason that may pass is tried again, also where the repository is not watched.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
     sync::Arc,
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use futures_util::{StreamExt as _, stream};
 
-use super::{Entry, Models, State, choice::Choice};
+use super::{Catalog, Entry, Models, State, change::NotOpened, choice::Choice};
 use crate::model::{ModelVersion, StoredVersion};
 
 /// Versions that are opened together: most of that is the work of one thread, and each needs its file several times in
 /// memory meanwhile.
 const OPENED_AT_ONCE: usize = 2;
+
+/// Between two tries to load what is delayed: twice as long after each that leaves something so, up to the longest.
+const PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// A model's name and one of its versions.
 type Key = (String, ModelVersion);
@@ -25,6 +30,24 @@ type Key = (String, ModelVersion);
 struct Sight {
     files: Vec<(StoredVersion, Option<(u64, SystemTime)>)>,
     choices: BTreeMap<String, Result<Choice, String>>,
+}
+
+/// What a look through the repository opens of what is wanted and not in memory.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Scope {
+    All,
+    /// All but what is refused: opening that again takes as long as at first, and ends the same.
+    NotRefused,
+}
+
+impl Scope {
+    fn opens(self, state: &State) -> bool {
+        match state {
+            State::Ready(_) => false,
+            State::Refused(_) => self == Self::All,
+            State::Unloaded | State::Loading | State::Delayed(_) | State::Unloading => true,
+        }
+    }
 }
 
 impl Models {
@@ -38,14 +61,29 @@ impl Models {
             // What fails stands in the log and in the catalog.
             let scanned = models.rescan().await;
             models.catalog.send_modify(|catalog| catalog.loaded = true);
-            if watches {
-                let stopping = models.stopping.clone();
-                tokio::select! {
-                    () = stopping.cancelled() => {}
-                    () = models.follow(seen.filter(|_| scanned.is_ok())) => {}
+            let applied = seen.filter(|_| scanned.is_ok());
+            let follow = async {
+                if watches {
+                    models.follow(applied).await;
                 }
-            }
+            };
+            let go_on = async { tokio::join!(follow, models.try_again()) };
+            models.stopping.run_until_cancelled(go_on).await;
         });
+    }
+
+    /// Whenever something is delayed, tries to load that again, after pauses that grow.
+    async fn try_again(self: &Arc<Self>) {
+        let mut catalog = self.catalog.subscribe();
+        let mut pause = PAUSE;
+        loop {
+            // The sender lives as long as self, so the wait cannot fail.
+            let _ = catalog.wait_for(Catalog::is_unfinished).await;
+            tokio::time::sleep(pause).await;
+            // What fails stands in the log and in the catalog.
+            let _ = self.rescan_within(Scope::NotRefused).await;
+            pause = if self.catalog.borrow().is_unfinished() { (2 * pause).min(LONGEST_PAUSE) } else { PAUSE };
+        }
     }
 
     /// Looks again and again. A change counts once two looks have seen the same, so that a file which is still being
@@ -87,7 +125,7 @@ impl Models {
     ///
     /// # Errors
     /// A repository that cannot be read; what is loaded goes on answering then.
-    pub(super) async fn scan(&self) -> Result<(), String> {
+    pub(super) async fn scan(&self, scope: Scope) -> Result<(), String> {
         let folders = match self.list().await {
             Ok(folders) => folders,
             Err(reason) => {
@@ -98,16 +136,20 @@ impl Models {
         };
         // Before the lock that every request takes: a disk may hang.
         let read = self.choices(&folders).await?;
-        let (wanted, choices) = self.register(&folders, read);
+        let (wanted, choices) = self.register(&folders, read, scope);
         let present: BTreeSet<_> = folders.iter().map(|folder| (folder.name.to_string(), folder.version)).collect();
         let is_lacking = |folder: &StoredVersion| {
             let key = (folder.name.to_string(), folder.version);
-            wanted.contains(&key) && !self.state(&key).is_some_and(|state| state.is_ready())
+            wanted.contains(&key) && matches!(self.state(&key.0, key.1), Some(State::Loading))
         };
         let lacking: Vec<_> = folders.iter().filter(|folder| is_lacking(folder)).cloned().collect();
-        let open = |folder| async move {
-            if !self.stopping.is_cancelled() {
-                self.open(folder).await;
+        let open = |folder: StoredVersion| async move {
+            if self.stopping.is_cancelled() {
+                return;
+            }
+            let (name, version) = (folder.name.to_string(), folder.version);
+            if let Err(NotOpened::Delayed(reason)) = self.open(folder).await {
+                self.set_state(&name, version, State::Delayed(reason));
             }
         };
         stream::iter(lacking).for_each_concurrent(OPENED_AT_ONCE, open).await;
@@ -141,6 +183,7 @@ impl Models {
         &self,
         folders: &[StoredVersion],
         mut read: BTreeMap<String, Result<Choice, String>>,
+        scope: Scope,
     ) -> (BTreeSet<Key>, BTreeMap<String, Choice>) {
         let mut found: BTreeMap<String, BTreeSet<ModelVersion>> = BTreeMap::new();
         for folder in folders {
@@ -157,11 +200,15 @@ impl Models {
                     entry.choice.clone()
                 });
                 for &version in &versions {
-                    entry.versions.entry(version).or_insert(State::Unloaded);
+                    let state = entry.versions.entry(version).or_insert(State::Unloaded);
+                    // What is no longer wanted is not tried again.
+                    if matches!(state, State::Delayed(_)) {
+                        *state = State::Unloaded;
+                    }
                 }
                 for version in entry.wanted(&choice, &versions, self.settings.versions) {
                     let state = entry.versions.entry(version).or_insert(State::Unloaded);
-                    if !state.is_ready() {
+                    if scope.opens(state) {
                         *state = State::Loading;
                     }
                     all_wanted.insert((name.clone(), version));
@@ -192,10 +239,6 @@ impl Models {
                 }
             }
         });
-    }
-
-    fn state(&self, (name, version): &Key) -> Option<State> {
-        self.catalog.borrow().models.get(name)?.versions.get(version).cloned()
     }
 
     fn is_default(&self, (name, version): &Key) -> bool {

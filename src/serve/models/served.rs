@@ -78,6 +78,18 @@ pub(super) enum Refusal {
     Thread(#[from] std::io::Error),
 }
 
+impl Refusal {
+    /// Whether this may pass: the system did not give what it might give another time, and nothing is wrong with the version.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            // Without a number it is not the system's, and says what is wrong with the file.
+            Self::File(ModelError::Io { source, .. }) => source.raw_os_error().is_some(),
+            Self::Thread(_) => true,
+            Self::File(_) | Self::Session(_) | Self::Golden(_) => false,
+        }
+    }
+}
+
 impl ServedModel {
     /// Opens and checks a version and starts its threads. Blocking.
     pub(super) fn open(folder: &VersionFolder, opening: &Opening) -> Result<Self, Refusal> {
@@ -210,5 +222,22 @@ impl ServedModel {
             shadow_report: Report::default(),
             threads: TaskTracker::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn what_the_system_refuses_may_pass_and_what_a_file_is_stays() {
+        let file = |source| Refusal::File(ModelError::Io { path: "model.onnx".to_owned(), source });
+        // Too many open files.
+        assert!(file(io::Error::from_raw_os_error(24)).may_pass());
+        assert!(Refusal::Thread(io::ErrorKind::WouldBlock.into()).may_pass());
+        assert!(!file(io::Error::other("it is no regular file")).may_pass());
+        assert!(!Refusal::File(ModelError::NoManifest).may_pass());
     }
 }

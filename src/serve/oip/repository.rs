@@ -5,7 +5,8 @@ use crate::{error::Error, serve::http::App};
 /// Loads a model: the version that answers, where the model was put away; whatever is new in the repository besides.
 ///
 /// # Errors
-/// `UnknownModel`; `Rejected` where the version is refused; `Unsupported` for files or a configuration in the request.
+/// `UnknownModel`; `Rejected` where the version is refused; `NotReady` where it cannot be loaded now;
+/// `Unsupported` for files or a configuration in the request.
 pub(super) async fn load(app: &App, name: &str, with_files: bool) -> Result<(), Error> {
     if with_files {
         return Err(Error::Unsupported(

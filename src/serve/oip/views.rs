@@ -114,6 +114,7 @@ pub(super) fn index(app: &App, only_ready: bool) -> Vec<ModelIndex> {
             let (state, reason) = match state {
                 State::Ready(_) => ("READY", ""),
                 State::Loading => ("LOADING", ""),
+                State::Delayed(reason) => ("LOADING", reason.as_str()),
                 State::Unloading => ("UNLOADING", ""),
                 State::Unloaded => ("UNAVAILABLE", "unloaded"),
                 State::Refused(reason) => ("UNAVAILABLE", reason.as_str()),

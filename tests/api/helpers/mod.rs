@@ -1,5 +1,6 @@
 //! An application with models of its own, on a free port.
 
+pub mod between;
 pub mod clients;
 pub mod database;
 pub mod graphs;

@@ -207,6 +207,45 @@ async fn a_store_that_gives_no_objects_for_a_while_leaves_no_server_unready_watc
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_change_waits_for_the_download_of_a_version_that_it_does_not_need() {
+    let s3 = Store::s3(&[]);
+    let bucket = bucket_of(&s3).await;
+    put(&bucket, 1, models::colours().bytes).await;
+    put(&bucket, 2, models::shifted_colours(-5.0).bytes).await;
+    let between = Between::start(s3.address, "/colours/3/", Objects::Trickle).await;
+    let (endpoint, cache) = (between.url(), tempfile::tempdir().unwrap());
+    let more = ["--watch-s", "0.2", "--versions", "2"];
+    let served = Served::with("s3://bucket/team/models", &s3_variables(&endpoint), cache.path(), &more);
+    served.wait_for("/readyz", |ready| ready["status"] == "ready").await;
+    for version in [1, 2] {
+        let (status, promoted) = served.change(&format!("models/colours/versions/{version}/promote")).await;
+        assert_eq!(status, 200, "{promoted}");
+    }
+    is(served.answers().await, "2", 3.0);
+
+    // The third begins to come, and does not come to an end.
+    put(&bucket, 3, models::shifted_colours(-6.0).bytes).await;
+    served.wait_for("/v1/models/colours/versions/3", |version| version["state"] == "loading").await;
+    let soon = async |path: &str| {
+        let change = tokio::time::timeout(Duration::from_secs(60), served.change(path)).await;
+        let (status, changed) = change.expect("it waits for a download");
+        assert_eq!(status, 200, "{changed}");
+    };
+    soon("models/colours/rollback").await;
+    is(served.answers().await, "1", 4.0);
+    soon("models/colours/versions/2/unload").await;
+    soon("models/colours/versions/2/load").await;
+    assert_eq!(served.get("/v1/models/colours/versions/3").await["state"], "loading");
+
+    // Once it has come it is loaded, and what was chosen meanwhile holds.
+    between.set(Objects::Pass);
+    served.wait_for("/v1/models/colours/versions/3", |version| version["state"] == "ready").await;
+    let (status, scanned) = served.change("rescan").await;
+    assert_eq!((status, scanned["ready"].as_array().unwrap().len()), (200, 3), "{scanned}");
+    is(served.answers().await, "1", 4.0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn models_of_an_azure_container_are_served() {
     let (account, key) = ("tagpoint", BASE64.encode([7; 64]));
     let azure = Store::azure(account, &key);

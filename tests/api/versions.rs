@@ -161,17 +161,20 @@ async fn a_model_that_is_loaded_by_the_protocol_again_and_again_does_not_keep_it
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_disk_that_hangs_while_choices_are_read_holds_up_no_request() {
     let app = App::start(&[("colours", &models::colours())]).await;
-    let pipe = app.folder.path().join("colours/serving.toml");
-    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let path = app.folder.path().join("colours/serving.toml");
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
     let rescan = tokio::spawn(app.client.post(app.url("/v1/admin/rescan")).send());
     // Opens once somebody reads it, who then waits for what is written.
-    let open = move || fs::File::options().write(true).open(pipe).unwrap();
+    let named = path.clone();
+    let open = move || fs::File::options().write(true).open(named).unwrap();
     let pipe = tokio::task::spawn_blocking(open).await.unwrap();
     let ask = async {
         assert_eq!(app.get("/healthz").await.status(), 200);
         answering(&app).await
     };
     let answered = tokio::time::timeout(Duration::from_secs(5), ask).await;
+    // Choices are read again once versions are loaded, and the disk has come to itself by then.
+    fs::remove_file(path).unwrap();
     drop(pipe);
     assert_eq!(answered.unwrap(), "1");
     assert_eq!(rescan.await.unwrap().unwrap().status(), 200);

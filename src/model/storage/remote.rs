@@ -1,10 +1,14 @@
 //! A part of a bucket: what versions it has, and fetching them into the cache.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use futures_util::TryStreamExt as _;
 use object_store::{GetOptions, ObjectMeta, ObjectStore, path::Path};
-use tokio::io::AsyncWriteExt as _;
+use tokio::{io::AsyncWriteExt as _, sync::watch};
 
 use super::{
     Place, StorageError, StorageOptions, StoredVersion, address,
@@ -14,6 +18,9 @@ use crate::model::{MODEL_FILE, ModelName, ModelVersion};
 
 /// Times that one file is begun anew when its transfer breaks off.
 const ATTEMPTS: u32 = 3;
+
+/// Versions that are downloaded at a time, by whoever asks for them.
+const DOWNLOADS: usize = 4;
 
 /// Models in a bucket.
 #[derive(Debug)]
@@ -25,6 +32,22 @@ pub struct RemoteRepository {
     prefix: Path,
     cache: Cache,
     max_bytes: u64,
+    /// The cache's entries that are being downloaded. Who downloads one holds a [`Download`], and others wait for its end.
+    downloading: watch::Sender<BTreeSet<String>>,
+}
+
+/// An entry that is being downloaded. Dropping it lets the next ones begin.
+struct Download<'a> {
+    downloading: &'a watch::Sender<BTreeSet<String>>,
+    key: &'a str,
+}
+
+impl Drop for Download<'_> {
+    fn drop(&mut self) {
+        self.downloading.send_modify(|keys| {
+            keys.remove(self.key);
+        });
+    }
 }
 
 /// One file of a version, as the store lists it.
@@ -47,7 +70,8 @@ impl RemoteRepository {
         let (store, prefix) = address::open(place, url)?;
         let place = place.trim_end_matches('/').to_owned();
         let cache = Cache::new(options.cache, &place);
-        Ok(Self { place, store, prefix, cache, max_bytes: options.max_bytes })
+        let downloading = watch::Sender::default();
+        Ok(Self { place, store, prefix, cache, max_bytes: options.max_bytes, downloading })
     }
 
     pub(super) fn place(&self) -> &str {
@@ -97,12 +121,28 @@ impl RemoteRepository {
             tracing::debug!(%place, "taken from the cache");
             return Ok(folder.join(MODEL_FILE));
         }
+        let _download = self.begin_download(&key).await;
+        // Another change may have downloaded it meanwhile.
+        if let Some(folder) = self.cache.find(&key).await? {
+            return Ok(folder.join(MODEL_FILE));
+        }
         tracing::info!(%place, bytes, "downloading");
         let entry = self.cache.begin()?;
         for file in files {
             self.fetch(&entry, file).await?;
         }
         Ok(self.cache.finish(entry, &key).await?.join(MODEL_FILE))
+    }
+
+    /// Waits until nobody downloads this entry, and few download others.
+    async fn begin_download<'a>(&'a self, key: &'a str) -> Download<'a> {
+        let mut changes = self.downloading.subscribe();
+        let begin = |keys: &mut BTreeSet<String>| keys.len() < DOWNLOADS && keys.insert(key.to_owned());
+        while !self.downloading.send_if_modified(begin) {
+            // The sender lives as long as self, so the wait cannot fail.
+            let _ = changes.changed().await;
+        }
+        Download { downloading: &self.downloading, key }
     }
 
     fn place_of(&self, version: &StoredVersion) -> String {
@@ -163,3 +203,37 @@ impl RemoteRepository {
 
 /// How the reason begins of what is worth another attempt.
 const BROKEN_OFF: &str = "the transfer broke off";
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+    use object_store::memory::InMemory;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_entry_is_downloaded_once_at_a_time_and_few_are_together() {
+        let folder = tempfile::tempdir().unwrap();
+        let repository = RemoteRepository {
+            place: "memory".to_owned(),
+            store: Arc::new(InMemory::new()),
+            prefix: Path::default(),
+            cache: Cache::new(folder.path().to_owned(), "memory"),
+            max_bytes: 1,
+            downloading: watch::Sender::default(),
+        };
+        let first = repository.begin_download("first").await;
+        let mut again = std::pin::pin!(repository.begin_download("first"));
+        assert!(again.as_mut().now_or_never().is_none());
+        let others = ["second", "third", "fourth"].map(|key| repository.begin_download(key).now_or_never().unwrap());
+        let mut fifth = std::pin::pin!(repository.begin_download("fifth"));
+        assert!(fifth.as_mut().now_or_never().is_none());
+        drop(first);
+        let again = again.await;
+        assert!(fifth.as_mut().now_or_never().is_none());
+        drop(others);
+        fifth.await;
+        drop(again);
+        assert!(repository.downloading.borrow().is_empty());
+    }
+}

@@ -134,7 +134,8 @@ pub(super) async fn follow_newest(
 
 /// Roll back the last promotion
 ///
-/// What answered before it answers again. The last ten promotions can be rolled back one by one.
+/// What answered before it answers again. The last ten promotions can be rolled back one by one. Of several that are asked for
+/// at once, one goes back; the others, which find another default than when they came, change nothing and are a 409.
 #[utoipa::path(
     post, path = "/v1/admin/models/{name}/rollback", operation_id = "roll_back", tag = "admin",
     params(("name" = String, Path, description = "The model's name.", example = "scenes")),

@@ -1,9 +1,12 @@
 //! Changing what is loaded and what answers, while the server runs.
 //!
-//! One change runs after the other, each as a task of its own: a client that goes away leaves no change half-way.
+//! One change is made after the other, each as a task of its own: a client that goes away leaves no change half-way. What a
+//! change has to list or download it gets before its turn, so that none waits for the downloads of another.
 //! Requests hold the version that they began with, so a change fails none of them.
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, path::PathBuf, sync::Arc};
+
+use tokio::sync::MutexGuard;
 
 use super::{Entry, Models, Opening, ServedModel, ShadowChoice, State, choice::Choice, follow::Scope, served::Refusal};
 use crate::{
@@ -18,6 +21,13 @@ const STOPPING: &str = "the server is stopping";
 pub(in crate::serve) struct Changed {
     /// What went less well than it might.
     pub(in crate::serve) note: Option<String>,
+}
+
+/// A version whose files are on this machine, or why they are not.
+#[derive(Debug)]
+pub(super) struct Fetched {
+    pub(super) stored: StoredVersion,
+    file: Result<PathBuf, NotOpened>,
 }
 
 /// Why a version was not opened.
@@ -64,7 +74,9 @@ impl Models {
 
     async fn bring(self: &Arc<Self>, name: String, version: ModelVersion, is_to_stay: bool) -> Result<Changed, Error> {
         self.change(async move |models| {
-            models.load_version(&name, version).await?;
+            let fetched = models.fetch_lacking(&name, version).await?;
+            let _turn = models.turn().await?;
+            models.load_version(&name, version, fetched).await?;
             models.modify(&name, |entry| {
                 entry.put_away.remove(&version);
                 if is_to_stay {
@@ -83,6 +95,7 @@ impl Models {
         version: Option<ModelVersion>,
     ) -> Result<Changed, Error> {
         self.change(async move |models| {
+            let _turn = models.turn().await?;
             let versions = models.catalog.borrow().to_unload(&name, version)?;
             let mut changed = Changed::default();
             for version in versions {
@@ -106,21 +119,28 @@ impl Models {
         name: String,
         version: Option<ModelVersion>,
     ) -> Result<Changed, Error> {
-        self.change(async move |models| {
-            let choice = models.choice_of(&name)?.promoting(version);
-            models.choose(&name, choice, version).await
-        })
-        .await
+        let promote = move |choice: Choice| Ok(choice.promoting(version));
+        self.change(async move |models| models.choose(&name, version, promote).await).await
     }
 
-    /// Makes the default what it was before the last promotion.
+    /// Makes the default what it was before the last promotion, unless another one is the default when its turn comes: who
+    /// asks again because the first answer takes long does not want to go back twice.
     pub(in crate::serve) async fn roll_back(self: &Arc<Self>, name: String) -> Result<Changed, Error> {
         self.change(async move |models| {
-            let earlier = models.choice_of(&name)?.rolled_back();
-            let choice = earlier
+            let asked = models.choice_of(&name)?;
+            let earlier = asked.rolled_back();
+            let earlier = earlier
                 .ok_or_else(|| Error::Conflict(format!("model {name:?} has no earlier default to roll back to")))?;
-            let version = choice.default;
-            models.choose(&name, choice, version).await
+            let (from, to) = (asked.default, earlier.default);
+            let roll_back = |choice: Choice| {
+                let back = choice.rolled_back().filter(|back| (choice.default, back.default) == (from, to));
+                back.ok_or_else(|| {
+                    Error::Conflict(format!(
+                        "the default of model {name:?} was changed meanwhile: it is not rolled back"
+                    ))
+                })
+            };
+            models.choose(&name, to, roll_back).await
         })
         .await
     }
@@ -131,12 +151,12 @@ impl Models {
         name: String,
         shadow: Option<ShadowChoice>,
     ) -> Result<Changed, Error> {
-        self.change(async move |models| {
-            let mut choice = models.choice_of(&name)?;
+        let put_on_trial = move |mut choice: Choice| {
             choice.shadow = shadow;
-            models.choose(&name, choice, shadow.map(|shadow| shadow.version)).await
-        })
-        .await
+            Ok(choice)
+        };
+        let version = shadow.map(|shadow| shadow.version);
+        self.change(async move |models| models.choose(&name, version, put_on_trial).await).await
     }
 
     /// Looks through the repository: loads what is new and wanted, unloads what is gone or no longer wanted.
@@ -147,37 +167,52 @@ impl Models {
     /// The same, opening what belongs to the scope alone.
     pub(super) async fn rescan_within(self: &Arc<Self>, scope: Scope) -> Result<Changed, Error> {
         self.change(async move |models| {
-            models.scan(scope).await.map_err(Error::NotReady)?;
+            models.scan(scope).await?;
             Ok(Changed::default())
         })
         .await
     }
 
-    /// Runs one change after those before it, to its end, whether or not somebody still waits for it.
-    pub(super) async fn change<F, R>(self: &Arc<Self>, work: F) -> Result<Changed, Error>
+    /// Runs a change to its end, whether or not somebody still waits for it.
+    async fn change<F, R>(self: &Arc<Self>, work: F) -> Result<Changed, Error>
     where
         F: FnOnce(Arc<Self>) -> R + Send + 'static,
         R: Future<Output = Result<Changed, Error>> + Send + 'static,
     {
-        let models = Arc::clone(self);
-        let task = self.tasks.spawn(async move {
-            let _one_at_a_time = models.changing.lock().await;
-            if models.stopping.is_cancelled() {
-                return Err(Error::NotReady(STOPPING.to_owned()));
-            }
-            work(Arc::clone(&models)).await
-        });
+        let task = self.tasks.spawn(work(Arc::clone(self)));
         task.await.map_err(Error::internal)?
+    }
+
+    /// Waits for those that change something now. Nothing is listed or downloaded while it is held.
+    ///
+    /// # Errors
+    /// `NotReady` once the server stops.
+    pub(super) async fn turn(&self) -> Result<MutexGuard<'_, ()>, Error> {
+        let turn = self.changing.lock().await;
+        if self.stopping.is_cancelled() { Err(Error::NotReady(STOPPING.to_owned())) } else { Ok(turn) }
     }
 
     fn choice_of(&self, name: &str) -> Result<Choice, Error> {
         Ok(self.catalog.borrow().entry(name)?.choice.clone())
     }
 
-    /// Loads the version that a choice newly names, then lets the choice hold and writes it down.
-    async fn choose(&self, name: &str, choice: Choice, newly: Option<ModelVersion>) -> Result<Changed, Error> {
+    /// Lets another choice hold than the one before, and writes it down. The version that it newly names is loaded first.
+    async fn choose(
+        &self,
+        name: &str,
+        newly: Option<ModelVersion>,
+        other: impl FnOnce(Choice) -> Result<Choice, Error>,
+    ) -> Result<Changed, Error> {
+        // No store is asked for a model that is not known.
+        self.choice_of(name)?;
+        let fetched = match newly {
+            Some(version) => self.fetch_lacking(name, version).await?,
+            None => None,
+        };
+        let _turn = self.turn().await?;
+        let choice = other(self.choice_of(name)?)?;
         if let Some(version) = newly {
-            self.load_version(name, version).await?;
+            self.load_version(name, version, fetched).await?;
         }
         let saved = match self.repository.folder() {
             Some(folder) => {
@@ -196,15 +231,38 @@ impl Models {
         Ok(Changed { note: saved.err().map(unsaved) })
     }
 
+    /// Gets a version's files onto this machine; none where it is in memory.
+    async fn fetch_lacking(&self, name: &str, version: ModelVersion) -> Result<Option<Fetched>, Error> {
+        if self.state(name, version).as_ref().is_some_and(State::is_ready) {
+            return Ok(None);
+        }
+        let stored = self.list().await.map_err(Error::NotReady)?;
+        let stored = stored.into_iter().find(|stored| stored.name.as_str() == name && stored.version == version);
+        Ok(Some(self.fetch(stored.ok_or_else(|| Error::unknown_version(name, version))?).await))
+    }
+
+    /// Gets a version's files onto this machine, which may take an hour.
+    pub(super) async fn fetch(&self, stored: StoredVersion) -> Fetched {
+        // A stop waits for each change.
+        let local = self.stopping.run_until_cancelled(self.repository.local(&stored)).await;
+        let file = match local {
+            Some(file) => file.map_err(NotOpened::from),
+            None => Err(NotOpened::Delayed(STOPPING.to_owned())),
+        };
+        Fetched { stored, file }
+    }
+
     /// Loads a version unless it is there already.
-    async fn load_version(&self, name: &str, version: ModelVersion) -> Result<(), Error> {
+    async fn load_version(&self, name: &str, version: ModelVersion, fetched: Option<Fetched>) -> Result<(), Error> {
         let before = self.state(name, version);
         if before.as_ref().is_some_and(State::is_ready) {
             return Ok(());
         }
-        let stored = self.list().await.map_err(Error::NotReady)?;
-        let stored = stored.into_iter().find(|stored| stored.name.as_str() == name && stored.version == version);
-        match self.open(stored.ok_or_else(|| Error::unknown_version(name, version))?).await {
+        let Some(fetched) = fetched else {
+            let reason = format!("version {version} of model {name:?} was unloaded meanwhile: ask again");
+            return Err(Error::NotReady(reason));
+        };
+        match self.open(fetched).await {
             Ok(()) => Ok(()),
             Err(NotOpened::Refused(reason)) => {
                 Err(Error::Rejected { model: name.to_owned(), version: version.0, reason })
@@ -221,16 +279,12 @@ impl Models {
     ///
     /// # Errors
     /// Why it is not opened. Where that is a delay, what becomes of the version's state is left to the caller.
-    pub(super) async fn open(&self, stored: StoredVersion) -> Result<(), NotOpened> {
+    pub(super) async fn open(&self, Fetched { stored, file }: Fetched) -> Result<(), NotOpened> {
         let (name, version) = (stored.name.to_string(), stored.version);
         self.set_state(&name, version, State::Loading);
-        // A download may take an hour, and a stop waits for each change.
-        let Some(local) = self.stopping.run_until_cancelled(self.repository.local(&stored)).await else {
-            return Err(NotOpened::Delayed(STOPPING.to_owned()));
-        };
-        let opened = match local {
+        let opened = match file {
             Ok(file) => self.open_file(VersionFolder { name: stored.name, version, file }).await,
-            Err(error) => Err(error.into()),
+            Err(why) => Err(why),
         };
         match &opened {
             Ok(served) => {
@@ -295,5 +349,39 @@ impl Models {
         let failed = |error| format!("the models in {} cannot be listed: {error}", self.repository);
         let listed = self.stopping.run_until_cancelled(self.repository.list()).await;
         listed.ok_or_else(|| STOPPING.to_owned())?.map_err(failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn rollbacks_that_meet_go_back_one_step_together() {
+        let folder = tempfile::tempdir().unwrap();
+        let models = Models::of_ages(folder.path(), 3);
+        let turn = models.turn().await.unwrap();
+        let rollbacks: Vec<_> = (0..4)
+            .map(|_| {
+                let models = Arc::clone(&models);
+                tokio::spawn(async move { models.roll_back("ages".to_owned()).await })
+            })
+            .collect();
+        // On the one thread of this test, all of them run until they wait for their turn.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        drop(turn);
+        let mut done = 0;
+        for rollback in rollbacks {
+            match rollback.await.unwrap() {
+                Ok(_) => done += 1,
+                Err(error) => assert!(matches!(error, Error::Conflict(_)), "{error}"),
+            }
+        }
+        assert_eq!((done, models.choice_of("ages").unwrap().default), (1, Some(ModelVersion(2))));
+        // One that is asked for after that goes back further.
+        models.roll_back("ages".to_owned()).await.unwrap();
+        assert_eq!(models.choice_of("ages").unwrap().default, Some(ModelVersion(1)));
     }
 }

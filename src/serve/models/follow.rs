@@ -9,13 +9,23 @@ use std::{
 };
 
 use futures_util::{StreamExt as _, stream};
+use tokio::sync::mpsc;
 
-use super::{Catalog, Entry, Models, State, change::NotOpened, choice::Choice};
-use crate::model::{ModelVersion, StoredVersion};
+use super::{
+    Catalog, Entry, Models, State,
+    change::{Fetched, NotOpened},
+    choice::Choice,
+};
+use crate::{
+    error::Error,
+    model::{ModelVersion, StoredVersion},
+};
 
 /// Versions that are opened together: most of that is the work of one thread, and each needs its file several times in
 /// memory meanwhile.
 const OPENED_AT_ONCE: usize = 2;
+/// Versions that a look fetches together. A few more can be downloaded at a time, for other changes.
+const FETCHED_AT_ONCE: usize = 2;
 
 /// Between two tries to load what is delayed: twice as long after each that leaves something so, up to the longest.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -24,12 +34,15 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// A model's name and one of its versions.
 type Key = (String, ModelVersion);
 
+/// What is chosen, by model; or why what stands there cannot be taken.
+type Choices = BTreeMap<String, Result<Choice, String>>;
+
 /// What a look at the repository saw: each version with the size and time of its file, where it lies on this machine, and
 /// each model's choice.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Sight {
     files: Vec<(StoredVersion, Option<(u64, SystemTime)>)>,
-    choices: BTreeMap<String, Result<Choice, String>>,
+    choices: Choices,
 }
 
 /// What a look through the repository opens of what is wanted and not in memory.
@@ -110,7 +123,8 @@ impl Models {
             return Some(Sight { files, choices: BTreeMap::new() });
         };
         let look = move || {
-            let mut sight = Sight { files: Vec::new(), choices: read_choices(&root, &stored) };
+            let names = stored.iter().map(|stored| stored.name.to_string()).collect();
+            let mut sight = Sight { files: Vec::new(), choices: read_choices(&root, names) };
             for stored in stored {
                 let about = stored.file().and_then(|file| std::fs::metadata(file).ok());
                 let stamp = about.and_then(|about| Some((about.len(), about.modified().ok()?)));
@@ -121,42 +135,28 @@ impl Models {
         tokio::task::spawn_blocking(look).await.ok()
     }
 
-    /// Makes what is loaded what is wanted.
+    /// Makes what is loaded what is wanted. What is listed and downloaded for that is so while other changes go on.
     ///
     /// # Errors
-    /// A repository that cannot be read; what is loaded goes on answering then.
-    pub(super) async fn scan(&self, scope: Scope) -> Result<(), String> {
-        let folders = match self.list().await {
-            Ok(folders) => folders,
-            Err(reason) => {
-                tracing::error!("{reason}");
-                self.catalog.send_modify(|catalog| catalog.repository_error = Some(reason.clone()));
-                return Err(reason);
-            }
+    /// `NotReady` where the repository cannot be read; what is loaded goes on answering then.
+    pub(super) async fn scan(&self, scope: Scope) -> Result<(), Error> {
+        let known = self.known();
+        let stored = self.list_noting().await?;
+        let listed: BTreeSet<Key> = stored.iter().map(key_of).collect();
+        let lacking = {
+            let _turn = self.turn().await?;
+            let choices = self.choices(&listed).await?;
+            self.register(&listed, &choices, scope)
         };
-        // Before the lock that every request takes: a disk may hang.
-        let read = self.choices(&folders).await?;
-        let (wanted, choices) = self.register(&folders, read, scope);
-        let present: BTreeSet<_> = folders.iter().map(|folder| (folder.name.to_string(), folder.version)).collect();
-        let is_lacking = |folder: &StoredVersion| {
-            let key = (folder.name.to_string(), folder.version);
-            wanted.contains(&key) && matches!(self.state(&key.0, key.1), Some(State::Loading))
-        };
-        let lacking: Vec<_> = folders.iter().filter(|folder| is_lacking(folder)).cloned().collect();
-        let open = |folder: StoredVersion| async move {
-            if self.stopping.is_cancelled() {
-                return;
-            }
-            let (name, version) = (folder.name.to_string(), folder.version);
-            if let Err(NotOpened::Delayed(reason)) = self.open(folder).await {
-                self.set_state(&name, version, State::Delayed(reason));
-            }
-        };
-        stream::iter(lacking).for_each_concurrent(OPENED_AT_ONCE, open).await;
-        if self.stopping.is_cancelled() {
-            return Ok(());
-        }
-        self.settle(choices);
+        let to_fetch = stored.iter().filter(|stored| lacking.contains(&key_of(stored))).cloned().collect();
+        self.bring_in(to_fetch).await?;
+        let _turn = self.turn().await?;
+        // What another change has loaded from a later listing is there, too, and what one has found gone is not.
+        let is_present = |key: &Key| listed.contains(key) || !known.contains(key);
+        let present: BTreeSet<Key> = self.known().into_iter().filter(is_present).collect();
+        // Anew, since somebody may have chosen meanwhile.
+        let choices = self.choices(&present).await?;
+        let wanted = self.settle(&present, &choices);
         let served: Vec<_> =
             self.catalog.borrow().served().map(|served| (served.name.clone(), served.version)).collect();
         // Where none that is wanted is ready, the version that answers goes on as long as it lies there.
@@ -165,40 +165,80 @@ impl Models {
             self.unload_version(&key.0, key.1).await;
         }
         self.forget_missing(&present);
-        if let Err(error) = self.repository.prune_cache(&folders).await {
+        if let Err(error) = self.repository.prune_cache(&stored).await {
             tracing::warn!(%error, "the cache of models cannot be cleaned up");
         }
         Ok(())
     }
 
-    /// What is chosen for each model that lies in the repository; nothing where choices are not kept there.
-    async fn choices(&self, folders: &[StoredVersion]) -> Result<BTreeMap<String, Result<Choice, String>>, String> {
-        let Some(root) = self.repository.folder().map(Path::to_owned) else { return Ok(BTreeMap::new()) };
-        let folders = folders.to_vec();
-        tokio::task::spawn_blocking(move || read_choices(&root, &folders)).await.map_err(|error| error.to_string())
+    /// What lies in the repository; why it cannot be read is noted, where that is so.
+    async fn list_noting(&self) -> Result<Vec<StoredVersion>, Error> {
+        self.list().await.map_err(|reason| {
+            tracing::error!("{reason}");
+            self.catalog.send_modify(|catalog| catalog.repository_error = Some(reason.clone()));
+            Error::NotReady(reason)
+        })
     }
 
-    /// Enters what lies in the repository, marks what is going to be loaded, and gives what is wanted and chosen.
-    fn register(
-        &self,
-        folders: &[StoredVersion],
-        mut read: BTreeMap<String, Result<Choice, String>>,
-        scope: Scope,
-    ) -> (BTreeSet<Key>, BTreeMap<String, Choice>) {
-        let mut found: BTreeMap<String, BTreeSet<ModelVersion>> = BTreeMap::new();
-        for folder in folders {
-            found.entry(folder.name.to_string()).or_default().insert(folder.version);
+    /// Fetches versions, and opens them as they come: each in turn, or together with those that have come meanwhile.
+    async fn bring_in(&self, to_fetch: Vec<StoredVersion>) -> Result<(), Error> {
+        let (arrived, mut arrivals) = mpsc::unbounded_channel();
+        // Ends the channel as it ends.
+        let fetch = async move {
+            let fetch = |stored| {
+                let arrived = &arrived;
+                async move {
+                    // Nobody opens any more once the server stops.
+                    let _ = arrived.send(self.fetch(stored).await);
+                }
+            };
+            stream::iter(to_fetch).for_each_concurrent(FETCHED_AT_ONCE, fetch).await;
+            Ok(())
+        };
+        let open = async {
+            let mut together = Vec::new();
+            while arrivals.recv_many(&mut together, usize::MAX).await > 0 {
+                let _turn = self.turn().await?;
+                let open = |fetched| self.open_if_due(fetched);
+                stream::iter(std::mem::take(&mut together)).for_each_concurrent(OPENED_AT_ONCE, open).await;
+            }
+            Ok(())
+        };
+        tokio::try_join!(fetch, open).map(|((), ())| ())
+    }
+
+    /// Opens a version, unless another change has opened it, or put it away, since it was registered.
+    async fn open_if_due(&self, fetched: Fetched) {
+        let (name, version) = key_of(&fetched.stored);
+        let is_due = matches!(self.state(&name, version), Some(State::Loading | State::Delayed(_)));
+        if self.stopping.is_cancelled() || !is_due {
+            return;
         }
-        let (mut all_wanted, mut choices) = (BTreeSet::new(), BTreeMap::new());
+        if let Err(NotOpened::Delayed(reason)) = self.open(fetched).await {
+            self.set_state(&name, version, State::Delayed(reason));
+        }
+    }
+
+    /// What is chosen for each model of these; nothing where choices are not kept in the repository.
+    async fn choices(&self, of: &BTreeSet<Key>) -> Result<Choices, Error> {
+        let Some(root) = self.repository.folder().map(Path::to_owned) else { return Ok(BTreeMap::new()) };
+        let names: BTreeSet<String> = of.iter().map(|(name, _)| name.clone()).collect();
+        // Not under the lock that every request takes: a disk may hang.
+        let read = tokio::task::spawn_blocking(move || read_choices(&root, names)).await;
+        read.map_err(|error| Error::NotReady(error.to_string()))
+    }
+
+    /// Enters what lies in the repository, and marks and gives what is to be opened.
+    fn register(&self, listed: &BTreeSet<Key>, read: &Choices, scope: Scope) -> BTreeSet<Key> {
+        let mut lacking = BTreeSet::new();
         self.catalog.send_modify(|catalog| {
             catalog.repository_error = None;
-            for (name, versions) in found {
+            for (name, versions) in by_model(listed) {
                 let entry = catalog.models.entry(name.clone()).or_default();
-                let choice = read.remove(&name).unwrap_or_else(|| Ok(entry.choice.clone()));
-                let choice = choice.unwrap_or_else(|reason| {
+                if let Some(Err(reason)) = read.get(&name) {
                     tracing::error!(model = name, reason, "the choice of versions is not taken");
-                    entry.choice.clone()
-                });
+                }
+                let choice = entry.chosen(read.get(&name));
                 for &version in &versions {
                     let state = entry.versions.entry(version).or_insert(State::Unloaded);
                     // What is no longer wanted is not tried again.
@@ -210,25 +250,28 @@ impl Models {
                     let state = entry.versions.entry(version).or_insert(State::Unloaded);
                     if scope.opens(state) {
                         *state = State::Loading;
+                        lacking.insert((name.clone(), version));
                     }
-                    all_wanted.insert((name.clone(), version));
                 }
                 // What answers now goes on doing so until what is to answer is loaded.
                 if !entry.versions.values().any(State::is_ready) {
-                    entry.choice = choice.clone();
+                    entry.choice = choice;
                 }
-                choices.insert(name, choice);
             }
         });
-        (all_wanted, choices)
+        lacking
     }
 
-    /// Lets choices hold, now that their versions are loaded. One whose default was refused does not, where another
-    /// version answers.
-    fn settle(&self, choices: BTreeMap<String, Choice>) {
+    /// Lets choices hold, now that their versions are loaded, and gives what is wanted by them. One whose default was refused
+    /// does not hold, where another version answers.
+    fn settle(&self, present: &BTreeSet<Key>, read: &Choices) -> BTreeSet<Key> {
+        let mut all_wanted = BTreeSet::new();
         self.catalog.send_modify(|catalog| {
-            for (name, choice) in choices {
+            for (name, versions) in by_model(present) {
                 let Some(entry) = catalog.models.get_mut(&name) else { continue };
+                let choice = entry.chosen(read.get(&name));
+                let wanted = entry.wanted(&choice, &versions, self.settings.versions);
+                all_wanted.extend(wanted.into_iter().map(|version| (name.clone(), version)));
                 let is_ready = |version: ModelVersion| entry.versions.get(&version).is_some_and(State::is_ready);
                 let answers = entry.default_version().is_some_and(is_ready);
                 match choice.default {
@@ -239,6 +282,16 @@ impl Models {
                 }
             }
         });
+        all_wanted
+    }
+
+    /// Every version that is known.
+    fn known(&self) -> BTreeSet<Key> {
+        let catalog = self.catalog.borrow();
+        let versions = |(name, entry): (&String, &Entry)| {
+            entry.versions.keys().map(|version| (name.clone(), *version)).collect::<Vec<_>>()
+        };
+        catalog.models.iter().flat_map(versions).collect()
     }
 
     fn is_default(&self, (name, version): &Key) -> bool {
@@ -257,13 +310,33 @@ impl Models {
     }
 }
 
-/// What is chosen for each model of a folder.
-fn read_choices(root: &Path, stored: &[StoredVersion]) -> BTreeMap<String, Result<Choice, String>> {
-    let names: BTreeSet<&str> = stored.iter().map(|stored| stored.name.as_str()).collect();
-    names.into_iter().map(|name| (name.to_owned(), Choice::read(root, name))).collect()
+fn key_of(stored: &StoredVersion) -> Key {
+    (stored.name.to_string(), stored.version)
+}
+
+fn by_model(keys: &BTreeSet<Key>) -> BTreeMap<String, BTreeSet<ModelVersion>> {
+    let mut models: BTreeMap<String, BTreeSet<ModelVersion>> = BTreeMap::new();
+    for (name, version) in keys {
+        models.entry(name.clone()).or_default().insert(*version);
+    }
+    models
+}
+
+/// What is chosen for models of a folder.
+fn read_choices(root: &Path, names: BTreeSet<String>) -> Choices {
+    let read = |name: String| {
+        let choice = Choice::read(root, &name);
+        (name, choice)
+    };
+    names.into_iter().map(read).collect()
 }
 
 impl Entry {
+    /// What is chosen by what was read; what holds already where nothing was, or nothing that can be taken.
+    fn chosen(&self, read: Option<&Result<Choice, String>>) -> Choice {
+        read.and_then(|read| read.as_ref().ok()).unwrap_or(&self.choice).clone()
+    }
+
     /// The versions, of those that are there, that are to be in memory.
     fn wanted(&self, choice: &Choice, present: &BTreeSet<ModelVersion>, newest: usize) -> BTreeSet<ModelVersion> {
         let newest = present.iter().rev().take(newest).copied();

@@ -39,7 +39,7 @@ pub struct Models {
     metrics: Metrics,
     /// Thresholds of the database.
     revisions: Arc<Revisions>,
-    /// Held by whoever changes what is loaded: one change after the other.
+    /// Held by whoever changes what is loaded: one change after the other, and none while it lists or downloads.
     changing: Mutex<()>,
     /// Changes that run, and a token for each thread of each version: all are waited for at the end.
     tasks: TaskTracker,
@@ -121,5 +121,23 @@ impl Models {
         // Without the lock: a change that waits for it is one of the tasks.
         self.tasks.close();
         self.tasks.wait().await;
+    }
+}
+
+#[cfg(test)]
+impl Models {
+    /// Those of a folder, with so many versions of `ages` in memory that no thread runs, promoted one after the other.
+    pub(super) fn of_ages(folder: &std::path::Path, versions: u64) -> Arc<Self> {
+        let settings = Settings { models: folder.to_owned(), ..Settings::default() };
+        let models = Self::new(Runtime::load(None).unwrap(), Arc::new(settings), Metrics::default()).unwrap();
+        let mut ages = Entry::default();
+        for version in (1..=versions).map(ModelVersion) {
+            let mut served = ServedModel::without_threads("ages");
+            served.version = version;
+            ages.versions.insert(version, State::Ready(Arc::new(served)));
+            ages.choice = ages.choice.promoting(Some(version));
+        }
+        models.catalog.send_modify(|catalog| drop(catalog.models.insert("ages".to_owned(), ages)));
+        Arc::new(models)
     }
 }

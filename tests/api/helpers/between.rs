@@ -1,6 +1,6 @@
 //! A way to an object store on which objects can be held up.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -14,6 +14,8 @@ pub enum Objects {
     Pass,
     /// Each request for one is a 503, as from a store that has too much to do.
     Refused,
+    /// Of each that is asked for, a byte comes a second, until objects pass.
+    Trickle,
 }
 
 /// Passes requests on to a store, one a connection.
@@ -54,17 +56,25 @@ async fn pass(
     mut client: TcpStream,
     store: SocketAddr,
     held_up: &str,
-    objects: watch::Receiver<Objects>,
+    mut objects: watch::Receiver<Objects>,
 ) -> std::io::Result<()> {
     let head = head_of(&mut client).await?;
     let is_held_up = head.lines().next().is_some_and(|line| line.contains(held_up));
-    if is_held_up && *objects.borrow() == Objects::Refused {
+    let now = if is_held_up { *objects.borrow() } else { Objects::Pass };
+    if now == Objects::Refused {
         let refusal = b"HTTP/1.1 503 Slow Down\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
         return client.write_all(refusal).await;
     }
     let mut store = TcpStream::connect(store).await?;
     // So that the answer's end is the connection's.
     store.write_all(head.replacen("\r\n", "\r\nconnection: close\r\n", 1).as_bytes()).await?;
+    if now == Objects::Trickle {
+        client.write_all(head_of(&mut store).await?.as_bytes()).await?;
+        while *objects.borrow() == Objects::Trickle {
+            client.write_u8(store.read_u8().await?).await?;
+            let _ = tokio::time::timeout(Duration::from_secs(1), objects.changed()).await;
+        }
+    }
     tokio::io::copy(&mut store, &mut client).await?;
     Ok(())
 }

@@ -143,7 +143,7 @@ impl Pipeline {
     ) -> Result<Outcome, Error> {
         let began = Instant::now();
         let client = Client { model, answered: false, given_up };
-        let for_shadow = self.models.shadow_of(model).map(|shadow| (shadow, input.clone()));
+        let for_shadow = self.models.shadow_of(model).map(|_| input.clone());
         let to_record = self.recorder.as_ref().and_then(|recorder| Some((recorder, recorder.sample()?, input.clone())));
         let work = self.run_placed(model, place, input, terms);
         let result = match terms.deadline {
@@ -165,7 +165,10 @@ impl Pipeline {
             Ok(outcome) if !outcome.is_finite() => Ok(outcome),
             Ok(mut outcome) => {
                 outcome.recorded = to_record.as_ref().map(|(_, id, _)| *id);
-                if let Some(((shadow, share), input)) = for_shadow {
+                // Asked again: the trial may be over by now, and the version have clients of its own.
+                if let Some(input) = for_shadow
+                    && let Some((shadow, share)) = self.models.shadow_of(model)
+                {
                     let seen = Seen { input, ours: outcome.clone() };
                     shadow::show(self, model, &shadow, share, seen);
                 }

@@ -1,6 +1,7 @@
 //! A version on trial: it sees a share of the pictures that the default version answers, and how its outputs differ is
 //! summed up, output by output. Its answers never reach a client, and it never makes one wait: its pictures go last, to
-//! the decoder, too, and those that find its queue full, or no memory, are dropped.
+//! the decoder, too, and those that find half of its queue taken, or no memory, are dropped. Once its trial is over, those that
+//! wait are dropped, too: a version that is promoted has its whole queue for clients.
 
 use std::{
     collections::BTreeMap,
@@ -85,14 +86,15 @@ impl Report {
 
     /// Adds a picture, and says how far the two disagree on it: labels that one of them alone names, plus the largest
     /// difference of a score; for points and values the mean difference.
-    fn compare(&self, default: &ServedModel, ours: &Outcome, theirs: &Outcome) -> f64 {
+    fn compare(&self, default: ModelVersion, ours: &Outcome, theirs: &Outcome) -> f64 {
+        let has_labels = !ours.in_force.task.labels().is_empty();
         let ours = by_name(&ours.in_force.task, &ours.output.values);
         let theirs = by_name(&theirs.in_force.task, &theirs.output.values);
         let mut sums = self.sums();
-        if sums.against.is_some_and(|against| against != default.version) {
+        if sums.against.is_some_and(|against| against != default) {
             *sums = Sums { due: sums.due, ..Sums::default() };
         }
-        sums.against = Some(default.version);
+        sums.against = Some(default);
         sums.pictures += 1;
         let pictures = sums.pictures as f64;
         let (mut named, mut largest, mut total, mut count) = (0.0, 0.0_f64, 0.0, 0.0);
@@ -106,7 +108,6 @@ impl Report {
             named += f64::from(u8::from(our.is_named != their.is_named));
             (largest, total, count) = (largest.max(distance), total + distance, count + 1.0);
         }
-        let has_labels = !default.manifest.task.labels().is_empty();
         if has_labels { named + largest } else { total / f64::max(count, 1.0) }
     }
 
@@ -152,7 +153,7 @@ pub(super) struct Seen {
 }
 
 /// Lets the shadow see a picture, if it is this picture's turn.
-pub(super) fn show(pipeline: &Pipeline, default: &Arc<ServedModel>, shadow: &Arc<ServedModel>, share: f64, seen: Seen) {
+pub(super) fn show(pipeline: &Pipeline, default: &ServedModel, shadow: &Arc<ServedModel>, share: f64, seen: Seen) {
     let report = &shadow.shadow_report;
     if !report.is_due(share) {
         return;
@@ -162,19 +163,24 @@ pub(super) fn show(pipeline: &Pipeline, default: &Arc<ServedModel>, shadow: &Arc
         Input::Encoded(_) => true,
         Input::Pixels(_) => default.manifest.input.resize == shadow.manifest.input.resize,
     };
-    let place = shadow.queue.reserve().ok().filter(|_| fits);
+    let place = shadow.queue.reserve_spare().ok().filter(|_| fits);
     let Some((place, (input, held))) = place.and_then(|place| Some((place, pipeline.on_trial.take(input)?))) else {
         report.sums().dropped += 1;
         return;
     };
     let pipeline = Pipeline { decoder: pipeline.decoder.in_background(), ..pipeline.clone() };
-    let (default, shadow) = (Arc::clone(default), Arc::clone(shadow));
+    // Not the default version itself, which may be unloaded meanwhile.
+    let (default, shadow) = (default.version, Arc::clone(shadow));
     tokio::spawn(async move {
         let _held = held;
         let terms = Terms { priority: Priority::Low, ..Terms::default() };
-        match pipeline.run_placed(&shadow, place, input, terms).await {
+        let outcome = tokio::select! {
+            outcome = pipeline.run_placed(&shadow, place, input, terms) => outcome,
+            () = pipeline.models.trial_is_over(&shadow) => return,
+        };
+        match outcome {
             Ok(theirs) if theirs.is_finite() => {
-                let disagreement = shadow.shadow_report.compare(&default, &ours, &theirs);
+                let disagreement = shadow.shadow_report.compare(default, &ours, &theirs);
                 if let (Some(recorder), Some(id)) = (&pipeline.recorder, ours.recorded) {
                     recorder.record_shadow(id, shadow.version, &theirs.output.values, disagreement);
                 }
@@ -186,7 +192,53 @@ pub(super) fn show(pipeline: &Pipeline, default: &Arc<ServedModel>, shadow: &Arc
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::{
+        picture::{Limits, PictureSize},
+        serve::{
+            copies::Copies,
+            decode::Decoder,
+            models::{Models, ShadowChoice},
+            queue::Output,
+        },
+    };
+
+    #[tokio::test]
+    async fn a_version_that_is_promoted_has_no_pictures_of_its_trial_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let models = Models::of_ages(folder.path(), 2);
+        let trial = ShadowChoice { version: ModelVersion(1), share: 1.0 };
+        models.set_shadow("ages".to_owned(), Some(trial)).await.unwrap();
+        let default = models.find("ages", None).unwrap();
+        let shadow = models.find("ages", Some(trial.version)).unwrap();
+        // A worker that takes nothing from the queue.
+        let _worker = shadow.queue.worker_end();
+        let pipeline = Pipeline {
+            models: Arc::clone(&models),
+            decoder: Decoder::new(1, 1 << 20, Limits::default()),
+            recorder: None,
+            on_trial: Copies::default(),
+        };
+        let ours = Outcome {
+            original: PictureSize { width: 1, height: 1 },
+            decode: Duration::ZERO,
+            waited: Duration::ZERO,
+            output: Output { values: vec![1.0], batch_size: 1, waited: Duration::ZERO, inference: Duration::ZERO },
+            in_force: default.thresholds.in_force(),
+            recorded: None,
+        };
+        show(&pipeline, &default, &shadow, trial.share, Seen { input: Input::Pixels(vec![0; 3]), ours });
+        assert!(shadow.queue.check().is_err(), "its one place is taken");
+        models.promote("ages".to_owned(), Some(trial.version)).await.unwrap();
+        let free = async {
+            while shadow.queue.check().is_err() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), free).await.expect("the picture keeps its place");
+    }
 
     #[test]
     fn every_so_many_pictures_are_shown_as_the_share_says() {

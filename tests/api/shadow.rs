@@ -8,9 +8,13 @@ use tagpoint::serve::Settings;
 
 use crate::helpers::{App, models, pictures, problem, put_version};
 
+async fn report_of(app: &App, model: &str) -> Value {
+    app.get(&format!("/v1/models/{model}/versions/2/shadow")).await.json().await.unwrap()
+}
+
 async fn report_after(app: &App, pictures: u64) -> Value {
     loop {
-        let report: Value = app.get("/v1/models/colours/versions/2/shadow").await.json().await.unwrap();
+        let report = report_of(app, "colours").await;
         let seen: u64 = ["pictures", "dropped", "failed"].iter().map(|key| report[key].as_u64().unwrap()).sum();
         if seen >= pictures {
             return report;
@@ -100,6 +104,39 @@ async fn trials_leave_half_of_the_decoding_threads_to_clients() {
         }
         assert!(round < 5, "{} of {decoding} ms", of(&small, "queue"));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trials_leave_half_of_their_versions_queue_to_clients_also_as_it_is_promoted() {
+    let app = App::start_with(&[("slow", &models::quick())], |settings| {
+        put_version(&settings.models, "slow", 2, &models::slow(1));
+        (settings.max_batch, settings.queue_limit) = (1, 4);
+    })
+    .await;
+    app.change(Method::POST, "models/slow/versions/1/promote").await;
+    let url = app.url("/v1/admin/models/slow/shadow");
+    assert_eq!(app.client.put(url).json(&json!({"version": "2", "share": 1})).send().await.unwrap().status(), 200);
+    let picture = pictures::pattern(64, 1);
+    // Once one more is dropped, version 2 has as many of its pictures as it may.
+    let until_one_is_dropped = async |before: u64| loop {
+        assert_eq!(app.answer("slow/predict", &picture).await["version"], "1");
+        let dropped = report_of(&app, "slow").await["dropped"].as_u64().unwrap();
+        if dropped > before {
+            return dropped;
+        }
+    };
+    let asked_meanwhile = async {
+        let mut dropped = 0;
+        for _ in 0..5 {
+            dropped = until_one_is_dropped(dropped).await;
+            app.answer("slow/versions/2/predict", &picture).await;
+        }
+        until_one_is_dropped(dropped).await
+    };
+    tokio::time::timeout(Duration::from_secs(120), asked_meanwhile).await.expect("version 2 follows");
+    app.change(Method::POST, "models/slow/versions/2/promote").await;
+    let (one, two) = tokio::join!(app.answer("slow/predict", &picture), app.answer("slow/predict", &picture));
+    assert_eq!((&one["version"], &two["version"]), (&json!("2"), &json!("2")));
 }
 
 #[tokio::test]

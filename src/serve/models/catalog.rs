@@ -5,7 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use super::{choice::Choice, served::ServedModel};
+use super::{
+    choice::{Choice, ShadowChoice},
+    served::ServedModel,
+};
 use crate::{error::Error, model::ModelVersion};
 
 /// Every model that is known, by name.
@@ -151,6 +154,11 @@ impl Entry {
             .or_else(|| newest(&State::is_ready))
             .or_else(|| newest(&|state| !matches!(state, State::Unloaded | State::Unloading)))
             .or_else(|| newest(&|_| true))
+    }
+
+    /// The version on trial, as long as another one answers.
+    pub(super) fn trial(&self) -> Option<ShadowChoice> {
+        self.choice.shadow.filter(|shadow| self.default_version() != Some(shadow.version))
     }
 
     /// Why the model does not answer, where it should.

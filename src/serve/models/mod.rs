@@ -101,14 +101,24 @@ impl Models {
     pub(super) fn shadow_of(&self, model: &ServedModel) -> Option<(Arc<ServedModel>, f64)> {
         let catalog = self.catalog.borrow();
         let entry = catalog.models.get(&model.name)?;
-        let shadow = entry.choice.shadow?;
-        let is_default = entry.default_version() == Some(model.version);
-        match entry.versions.get(&shadow.version)? {
-            State::Ready(served) if is_default && shadow.version != model.version => {
-                Some((Arc::clone(served), shadow.share))
+        let trial = entry.trial()?;
+        match entry.versions.get(&trial.version)? {
+            State::Ready(served) if entry.default_version() == Some(model.version) => {
+                Some((Arc::clone(served), trial.share))
             }
             _ => None,
         }
+    }
+
+    /// Waits until a version is on trial no more: it was promoted, or somebody ended the trial.
+    pub(super) async fn trial_is_over(&self, shadow: &ServedModel) {
+        let is_over = |catalog: &Catalog| {
+            let trial = catalog.models.get(&shadow.name).and_then(Entry::trial);
+            trial.is_none_or(|trial| trial.version != shadow.version)
+        };
+        let mut catalog = self.catalog.subscribe();
+        // The sender lives as long as self, so the wait cannot fail.
+        let _ = catalog.wait_for(is_over).await;
     }
 
     /// Closes every queue and waits until the models' threads have run what is queued.

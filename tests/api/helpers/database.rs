@@ -122,10 +122,11 @@ impl TestDatabase {
 
     /// From now on no transaction begins that a program asks PostgreSQL for; all else goes on.
     pub fn hold_transactions(&self) {
-        match &self.kind {
-            Kind::Sqlite { .. } => panic!("SQLite is a part of the program"),
-            Kind::Postgres(gate) => _ = gate.send_replace(Gate::NoTransaction),
-        }
+        let gate = match &self.kind {
+            Kind::Sqlite { .. } => None,
+            Kind::Postgres(gate) => Some(gate),
+        };
+        gate.expect("SQLite is a part of the program").send_replace(Gate::NoTransaction);
     }
 
     /// Ends what `go_away`, `get_stuck` or `hold_transactions` began.

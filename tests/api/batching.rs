@@ -6,7 +6,6 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
     task::JoinSet,
 };
 
@@ -104,20 +103,6 @@ async fn more_pictures_than_the_queue_has_places_are_all_answered_by_an_idle_ser
     }
 }
 
-/// A request that is let in, and whose body is still to come.
-async fn begin(app: &App, content_type: &str, length: usize) -> TcpStream {
-    let mut stream = TcpStream::connect(app.address).await.unwrap();
-    let head = format!(
-        "POST /v1/models/colours/predict HTTP/1.1\r\nhost: a\r\ncontent-type: {content_type}\r\n\
-         content-length: {length}\r\nexpect: 100-continue\r\nconnection: close\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes()).await.unwrap();
-    let mut interim = [0; 25];
-    stream.read_exact(&mut interim).await.unwrap();
-    assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
-    stream
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pictures_of_a_request_that_find_the_queue_full_of_others_fail_in_their_places() {
     let app = App::start_with(&[("colours", &models::colours())], |settings| {
@@ -135,16 +120,16 @@ async fn pictures_of_a_request_that_find_the_queue_full_of_others_fail_in_their_
     let list = json_of(&[("a.png".to_owned(), whole.clone()), ("x".to_owned(), broken), ("b.png".to_owned(), whole)]);
     let list = list.to_string().into_bytes();
     // They are let in while there are places.
-    let by_form = begin(&app, "multipart/form-data; boundary=b", form.len()).await;
-    let by_list = begin(&app, "application/json", list.len()).await;
+    let begin = async |content_type: &str, length: usize| {
+        let headers = [&format!("content-type: {content_type}"), "connection: close"];
+        app.begin_post("/v1/models/colours/predict", &headers, length).await
+    };
+    let by_form = begin("multipart/form-data; boundary=b", form.len()).await;
+    let by_list = begin("application/json", list.len()).await;
     for _ in 0..2 {
         tokio::spawn(app.predict("colours/predict", &picture).send());
     }
-    let (begun, full) = (Instant::now(), "tagpoint_queue_length{model=\"colours\",version=\"1\"} 2\n");
-    while !app.get("/metrics").await.text().await.unwrap().contains(full) {
-        assert!(begun.elapsed() < Duration::from_secs(30), "the queue is never full");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    app.until_waiting("colours", |length| length == 2).await;
     for (mut stream, body, expected) in [
         (by_form, form, &[("a.png", "queue-full"), ("b.png", "queue-full")][..]),
         (by_list, list, &[("a.png", "queue-full"), ("x", "body"), ("b.png", "queue-full")]),

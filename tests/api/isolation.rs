@@ -2,10 +2,7 @@
 //! bit of an answer; against a batch of one it changes at most 1e-5. Whatever the others are: black, white or noise, one
 //! pixel or a thread of them, no picture at all, or of clients that go away.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use proptest::{
     prelude::*,
@@ -151,16 +148,6 @@ impl Served {
         format!("{}/predict?all=true", self.name)
     }
 
-    /// Waits until so many pictures wait for the model.
-    async fn wait_for_queue(&self, app: &App, length: usize) {
-        let series = format!("tagpoint_queue_length{{model=\"{}\",version=\"1\"}} {length}\n", self.name);
-        let begun = Instant::now();
-        while !app.get("/metrics").await.text().await.unwrap().contains(&series) {
-            assert!(begun.elapsed() < Duration::from_secs(30), "{length} pictures never wait");
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    }
-
     /// Sends a picture by itself; aborting the task is hanging up.
     fn send(&self, app: &App, content: &Content) -> tokio::task::JoinHandle<reqwest::Result<reqwest::Response>> {
         // A connection of its own, which is closed when the client goes away.
@@ -174,9 +161,9 @@ impl Served {
         let app = &self.by_batch[&case.batch];
         for other in &company.others[..company.gone_before.min(case.batch - 1)] {
             let client = self.send(app, other);
-            self.wait_for_queue(app, 1).await;
+            app.until_waiting(self.name, |length| length == 1).await;
             client.abort();
-            self.wait_for_queue(app, 0).await;
+            app.until_waiting(self.name, |length| length == 0).await;
         }
         let slot = case.slot.index(case.batch);
         // The last one can only go where it is not ours.
@@ -194,9 +181,9 @@ impl Served {
         let form = app.form(&target, &parts);
         let leave = async {
             let Some(last) = last else { return };
-            self.wait_for_queue(app, case.batch - 1).await;
+            app.until_waiting(self.name, |length| length == case.batch - 1).await;
             let client = self.send(app, last);
-            self.wait_for_queue(app, 0).await;
+            app.until_waiting(self.name, |length| length == 0).await;
             client.abort();
         };
         let ((status, body), ()) = tokio::join!(form, leave);

@@ -14,16 +14,7 @@ use crate::helpers::{App, models, pictures, program::Program, stores::s3_variabl
 
 /// Sends a request's head and waits until the server asks for the body: then it has accepted the request.
 pub async fn begin_request(app: &App, body_len: usize) -> TcpStream {
-    let mut stream = TcpStream::connect(app.address).await.unwrap();
-    let head = format!(
-        "POST /v1/models/colours/predict HTTP/1.1\r\nhost: test\r\ncontent-length: {body_len}\r\n\
-         content-type: image/png\r\nexpect: 100-continue\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes()).await.unwrap();
-    let mut interim = [0; 25];
-    stream.read_exact(&mut interim).await.unwrap();
-    assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
-    stream
+    app.begin_post("/v1/models/colours/predict", &["content-type: image/png"], body_len).await
 }
 
 #[tokio::test]

@@ -2,20 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
-
 use crate::helpers::{App, models, pictures, problem};
-
-/// Pictures that wait for the model.
-async fn waiting(app: &App) -> f64 {
-    let page = app.get("/metrics").await.text().await.unwrap();
-    let line = page.lines().find(|line| line.starts_with("tagpoint_queue_length{")).unwrap();
-    line.rsplit(' ').next().unwrap().parse().unwrap()
-}
+use serde_json::Value;
 
 /// A model whose pictures run one by one, kept busy by `clients` requests.
 async fn busy(clients: usize) -> (App, tokio::task::JoinSet<reqwest::Response>) {
@@ -31,10 +19,7 @@ async fn busy(clients: usize) -> (App, tokio::task::JoinSet<reqwest::Response>) 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn past_its_deadline_a_request_is_a_504_and_the_queue_is_as_long_as_before() {
     let (app, busy) = busy(16).await;
-    let began = Instant::now();
-    while waiting(&app).await < 8.0 {
-        assert!(began.elapsed() < Duration::from_secs(30));
-    }
+    app.until_waiting("slow", |length| length >= 8).await;
     let picture = pictures::pattern(64, 2);
     let by_parameter = app.predict("slow/predict?timeout=0.001", &picture).send();
     let by_header = app.predict("slow/predict", &picture).header("timeout", "0.001").send();
@@ -96,10 +81,7 @@ async fn clients_that_go_away_leave_the_queue_to_the_others() {
             clients.spawn(async move { request.timeout(Duration::from_millis(500)).send().await });
         }
         clients.join_all().await;
-        let began = Instant::now();
-        while waiting(&app).await > 0.0 {
-            assert!(began.elapsed() < Duration::from_secs(30), "pictures of clients that are gone still wait");
-        }
+        app.until_waiting("slow", |length| length == 0).await;
     }
 }
 
@@ -110,11 +92,7 @@ async fn a_full_queue_refuses_at_once_even_where_there_is_no_memory_for_the_body
     })
     .await;
     // A client that announces a body takes nearly all of the memory for bodies, and the server asks it for the body.
-    let mut stream = TcpStream::connect(app.address).await.unwrap();
-    let head =
-        "POST /v1/models/slow/predict HTTP/1.1\r\nhost: test\r\ncontent-length: 983040\r\nexpect: 100-continue\r\n\r\n";
-    stream.write_all(head.as_bytes()).await.unwrap();
-    stream.read_exact(&mut [0; 25]).await.unwrap();
+    let _stream = app.begin_post("/v1/models/slow/predict", &[], 983_040).await;
     let busy: Vec<_> = (0..8)
         .map(|_| {
             let (client, url) = (app.client.clone(), app.url("/v1/models/slow/predict"));

@@ -94,12 +94,7 @@ async fn a_stop_answers_the_message_in_hand_and_ends_the_streams() {
     finished.ask("colours", &picture());
     finished.finish();
     let mut third = begin_request(&app, picture().len()).await;
-    let begun = Instant::now();
-    let both_wait = "tagpoint_queue_length{model=\"colours\",version=\"1\"} 2\n";
-    while !app.get("/metrics").await.text().await.unwrap().contains(both_wait) {
-        assert!(begun.elapsed() < PATIENCE, "they never wait");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    app.until_waiting("colours", |length| length == 2).await;
     app.stop.send(()).unwrap();
     let told = Instant::now();
     let unavailable = Said::End("14".to_owned());

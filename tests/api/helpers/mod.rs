@@ -11,7 +11,12 @@ pub mod pictures;
 pub mod program;
 pub mod stores;
 
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{
+    net::SocketAddr,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
@@ -20,7 +25,12 @@ use tagpoint::{
     serve::{Application, Models, Settings},
     store::Database,
 };
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
+    task::JoinHandle,
+};
 
 /// A running application.
 pub struct App {
@@ -95,6 +105,35 @@ impl App {
     pub fn predict(&self, target: &str, body: &[u8]) -> RequestBuilder {
         let url = self.url(&format!("/v1/models/{target}"));
         self.client.post(url).header("content-type", "application/octet-stream").body(body.to_vec())
+    }
+
+    /// Sends a POST's head, with these headers too, and waits until the server asks for the body: then it has let the request in.
+    pub async fn begin_post(&self, path: &str, headers: &[&str], length: usize) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: test\r\ncontent-length: {length}\r\nexpect: 100-continue\r\n{headers}\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut interim = [0; 25];
+        stream.read_exact(&mut interim).await.unwrap();
+        assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
+        stream
+    }
+
+    /// Returns once the number of pictures that wait for version 1 of a model is one that is wanted.
+    pub async fn until_waiting(&self, model: &str, is_wanted: impl Fn(usize) -> bool) {
+        let series = format!("tagpoint_queue_length{{model=\"{model}\",version=\"1\"}} ");
+        let begun = Instant::now();
+        loop {
+            let page = self.get("/metrics").await.text().await.unwrap();
+            let waiting = page.lines().find_map(|line| line.strip_prefix(&series)).unwrap();
+            if is_wanted(waiting.parse().unwrap()) {
+                return;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(30), "{waiting} pictures wait for {model}");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
     }
 
     /// The answer to a picture, which has to be a 200.

@@ -16,7 +16,6 @@ use serde_json::{Value, json};
 use tagpoint::serve::{FetchRules, Scheme, Settings, parse_keys};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
     sync::Barrier,
     time::timeout,
 };
@@ -301,13 +300,9 @@ async fn results_of_a_database_that_fails_are_a_503(database: TestDatabase) {
 
 /// Sends an archive a byte at a time until the server answers: its status.
 async fn trickle(app: &App, all_have_turns: &Barrier) -> String {
-    let mut stream = TcpStream::connect(app.address).await.unwrap();
-    let head = "POST /v1/jobs?model=colours HTTP/1.1\r\nhost: a\r\ncontent-type: application/zip\r\n\
-                expect: 100-continue\r\ncontent-length: 1000000\r\n\r\n";
-    stream.write_all(head.as_bytes()).await.unwrap();
     // The server asks for the body once it has a turn.
+    let mut stream = app.begin_post("/v1/jobs?model=colours", &["content-type: application/zip"], 1_000_000).await;
     let mut answer = [0; 64];
-    stream.read_exact(&mut answer[..25]).await.unwrap();
     all_have_turns.wait().await;
     loop {
         if let Ok(read) = timeout(Duration::from_millis(100), stream.read(&mut answer)).await {
@@ -552,11 +547,7 @@ async fn a_server_that_requests_keep_busy_leaves_tasks_to_one_that_is_idle(datab
     })
     .await;
     let waits = tokio::spawn(busy.predict("colours/predict", &pictures::plain(4, 4, BLUE)).send());
-    let (begun, half) = (Instant::now(), "tagpoint_queue_length{model=\"colours\",version=\"1\"} 1\n");
-    while !busy.get("/metrics").await.text().await.unwrap().contains(half) {
-        assert!(begun.elapsed() < Duration::from_secs(30), "it is not busy");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    busy.until_waiting("colours", |length| length == 1).await;
     let body = zip(&[("a.png", pictures::plain(4, 4, RED)), ("b.png", pictures::plain(4, 4, RED))]);
     let id = taken(post(&busy, "model=colours", "application/zip", body).await).await;
     // It looks for tasks when a job is made, and every second.
